@@ -1,0 +1,1 @@
+"""The reference models, one small file each; they import torch and nothing else."""
