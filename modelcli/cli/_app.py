@@ -1,0 +1,126 @@
+"""The application: its commands, and what each way of ending becomes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from modelcli import __version__
+from modelcli.cli._output import write_error
+from modelcli.errors import ExitCode, ModelcliError, UsageError, suggest
+
+# The order in which --help lists them: looking first, then judging, then running.
+COMMANDS = ("summary", "params", "shapes", "check", "diff", "train", "plot", "list", "env")
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelcli {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Inspect and train PyTorch models: true sizes, true costs, nothing allocated."""
+
+
+def build_app() -> typer.Typer:
+    """Return the application with every command of its folder."""
+    app = typer.Typer(
+        name="modelcli",
+        rich_markup_mode=None,  # rich help takes twice as long to answer
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings=_CONTEXT,
+        suggest_commands=False,  # run_command suggests, in our two lines
+        epilog="Start with: modelcli list, modelcli summary lenet, modelcli summary net.py:Net",
+    )
+    app.callback()(_root)
+    for name in COMMANDS:
+        if importlib.util.find_spec(f"modelcli.cli.{name}") is None:
+            continue
+        module = importlib.import_module(f"modelcli.cli.{name}")
+        app.command(name, epilog=_epilog(module.EXAMPLES), context_settings=_CONTEXT)(
+            module.command
+        )
+    return app
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    # \b keeps the lines as they are
+    return "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+
+
+def run_command(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and turn every way of ending into its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except ModelcliError as error:
+        if os.environ.get("MODELCLI_DEBUG"):
+            raise
+        write_error(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        write_error(ModelcliError("interrupted", "nothing more was done"))
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _close_stdout()
+        return 128 + 13  # as a program that SIGPIPE ended
+
+
+def _run(words: list[str]) -> int:
+    try:
+        code = build_app()(args=words, prog_name="modelcli", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(str(error.args[0]) if error.args else error.format_message())
+            return int(ExitCode.OK)
+        raise _explain(error, words) from None
+    return code if isinstance(code, int) else int(ExitCode.OK)
+
+
+def _explain(error: Any, words: list[str]) -> UsageError:
+    """Turn the parser's complaint into our two lines."""
+    command = next((word for word in words if word in COMMANDS), None)
+    see = f"'modelcli {command} --help' shows what it takes" if command else "see 'modelcli --help'"
+    message = error.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    if message.startswith("no such command"):
+        wrong = next((word for word in words if not word.startswith("-")), "")
+        close = suggest(wrong, list(COMMANDS))
+        commands = ", ".join(COMMANDS)
+        did = f"did you mean '{close}'? " if close else ""
+        return UsageError(f"unknown command '{wrong}'", f"{did}the commands are {commands}")
+    possible = getattr(error, "possibilities", None)
+    if possible:
+        message = message.split(" Did you mean")[0].rstrip(".")
+        message = message.split(" (Possible")[0].rstrip(".")
+        return UsageError(message, f"did you mean '{possible[0]}'? {see}")
+    return UsageError(message, see)
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush cannot complain."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -1,0 +1,252 @@
+"""The only place that writes: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, TextIO
+
+from modelcli import __version__
+from modelcli.errors import ModelcliError
+from modelcli.views.table import Column, Table
+
+
+class Format(StrEnum):
+    """How a result is written on stdout."""
+
+    TABLE = "table"
+    TSV = "tsv"
+    JSON = "json"
+    MD = "md"
+
+
+class Output:
+    """Writes one command's result and its remarks, each to its stream.
+
+    Args:
+        command: name of the command, for the JSON envelope.
+        target: what the command was asked about, or None.
+        format: the format of the result.
+        quiet: leave out remarks and the lines under tables.
+        verbose: also write details.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        *,
+        target: str | None = None,
+        format: Format = Format.TABLE,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.command = command
+        self.target = target
+        self.format = format
+        self.quiet = quiet
+        self.verbose = verbose
+
+    def result(self, body: Mapping[str, Any], *tables: Table) -> None:
+        """Write the result: the body as JSON, or the tables in the other formats."""
+        if self.format is Format.JSON:
+            self._write_json(body)
+        elif self.format is Format.TSV:
+            _write_lines(sys.stdout, tsv_lines(tables))
+        elif self.format is Format.MD:
+            _write_lines(sys.stdout, md_lines(tables, notes=not self.quiet))
+        elif is_terminal(sys.stdout):
+            _write_rich(tables, notes=not self.quiet)
+        else:
+            _write_lines(sys.stdout, plain_lines(tables, notes=not self.quiet))
+
+    def text(self, text: str) -> None:
+        """Write text as it is on stdout."""
+        _write_lines(sys.stdout, [text])
+
+    def rich(self, renderable: Any) -> None:
+        """Write a rich renderable on a terminal's stdout."""
+        _console(sys.stdout).print(renderable)
+
+    def note(self, text: str) -> None:
+        """Write a remark on stderr, unless quiet."""
+        if not self.quiet:
+            _write_lines(sys.stderr, [text])
+
+    def detail(self, text: str) -> None:
+        """Write a remark on stderr, only if verbose."""
+        if self.verbose and not self.quiet:
+            _write_lines(sys.stderr, [text])
+
+    def _write_json(self, body: Mapping[str, Any]) -> None:
+        torch = sys.modules.get("torch")
+        document = {
+            "schema": f"modelcli.{self.command}/1",
+            "modelcli": __version__,
+            "torch": str(torch.__version__) if torch is not None else None,
+            "target": self.target,
+            **body,
+        }
+        _write_lines(sys.stdout, [dump_json(document)])
+
+
+def dump_json(document: Any) -> str:
+    """Return a JSON text of at most one row a line; NaN and infinity become null."""
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def write_error(error: ModelcliError) -> None:
+    """Write an expected error in two lines on stderr."""
+    lines = [("error: ", error.message, "red")]
+    if error.hint:
+        lines.append(("hint: ", error.hint, "cyan"))
+    colour = is_terminal(sys.stderr) and "NO_COLOR" not in os.environ
+    for label, text, style in lines:
+        one_line = " ".join(text.split())
+        shown = f"\x1b[{_ANSI[style]}m{label}\x1b[0m" if colour else label
+        _write_lines(sys.stderr, [shown + one_line])
+
+
+_ANSI = {"red": "1;31", "cyan": "1;36"}
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether a person reads this stream."""
+    return stream.isatty()
+
+
+def plain_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
+    """Lay tables out as aligned text: no colour, no box, no truncation, one record a line."""
+    lines: list[str] = []
+    for number, table in enumerate(tables):
+        if number:
+            lines.append("")
+        if table.title and len(tables) > 1:
+            lines.append(table.title)
+        lines.extend(_aligned(table))
+        if notes and table.notes:
+            lines.extend(["", *table.notes])
+    return lines
+
+
+def _aligned(table: Table) -> list[str]:
+    columns, rows = _for_people(table)
+    grid = [[column.title for column in columns], *rows]
+    if not columns:
+        return []
+    widths = [max(len(line[i]) for line in grid) for i in range(len(columns))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column.align == "right" else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ).rstrip()
+        for line in grid
+    ]
+
+
+def md_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
+    """Lay tables out as GitHub Markdown."""
+    lines: list[str] = []
+    for number, table in enumerate(tables):
+        if number:
+            lines.append("")
+        if table.title and len(tables) > 1:
+            lines.extend([f"**{table.title}**", ""])
+        columns, rows = _for_people(table)
+        lines.append(_md_row([column.title for column in columns]))
+        lines.append(_md_row(["---:" if c.align == "right" else "---" for c in columns]))
+        lines.extend(_md_row(row) for row in rows)
+        if notes and table.notes:
+            lines.extend(["", *(f"{note}  " for note in table.notes)])
+    return lines
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\u00a0", "&nbsp;") for cell in cells)
+    return "| " + " | ".join(escaped) + " |"
+
+
+def tsv_lines(tables: Sequence[Table]) -> list[str]:
+    """Lay the first table out as tab-separated raw values under the columns' keys."""
+    if not tables:
+        return []
+    table = tables[0]
+    kept = [i for i, column in enumerate(table.columns) if column.only != "people"]
+    lines = ["\t".join(table.columns[i].key for i in kept)]
+    lines.extend("\t".join(_raw(row[i]) for i in kept) for row in table.rows)
+    return lines
+
+
+def _raw(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, (list, tuple)) for item in value):
+            return ",".join(_raw(item) for item in value)
+        joint = "x" if all(isinstance(item, int) for item in value) else ","
+        return joint.join(str(item) for item in value)
+    return " ".join(str(value).split("\t"))
+
+
+def _for_people(table: Table) -> tuple[list[Column], list[list[str]]]:
+    kept = [i for i, column in enumerate(table.columns) if column.only != "data"]
+    columns = [table.columns[i] for i in kept]
+    rows = [[table.columns[i].text(row[i]) for i in kept] for row in table.rows]
+    return columns, rows
+
+
+def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = _console(sys.stdout)
+    for number, table in enumerate(tables):
+        columns, rows = _for_people(table)
+        shown = RichTable(
+            box=SIMPLE_HEAD,
+            title=Text(table.title, style="bold") if table.title and len(tables) > 1 else None,
+            title_justify="left",
+            pad_edge=False,
+            show_edge=False,
+        )
+        for column in columns:
+            shown.add_column(
+                Text(column.title), justify=column.align, style=column.style, overflow="fold"
+            )
+        for index, row in enumerate(rows):
+            style = table.styles[index] if table.styles else None
+            shown.add_row(*(Text(cell) for cell in row), style=style)
+        if number:
+            console.print()
+        console.print(shown)
+        if notes and table.notes:
+            console.print()
+            for note in table.notes:
+                console.print(Text(note))
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, soft_wrap=False)
+
+
+def _write_lines(stream: TextIO, lines: Iterable[str]) -> None:
+    stream.write("".join(f"{line}\n" for line in lines))
+    stream.flush()

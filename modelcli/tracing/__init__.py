@@ -1,0 +1,1 @@
+"""One observed forward pass, and the plain records that it leaves."""

@@ -1,0 +1,230 @@
+"""What one observed pass leaves: frozen records, no tensors, no torch types.
+
+A trace is a tree in the order of execution. Every node is a *module* (called, or declared and
+never run), an *op* (a function called between modules) or a *parameter* that its owner uses
+itself. Numbers of a node include everything below it, unless their name begins with ``own_``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Shape = tuple[int, ...]
+Kind = Literal["module", "op", "parameter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRecord:
+    """One tensor that went into the model, and where its shape came from.
+
+    Attributes:
+        name: the argument's name in ``forward``, or its position as ``0``.
+        origin: for people: ``--input``, ``registry``, ``example_inputs()``, ``inferred: ...``.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One row of the tree.
+
+    Attributes:
+        index: position in ``Trace.nodes``; parents come before their children.
+        parent: index of the parent, None for the model itself.
+        path: the dotted name that a user looks up; the model itself is ``""``; an op is its
+            parent's path and its name, numbered from the second on (``relu``, ``relu_1``).
+        depth: 0 for the model itself.
+        type: the class of a module (``Conv2d``), the name of an op (``max_pool2d``).
+        calls: how often it ran.
+        input_shapes: of the first call, tensors in the order of the arguments.
+        output_shapes: of the first call.
+        params: elements of the parameters first met in this subtree; siblings never share one.
+        own_params: the part of ``params`` that this node itself holds.
+        tied_params: elements of parameters of this subtree that an earlier node has counted.
+        trainable_params: the part of ``params`` that requires a gradient.
+        buffers: elements of the buffers first met in this subtree.
+        macs: multiply-accumulates of one forward pass, all calls.
+        flops: floating-point operations of the forward pass, all calls.
+        own_macs: the part of ``macs`` outside the children.
+        backward_flops: floating-point operations of the backward pass; 0 where it was not run.
+        output_bytes: of the outputs of all calls.
+        executed: whether it ran, or something of it was used.
+        shared_with: path of the node that is the same module or parameter, met earlier.
+        plumbing: an op that only moves or casts data (``to``, ``contiguous``, ``getitem``).
+        attributes: what a layer was built with, or a function called with: ``kernel_size``,
+            ``stride``, ``padding``, ... plain values only.
+        sources: indices of the leaf nodes whose outputs went in (``-1 - k`` is the model's
+            k-th input); empty for a container.
+        uncounted: operations inside whose cost is not known, with their calls.
+    """
+
+    index: int
+    parent: int | None
+    path: str
+    depth: int
+    kind: Kind
+    type: str
+    calls: int = 0
+    input_shapes: tuple[Shape, ...] = ()
+    output_shapes: tuple[Shape, ...] = ()
+    params: int = 0
+    own_params: int = 0
+    tied_params: int = 0
+    trainable_params: int = 0
+    buffers: int = 0
+    macs: int = 0
+    flops: int = 0
+    own_macs: int = 0
+    backward_flops: int = 0
+    output_bytes: int = 0
+    executed: bool = True
+    shared_with: str | None = None
+    plumbing: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[int, ...] = ()
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """One named parameter or buffer of the model.
+
+    Attributes:
+        tied_to: the first name of the same tensor, or None if this is the first.
+        numel: number of logical elements.
+        executed: whether the pass used it.
+        persistent: whether it is in the ``state_dict`` (always true of parameters).
+    """
+
+    name: str
+    kind: Literal["parameter", "buffer"]
+    shape: Shape
+    dtype: str
+    numel: int
+    nbytes: int
+    trainable: bool
+    tied_to: str | None = None
+    executed: bool = True
+    persistent: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over the model, every tensor counted once.
+
+    Attributes:
+        executed_params: elements of the parameters that the pass used.
+        unmasked_params: elements that pruning leaves; None where nothing is pruned or the
+            masks' values are not known.
+        packed_params: the part of ``params`` that lives in a quantised layer's packed weights.
+    """
+
+    params: int
+    trainable_params: int
+    frozen_params: int
+    executed_params: int
+    buffers: int
+    param_bytes: int
+    buffer_bytes: int
+    macs: int
+    flops: int
+    backward_flops: int | None = None
+    unmasked_params: int | None = None
+    packed_params: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Which operations the totals stand for.
+
+    Attributes:
+        counted: calls of operations with a formula.
+        free: calls of operations that cost nothing by convention.
+        uncounted: calls of every operation whose cost is not known, by name.
+    """
+
+    counted: int
+    free: int
+    uncounted: Mapping[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left uncounted."""
+        return not self.uncounted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Where and how the forward pass stopped.
+
+    Attributes:
+        path: the innermost module that was running.
+        type: class name of the exception.
+        input_shapes: what went into the node that failed.
+        op: name of the op that failed, or None.
+    """
+
+    path: str
+    type: str
+    message: str
+    input_shapes: tuple[Shape, ...] = ()
+    op: str | None = None
+    node_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One rung of the ladder that did not hold, and why."""
+
+    execution: str
+    stage: Literal["build", "forward"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One observed pass.
+
+    Attributes:
+        model_type: class name of the model.
+        execution: how it ran: ``meta``, ``fake`` or ``real``.
+        mode: ``eval`` or ``train``.
+        nodes: the tree, parents before children, children in the order of execution.
+        tensors: every name of every parameter and buffer, in ``named_parameters`` order.
+        ties: groups of names that are one tensor.
+        attempts: rungs that did not hold.
+        remarks: what a reader should know about how the numbers came to be.
+    """
+
+    model_type: str
+    execution: str
+    mode: str
+    inputs: tuple[InputRecord, ...]
+    output_shapes: tuple[Shape, ...]
+    nodes: tuple[Node, ...]
+    tensors: tuple[Tensor, ...]
+    totals: Totals
+    coverage: Coverage
+    ties: tuple[tuple[str, ...], ...] = ()
+    failure: Failure | None = None
+    attempts: tuple[Attempt, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def children(self, index: int) -> Iterator[Node]:
+        """Yield the nodes directly below a node, in order."""
+        return (node for node in self.nodes if node.parent == index)
+
+    def is_leaf(self, index: int) -> bool:
+        """Tell whether nothing is below a node."""
+        return not any(node.parent == index for node in self.nodes)
