@@ -1,0 +1,52 @@
+"""What a run is made of: sections with defaults, TOML, ``--set``, flags, and their provenance.
+
+Precedence, lowest first: the dataclass default, the file, ``--set``, the flag.
+"""
+
+from __future__ import annotations
+
+from modelcli.config.dump import dump_config, toml_value
+from modelcli.config.load import Resolved, Settings, load_config, parse_settings
+from modelcli.config.sections import (
+    DEFAULT_STEPS,
+    INIT_SCHEMES,
+    KEYS,
+    LOSSES,
+    OPTIMIZERS,
+    DataConfig,
+    InitSpec,
+    Key,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    ScheduleConfig,
+    TrainConfig,
+    default_lr,
+    parse_init,
+)
+
+__all__ = [
+    "DEFAULT_STEPS",
+    "INIT_SCHEMES",
+    "KEYS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "DataConfig",
+    "InitSpec",
+    "Key",
+    "LossConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "Resolved",
+    "RunConfig",
+    "ScheduleConfig",
+    "Settings",
+    "TrainConfig",
+    "default_lr",
+    "dump_config",
+    "load_config",
+    "parse_init",
+    "parse_settings",
+    "toml_value",
+]

@@ -1,0 +1,329 @@
+"""The sections of a configuration, with a default, a sentence and the limits of every key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+DEFAULT_STEPS = 500
+DEFAULT_LR = {"sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e-2}  # every other optimiser: 1e-3
+
+# Keyword arguments of the optimisers that are checked before torch is imported; any other optimiser
+# of torch.optim is checked against its signature when it is built.
+OPTIMIZERS: dict[str, tuple[str, ...]] = {
+    "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),
+    "adam": ("betas", "eps", "weight_decay", "amsgrad"),
+    "adamw": ("betas", "eps", "weight_decay", "amsgrad"),
+    "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered"),
+    "adagrad": ("lr_decay", "weight_decay", "initial_accumulator_value", "eps"),
+}
+
+# Name: what the target is (labels or values), the class of torch.nn, and its keyword arguments.
+LOSSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "cross_entropy": ("labels", "CrossEntropyLoss", ("label_smoothing",)),
+    "nll": ("labels", "NLLLoss", ()),
+    "multi_margin": ("labels", "MultiMarginLoss", ("p", "margin")),
+    "mse": ("values", "MSELoss", ()),
+    "l1": ("values", "L1Loss", ()),
+    "smooth_l1": ("values", "SmoothL1Loss", ("beta",)),
+    "huber": ("values", "HuberLoss", ("delta",)),
+    "bce_with_logits": ("values", "BCEWithLogitsLoss", ()),
+    "poisson_nll": ("values", "PoissonNLLLoss", ("log_input", "full", "eps")),
+    "soft_margin": ("values", "SoftMarginLoss", ()),
+}
+
+# The schemes of torch.nn.init and the arguments that each takes.
+INIT_SCHEMES: dict[str, tuple[str, ...]] = {
+    "uniform": ("a", "b"),
+    "normal": ("mean", "std"),
+    "trunc_normal": ("mean", "std", "a", "b"),
+    "constant": ("val",),
+    "ones": (),
+    "zeros": (),
+    "xavier_uniform": ("gain",),
+    "xavier_normal": ("gain",),
+    "kaiming_uniform": ("a", "mode", "nonlinearity"),
+    "kaiming_normal": ("a", "mode", "nonlinearity"),
+    "orthogonal": ("gain",),
+    "sparse": ("sparsity", "std"),
+}
+
+DATA_NAMES = ("auto", "prototypes", "linear", "reconstruction", "teacher", "digits")
+DATA_SUFFIXES = (".npz", ".safetensors")
+
+
+def option(
+    default: Any,
+    doc: str,
+    *,
+    flag: str = "",
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Return a dataclass field with its sentence and the limits that a value must keep."""
+    limits = {"least": least, "above": above, "below": below, "choices": choices}
+    return field(default=default, metadata={"doc": doc, "flag": flag, **limits})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """What is trained."""
+
+    target: str = option(
+        "lenet", "a registered name, `FILE.py:NAME` or `package.mod:NAME`", flag="MODEL"
+    )
+    init: str = option(
+        "", "a scheme of `torch.nn.init`, as `normal:std=0.01`; empty: the model's own"
+    )
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """What it is trained on."""
+
+    name: str = option(
+        "auto",
+        "`prototypes`, `linear`, `reconstruction`, `teacher`, `digits`, or a file `.npz` or "
+        "`.safetensors` with `x` and `y`; `auto` goes by the model's task",
+        flag="--data",
+    )
+    samples: int | None = option(
+        None, "how many samples are made, once; 0: fresh ones at every step", least=0
+    )
+    noise: float | None = option(None, "standard deviation of the noise in synthetic data", least=0)
+    validation: float = option(0.1, "share of the samples held out", least=0, below=1)
+    weight: float | tuple[Any, ...] | None = option(
+        None, "the true weights of `linear`; drawn if not given"
+    )
+    bias: float | tuple[Any, ...] | None = option(
+        None, "the true bias of `linear`; drawn if not given"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """How long, how fast, where."""
+
+    steps: int | None = option(
+        None, f"optimiser steps; {DEFAULT_STEPS} where `epochs` is not given either", least=1
+    )
+    epochs: int | None = option(None, "passes over the samples, in place of `steps`", least=1)
+    batch_size: int = option(64, "samples of one step", least=1)
+    seed: int = option(0, "seed of the weights, the data and the order", least=0, below=2**63)
+    device: str = option("auto", "`auto`, `cpu`, `cuda`, `cuda:N` or `mps`")
+    dtype: str = option(
+        "float32",
+        "element type of the weights and the data",
+        choices=("float32", "float64", "bfloat16", "float16"),
+    )
+    amp: str = option("off", "automatic mixed precision", choices=("off", "bf16", "fp16"))
+    matmul_precision: str = option(
+        "highest",
+        "what float32 matrix products may be rounded to inside",
+        choices=("highest", "high", "medium"),
+    )
+    engine: str = option(
+        "auto",
+        "how a step is run; `auto`: one CUDA graph where that can be captured and verified",
+        choices=("auto", "eager", "compile", "graph"),
+    )
+    channels_last: str = option(
+        "auto",
+        "memory format of image models; `auto`: timed on CUDA, off elsewhere",
+        choices=("auto", "on", "off"),
+    )
+    log_every: int | None = option(
+        None, "steps between two lines of progress; default: a twentieth of the run", least=1
+    )
+    accumulate: int = option(1, "batches whose gradients are added up for one step", least=1)
+    clip: float | None = option(None, "largest norm of all gradients together", above=0)
+    freeze: tuple[str, ...] = option((), "patterns of parameters that are not trained")
+    watch: bool = option(False, "show norms of weights, gradients and updates, every epoch")
+    overfit: bool = option(False, "train on one batch, to see whether the model can fit it")
+    out: str = option("", "run directory for metrics, checkpoints and the curve")
+    checkpoint_every: int | None = option(
+        None,
+        "steps between two checkpoints; default: as often as costs under 2 % of the time",
+        least=1,
+    )
+    tensorboard: bool = option(False, "also write TensorBoard event files to the run directory")
+    roofline: bool = option(
+        False, "measure what a large matrix product reaches on the device, and the share of it"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerConfig:
+    """Which optimiser; keys beyond these are its keyword arguments (`betas`, `eps`, ...)."""
+
+    name: str = option(
+        "adam",
+        "`sgd`, `adam`, `adamw`, `rmsprop`, `adagrad` or another of `torch.optim`",
+        flag="--optimizer",
+    )
+    lr: float | None = option(
+        None, "learning rate; default: 0.1 for sgd, 0.01 for adagrad, 0.001 for others", above=0
+    )
+    momentum: float | None = option(None, "momentum, where the optimiser has it", least=0)
+    weight_decay: float | None = option(None, "weight decay, where the optimiser has it", least=0)
+    nesterov: bool | None = option(None, "Nesterov momentum, for sgd")
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossConfig:
+    """Which loss; keys beyond these are its keyword arguments (`delta`, `label_smoothing`, ...)."""
+
+    name: str = option(
+        "auto",
+        "a loss by name; `auto`: `cross_entropy` for labels, else `mse`",
+        flag="--loss",
+        choices=("auto", *LOSSES),
+    )
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate changes."""
+
+    name: str = option(
+        "constant",
+        "shape of the learning rate after the warm-up",
+        flag="--schedule",
+        choices=("constant", "cosine", "linear", "step"),
+    )
+    warmup: int = option(0, "steps in which the learning rate rises from 0", least=0)
+    final: float = option(0.0, "where `cosine` and `linear` end, as a share of `lr`", least=0)
+    step_size: int | None = option(
+        None, "steps between two drops of `step`; default: a third of the run", least=1
+    )
+    gamma: float = option(0.1, "factor of each drop of `step`", above=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that a training run depends on."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+        name: dotted, ``train.steps``.
+        flag: how the command line calls it.
+        default: value where nothing sets it.
+        doc: one sentence.
+        hint: the annotated type.
+        limits: ``least``, ``above``, ``below`` and ``choices``.
+    """
+
+    name: str
+    flag: str
+    default: object
+    doc: str
+    hint: Any
+    limits: Mapping[str, Any]
+
+
+SECTIONS: dict[str, type] = {
+    "model": ModelConfig,
+    "data": DataConfig,
+    "train": TrainConfig,
+    "optimizer": OptimizerConfig,
+    "loss": LossConfig,
+    "schedule": ScheduleConfig,
+}
+OPEN_SECTIONS = ("model", "optimizer", "loss")  # a key they do not know is a keyword argument
+
+
+def _section_keys(section: str, kind: type) -> dict[str, Key]:
+    hints = get_type_hints(kind)
+    return {
+        f"{section}.{item.name}": Key(
+            name=f"{section}.{item.name}",
+            flag=item.metadata["flag"] or "--" + item.name.replace("_", "-"),
+            default=item.default,
+            doc=item.metadata["doc"],
+            hint=hints[item.name],
+            limits=item.metadata,
+        )
+        for item in fields(kind)
+        if item.name != "kwargs"
+    }
+
+
+KEYS: dict[str, Key] = {
+    name: key
+    for section, kind in SECTIONS.items()
+    for name, key in _section_keys(section, kind).items()
+}
+
+
+def default_lr(optimizer: str) -> float:
+    """Return the learning rate of an optimiser for which none was given."""
+    return DEFAULT_LR.get(optimizer.lower(), 1e-3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitSpec:
+    """A scheme of initialisation.
+
+    Attributes:
+        scheme: name in ``torch.nn.init`` without the trailing underscore.
+        args: keyword arguments of the scheme.
+        bias: value that biases get.
+    """
+
+    scheme: str
+    args: Mapping[str, float | str]
+    bias: float = 0.0
+
+
+def parse_init(text: str) -> InitSpec:
+    """Read ``SCHEME[:KEY=VALUE[,KEY=VALUE...]]``; ``bias=VALUE`` is what biases get, 0 by default.
+
+    Raises:
+        ValueError: the scheme or an argument is unknown, or an argument has no value.
+    """
+    from modelcli.errors import suggest
+
+    scheme, _, rest = text.partition(":")
+    scheme = scheme.removesuffix("_")
+    if scheme not in INIT_SCHEMES:
+        close = suggest(scheme, list(INIT_SCHEMES))
+        meant = f"; did you mean '{close}'?" if close else f"; there are {', '.join(INIT_SCHEMES)}"
+        raise ValueError(f"is no scheme of torch.nn.init: '{scheme}'{meant}")
+    args: dict[str, float | str] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        allowed = (*INIT_SCHEMES[scheme], "bias")
+        if not equals or key not in allowed:
+            raise ValueError(f"'{scheme}' takes KEY=VALUE with {', '.join(allowed)}, not '{part}'")
+        args[key] = value if key in ("mode", "nonlinearity") else _number(key, value)
+    bias = float(args.pop("bias", 0.0))
+    return InitSpec(scheme=scheme, args=args, bias=bias)
+
+
+def _number(key: str, text: str) -> float:
+    import math
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"needs a finite number for '{key}', not '{text}'")
+    return value

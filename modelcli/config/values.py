@@ -1,0 +1,135 @@
+"""Values: read from the command line as TOML, and checked against the limits of their keys."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, Key, parse_init
+from modelcli.errors import suggest
+
+_BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
+_PYTHON_SPELLINGS = {"True": "true", "False": "false"}
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def parse_value(text: str) -> object:
+    """Return the value of ``KEY=text``: TOML, or a bare word as a string where TOML refuses it.
+
+    Raises:
+        ValueError: neither, or a spelling of Python's (True, .5) that would become a string.
+    """
+    if text in _PYTHON_SPELLINGS:
+        raise ValueError(f"is read as TOML, which writes {_PYTHON_SPELLINGS[text]}, not {text}")
+    if text == "None":
+        raise ValueError("is read as TOML, which has no None; leave the key out")
+    try:
+        parsed = tomllib.loads(f"value = {text}\n")
+    except tomllib.TOMLDecodeError as error:
+        return _bare_word(text, error)
+    if len(parsed) > 1:
+        raise ValueError(f"is not one TOML value: {text!r}")
+    return parsed["value"]
+
+
+def _bare_word(text: str, error: Exception) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        raise ValueError(f"is not a number that TOML reads: {text}; write {number!r}")
+    if not _BARE_WORD.fullmatch(text):
+        raise ValueError(f"is not a TOML value: {text!r} ({error})")
+    return text
+
+
+def check_value(key: Key, value: object) -> Any:
+    """Return the value as its key's type.
+
+    Raises:
+        ValueError: what it must be and what it is, to be read after the key's name.
+    """
+    if get_origin(key.hint) is tuple:
+        return _strings(value)
+    kinds = get_args(key.hint) or (key.hint,)
+    if any(get_origin(kind) is tuple for kind in kinds):
+        return _numbers(value)
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    checked = _typed(kind, value)
+    _check_limits(key, checked)
+    _check_text(key.name, checked)
+    return checked
+
+
+def _typed(kind: type, value: object) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"must be true or false, not {_shown(value)}")
+    if kind is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise ValueError(f"must be a whole number, not {_shown(value)}")
+    if kind is float:
+        return _number(value)
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"must be a string, not {_shown(value)}")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"must be a number, not {_shown(value)}")
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, not {value}")
+    return float(value)
+
+
+def _numbers(value: object) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_numbers(item) for item in value)
+    return _number(value)
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError(f'must be a list of strings, as ["fc*"], not {_shown(value)}')
+
+
+def _check_limits(key: Key, value: Any) -> None:
+    limits = key.limits
+    if limits["choices"] and value not in limits["choices"]:
+        raise _not_among(value, limits["choices"])
+    if limits["least"] is not None and value < limits["least"]:
+        raise ValueError(f"must be at least {limits['least']}, not {value}")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise ValueError(f"must be above {limits['above']}, not {value}")
+    if limits["below"] is not None and value >= limits["below"]:
+        raise ValueError(f"must be below {limits['below']}, not {value}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    if name == "train.device" and not _DEVICE.fullmatch(value):
+        raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not '{value}'")
+    if name == "data.name" and value not in DATA_NAMES and not value.endswith(DATA_SUFFIXES):
+        raise _not_among(value, (*DATA_NAMES, "FILE.npz", "FILE.safetensors"))
+    if name == "model.init" and value:
+        parse_init(value)
+
+
+def _not_among(value: str, choices: tuple[str, ...]) -> ValueError:
+    close = suggest(value, list(choices))
+    text = f"must be one of {', '.join(choices)}, not '{value}'"
+    return ValueError(text, f"did you mean '{close}'?") if close else ValueError(text)
+
+
+def _shown(value: object) -> str:
+    """Return a value as a user would have typed it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)
