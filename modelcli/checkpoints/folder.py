@@ -1,0 +1,105 @@
+"""Which file of a folder is the checkpoint."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from modelcli.checkpoints.detect import INDEX_SUFFIX, SUFFIXES
+from modelcli.errors import CheckpointError
+
+# What training frameworks save beside the weights, in the same folder and with the same suffixes.
+_NOT_WEIGHTS = re.compile(
+    r"^(optimizer|scheduler|scaler|training_args|trainer_state|rng_state\w*|random_states\w*)"
+    r"\.(pt|pth|bin|ckpt)$"
+)
+_NUMBERED = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<suffix>\.\w+)$")
+
+
+def choose_in_folder(folder: Path) -> tuple[Path, ...]:
+    """Return the one checkpoint of a folder: a file, an index, or numbered shards without index.
+
+    Raises:
+        CheckpointError: in this order: the folder cannot be listed; it is a checkpoint of
+            ``torch.distributed.checkpoint``; it holds no checkpoint, two formats, an incomplete
+            set of numbered shards, or several checkpoints.
+    """
+    names = _list(folder)
+    if ".metadata" in names and any(name.endswith(".distcp") for name in names):
+        raise CheckpointError(
+            f"'{folder}' is a checkpoint of torch.distributed.checkpoint, which is not read here",
+            "convert it: python -m torch.distributed.checkpoint.format_utils dcp_to_torch "
+            f"{folder} model.pt",
+        )
+    indexes = [name for name in names if name.endswith(INDEX_SUFFIX) and _family(name)]
+    files = [name for name in names if name.endswith(SUFFIXES) and not _NOT_WEIGHTS.match(name)]
+    if not indexes and not files:
+        raise CheckpointError(f"folder '{folder}' holds no checkpoint", _looked_for(names))
+    _refuse_mixture(folder, indexes, files)
+    if len(indexes) == 1:
+        return (folder / indexes[0],)
+    if len(files) == 1 and not indexes:
+        return (folder / files[0],)
+    if not indexes and all(_NUMBERED.match(name) for name in files):
+        return tuple(folder / name for name in _numbered(folder, files))
+    raise _several(folder, indexes or files)
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    except OSError as error:
+        raise CheckpointError(f"cannot list folder '{folder}': {error.strerror}") from None
+
+
+def _family(name: str) -> str:
+    """Return ``safetensors`` or ``torch``, or nothing for an index of something else."""
+    stem = name.removesuffix(INDEX_SUFFIX)
+    if stem.endswith(".safetensors"):
+        return "safetensors"
+    return "torch" if stem.endswith(SUFFIXES) else ""
+
+
+def _refuse_mixture(folder: Path, indexes: list[str], files: list[str]) -> None:
+    """Two formats in one folder may be two versions of the weights: the user must say which."""
+    families: dict[str, str] = {}
+    for name in (*indexes, *files):
+        families.setdefault(_family(name), name)
+    if len(families) > 1:
+        first, second = families.values()
+        raise CheckpointError(
+            f"folder '{folder}' holds two formats: '{first}' and '{second}'",
+            f"name one of them: {folder / families.get('safetensors', first)}",
+        )
+
+
+def _numbered(folder: Path, files: list[str]) -> list[str]:
+    """Check that ``name-00001-of-00003.suffix`` and its fellows are all there."""
+    matches = [match for name in files if (match := _NUMBERED.match(name))]
+    sets = {(match["stem"], match["total"], match["suffix"]) for match in matches}
+    if len(sets) > 1:
+        raise _several(folder, files)
+    ((stem, total, suffix),) = sets
+    there = {int(match["number"]) for match in matches}
+    missing = sorted(set(range(1, int(total) + 1)) - there)
+    if missing:
+        raise CheckpointError(
+            f"{len(missing)} of the {int(total)} shards in '{folder}' "
+            f"{'is' if len(missing) == 1 else 'are'} missing, "
+            f"first '{stem}-{missing[0]:05d}-of-{total}{suffix}'",
+            "download the rest",
+        )
+    return files
+
+
+def _several(folder: Path, names: list[str]) -> CheckpointError:
+    listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return CheckpointError(
+        f"folder '{folder}' holds {len(names)} checkpoints: {listed}",
+        f"name one of them: {folder / names[0]}",
+    )
+
+
+def _looked_for(names: list[str]) -> str:
+    there = f"it has {', '.join(names[:4])}" if names else "it is empty or has only folders"
+    return f"looked for *{', *'.join(SUFFIXES)} and *{INDEX_SUFFIX}; {there}"

@@ -1,0 +1,139 @@
+"""One entry for every kind of checkpoint: a file, an index of shards, or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcli.checkpoints.detect import INDEX_SUFFIX, sniff
+from modelcli.checkpoints.folder import choose_in_folder
+from modelcli.checkpoints.index import check_held, read_index
+from modelcli.checkpoints.records import Checkpoint, Format, KeyChoice, TensorRecord, brief
+from modelcli.checkpoints.safetensors import read_safetensors
+from modelcli.errors import CheckpointError
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What has been gathered so far, over one shard or many."""
+
+    tensors: list[TensorRecord] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    formats: list[Format] = field(default_factory=list)
+    key: str = ""
+    choices: tuple[KeyChoice, ...] = ()
+    others: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
+    """Read the headers of a checkpoint; no tensor data is touched, and nothing in it is run.
+
+    Args:
+        path: ``.safetensors``, ``.pt``/``.pth``/``.bin``/``.ckpt``, ``*.index.json``, or a folder.
+        key: which dictionary inside a ``.pt`` file; by default where weights usually are.
+
+    Raises:
+        CheckpointError: the file is missing, of another kind, damaged or unsafe; shards are
+            missing or disagree with their index; a folder holds none or several.
+    """
+    path = Path(path)
+    parts = _Parts()
+    if path.is_dir():
+        chosen = choose_in_folder(path)
+    else:
+        chosen = (path,)
+    if len(chosen) == 1 and chosen[0].name.endswith(INDEX_SUFFIX):
+        files = _read_sharded(chosen[0], key, parts)
+    else:
+        files = chosen
+        for file in chosen:
+            _read_file(file, key, parts)
+        _refuse_twice(path, parts.tensors)
+    if not parts.tensors:
+        raise CheckpointError(f"'{path}' holds no tensor", "nothing was saved in it")
+    return _finish(path, files, parts)
+
+
+def _finish(path: Path, files: tuple[Path, ...], parts: _Parts) -> Checkpoint:
+    names = {tensor.name for tensor in parts.tensors}
+    return Checkpoint(
+        path=path,
+        format=parts.formats[0],
+        files=files,
+        file_bytes=sum(file.stat().st_size for file in files),
+        tensors=tuple(parts.tensors),
+        metadata=parts.metadata,
+        key=parts.key,
+        choices=parts.choices,
+        not_stored=_not_stored(parts.metadata, names),
+        other_entries=parts.others,
+        notes=tuple(parts.notes),
+    )
+
+
+def _read_file(path: Path, key: str | None, parts: _Parts) -> None:
+    kind = sniff(path)
+    parts.formats.append(kind)
+    _reader(kind)(path, kind, key, parts)
+
+
+def _reader(kind: Format) -> Callable[[Path, Format, str | None, _Parts], None]:
+    return _add_safetensors if kind is Format.SAFETENSORS else _add_torch
+
+
+def _add_safetensors(path: Path, kind: Format, key: str | None, parts: _Parts) -> None:
+    if key:
+        raise CheckpointError(
+            f"--key {key}: a safetensors file has no nested dictionaries ('{path}')",
+            "leave --key out; --match filters names",
+        )
+    tensors, metadata = read_safetensors(path)
+    parts.tensors.extend(tensors)
+    parts.metadata.update(metadata)
+
+
+def _add_torch(path: Path, kind: Format, key: str | None, parts: _Parts) -> None:
+    from modelcli.checkpoints.torchfile import read_torch
+
+    tensors, found = read_torch(path, kind, key=key)
+    parts.tensors.extend(tensors)
+    parts.key, parts.choices = found.key, found.choices
+    parts.others += found.other_entries
+
+
+def _read_sharded(index: Path, key: str | None, parts: _Parts) -> tuple[Path, ...]:
+    """Read every shard and keep, in the index's order, what the index promises."""
+    shards = read_index(index)
+    surplus = 0
+    for shard, promised in shards.items():
+        before = len(parts.tensors)
+        _read_file(shard, key, parts)
+        held = {tensor.name: tensor for tensor in parts.tensors[before:]}
+        check_held(index, shard, promised, set(held))
+        surplus += len(held) - len(promised)
+        parts.tensors[before:] = [held[name] for name in promised]
+    if surplus:
+        parts.notes.append(
+            f"{surplus:,} tensors in the shards are not named by '{index.name}' and are left out"
+        )
+    return tuple(shards)
+
+
+def _refuse_twice(path: Path, tensors: list[TensorRecord]) -> None:
+    """Shards without an index must not name the same tensor; which one would count?"""
+    seen: dict[str, TensorRecord] = {}
+    for tensor in tensors:
+        other = seen.setdefault(tensor.name, tensor)
+        if other is not tensor and other.file != tensor.file:
+            raise CheckpointError(
+                f"tensor {brief(tensor.name)} is in both '{other.file.name}' and "
+                f"'{tensor.file.name}'",
+                "these are not shards of one checkpoint: name one file",
+            )
+
+
+def _not_stored(metadata: dict[str, str], names: set[str]) -> dict[str, str]:
+    """``safetensors.torch.save_model`` notes each tied name that it leaves out, and its twin."""
+    return {name: kept for name, kept in metadata.items() if kept in names and name not in names}

@@ -1,0 +1,99 @@
+"""What a checkpoint holds, as frozen records without data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Format(StrEnum):
+    """The kinds of checkpoint that can be read."""
+
+    SAFETENSORS = "safetensors"
+    TORCH_ZIP = "torch"
+    TORCH_LEGACY = "torch (before 1.6)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRecord:
+    """One named tensor in a file.
+
+    Attributes:
+        name: its key, with the keys of nested dictionaries joined by dots.
+        shape: as the file states it.
+        dtype: torch's name for the element type, without ``torch.``.
+        numel: logical elements; two per byte for 4-bit types.
+        stored: stored elements, which is fewer where several are packed into one.
+        bytes: of the elements, at their true width.
+        tied_to: the first name of the same memory, where this is an alias of it.
+        file: where the elements are.
+        offset: of the first element in the file, None where it cannot be known without reading.
+        stride: in elements, None where the elements lie one after the other.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    numel: int
+    stored: int
+    bytes: int
+    file: Path
+    tied_to: str | None = None
+    offset: int | None = None
+    stride: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChoice:
+    """A dictionary of tensors inside a file; ``key`` is empty for the outermost one."""
+
+    key: str
+    tensors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint, which may be several files.
+
+    Attributes:
+        path: as the user named it.
+        format: of its files.
+        files: in the order in which they were read.
+        file_bytes: of all files together.
+        tensors: in the file's order.
+        metadata: the safetensors ``__metadata__``; empty for the other formats.
+        key: the dictionary that was chosen, empty for the outermost one.
+        choices: every dictionary of tensors that the file holds, where it is one of several.
+        not_stored: names that the file says are tied to a name it holds, and left out.
+        other_entries: how many entries beside the tensors (counters, options) were passed over.
+        notes: what the reader found worth saying, one sentence each.
+    """
+
+    path: Path
+    format: Format
+    files: tuple[Path, ...]
+    file_bytes: int
+    tensors: tuple[TensorRecord, ...]
+    metadata: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    choices: tuple[KeyChoice, ...] = ()
+    not_stored: dict[str, str] = field(default_factory=dict)
+    other_entries: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def numel(self) -> int:
+        """Logical elements of the unique tensors."""
+        return sum(tensor.numel for tensor in self.tensors if tensor.tied_to is None)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Bytes of the unique tensors."""
+        return sum(tensor.bytes for tensor in self.tensors if tensor.tied_to is None)
+
+
+def brief(text: object, limit: int = 80) -> str:
+    """Return a value from a file, fit to be echoed: quoted, escaped and cut."""
+    shown = repr(text[: limit * 2] if isinstance(text, str) else text)
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."

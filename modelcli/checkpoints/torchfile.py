@@ -1,0 +1,216 @@
+"""Files of ``torch.save``: opened with ``weights_only=True`` on the meta device, never otherwise.
+
+This is the one place of the room that needs torch, and only inside its functions.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelcli.checkpoints.dtypes import DTYPES
+from modelcli.checkpoints.nested import Found, collect_tensors
+from modelcli.checkpoints.pickles import legacy_names
+from modelcli.checkpoints.records import Format, TensorRecord, brief
+from modelcli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+_ASKED = re.compile(r"GLOBAL ([\w.]+)")
+_AGAIN = "the file is damaged or incomplete: download or save it again"
+
+
+def read_torch(path: Path, kind: Format, *, key: str | None) -> tuple[list[TensorRecord], Found]:
+    """Return the tensors of one file of ``torch.save`` and where in it they were found.
+
+    Raises:
+        CheckpointError: in this order: a TorchScript or exported archive; a truncated or damaged
+            file; a pickle that asks for names outside the safe list; no tensors in it; ``key``
+            leads nowhere, or is needed and was not given.
+    """
+    extents = _zip_extents(path) if kind is Format.TORCH_ZIP else None
+    loaded = _load(path, kind, device="meta")
+    found = collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor)
+    return list(_records(path, found, extents)), found
+
+
+def read_torch_values(path: Path, kind: Format, *, key: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of one file themselves, on the CPU, by the names of `read_torch`."""
+    loaded = _load(path, kind, device="cpu")
+    return dict(collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor).tensors)
+
+
+def _is_tensor(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
+
+
+def _load(path: Path, kind: Format, *, device: str) -> Any:
+    """Unpickle a file without running anything from it, on ``meta`` or lazily on ``cpu``."""
+    import pickle
+
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(
+                path, weights_only=True, mmap=kind is Format.TORCH_ZIP, map_location=device
+            )
+    except pickle.UnpicklingError as error:
+        raise _refusal(path, kind, str(error)) from None
+    except MemoryError:
+        raise CheckpointError(f"'{path}' asks for more memory than there is", _AGAIN) from None
+    except Exception as error:  # a damaged pickle can fail in any way; none of them is a bug here
+        what = str(error).strip().partition("\n")[0].partition(". ")[0]
+        raise CheckpointError(
+            f"'{path}' cannot be read: {brief(what or type(error).__name__, 120)[1:-1]}", _AGAIN
+        ) from None
+
+
+def _zip_extents(path: Path) -> dict[int, int]:
+    """Return offset -> size of every stored tensor of the archive, having looked what it is."""
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            members = archive.infolist()
+            _refuse_programs(path, {member.filename.partition("/")[2] for member in members})
+            return dict(_extents(members, file))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        what = "no central directory at its end" if "not a zip" in str(error) else str(error)
+        raise CheckpointError(
+            f"'{path}' is truncated or damaged: a zip archive, but {what}", _AGAIN
+        ) from None
+
+
+def _refuse_programs(path: Path, names: set[str]) -> None:
+    if "constants.pkl" in names:
+        raise CheckpointError(
+            f"'{path}' is a TorchScript archive: it holds a program, not only tensors",
+            "save the weights alone: torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt')",
+        )
+    if "archive_format" in names or any(name.startswith("models/") for name in names):
+        raise CheckpointError(
+            f"'{path}' is an archive of torch.export: it holds a program, not only tensors",
+            "save the weights alone: torch.save(torch.export.load(FILE).state_dict, 'weights.pt')",
+        )
+    if "data.pkl" not in names:
+        raise CheckpointError(
+            f"'{path}' is a zip archive, but not one of torch.save (it has no data.pkl)",
+            "unpack it and name the checkpoint inside",
+        )
+
+
+def _extents(members: list[zipfile.ZipInfo], file: Any) -> Iterator[tuple[int, int]]:
+    """Yield where each record's bytes begin: behind its local header, whose length varies."""
+    for member in members:
+        if "/data/" not in member.filename or member.compress_type != zipfile.ZIP_STORED:
+            continue
+        file.seek(member.header_offset + 26)
+        lengths = file.read(4)  # of the name and of the extra field, 2 bytes each
+        begin = member.header_offset + 30
+        begin += int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        yield begin, member.file_size
+
+
+def _refusal(path: Path, kind: Format, message: str) -> CheckpointError:
+    """Name what the pickle asked for: the difference between an attack and an odd checkpoint."""
+    asked = _unsafe_names(path, kind) or sorted(set(_ASKED.findall(message)))
+    if not asked:
+        what = message.strip().splitlines()[-3:][0] if message.strip() else "no reason given"
+        return CheckpointError(
+            f"'{path}' was refused by the safe unpickler: {brief(what, 120)[1:-1]}", _AGAIN
+        )
+    listed = ", ".join(asked[:5]) + (", ..." if len(asked) > 5 else "")
+    return CheckpointError(
+        f"'{path}' was refused, and nothing in it was run: its pickle asks for {listed}",
+        "a file of tensors needs none of these; if you trust where it came from, load it in "
+        "Python and save model.state_dict() alone",
+    )
+
+
+def _unsafe_names(path: Path, kind: Format) -> list[str]:
+    import torch
+
+    if kind is Format.TORCH_LEGACY:
+        return legacy_names(path)
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # the scan is a courtesy; the refusal stands without it
+        return []
+
+
+def _records(path: Path, found: Found, extents: dict[int, int] | None) -> Iterator[TensorRecord]:
+    """Turn meta tensors into records; the same bytes under a second name are a tie."""
+    first: dict[tuple[object, ...], str] = {}
+    for name, tensor in found.tensors:
+        if tensor.layout != _strided():
+            yield _unstrided(path, name, tensor)
+            continue
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        storage = tensor.untyped_storage()
+        begin = getattr(storage, "_checkpoint_offset", None)
+        _check_extent(path, name, begin, storage.nbytes(), extents)
+        where = (
+            begin if begin is not None else storage._cdata,
+            tensor.storage_offset(),
+            tuple(tensor.shape),
+            tuple(tensor.stride()),
+            dtype,
+        )
+        info = DTYPES.get(dtype)
+        stored = tensor.numel()
+        tied_to = first.setdefault(where, name) if stored else name
+        yield TensorRecord(
+            name=name,
+            shape=tuple(tensor.shape),
+            dtype=dtype,
+            numel=stored * info.packed if info and not tensor.is_quantized else stored,
+            stored=stored,
+            bytes=stored * tensor.element_size(),
+            file=path,
+            tied_to=None if tied_to == name else tied_to,
+            offset=None
+            if begin is None
+            else begin + tensor.storage_offset() * tensor.element_size(),
+            stride=None if tensor.is_contiguous() else tuple(tensor.stride()),
+        )
+
+
+def _strided() -> torch.layout:
+    import torch
+
+    return torch.strided
+
+
+def _unstrided(path: Path, name: str, tensor: torch.Tensor) -> TensorRecord:
+    """List a sparse tensor by what it stands for; its stored elements are not known on meta."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return TensorRecord(
+        name=name,
+        shape=tuple(tensor.shape),
+        dtype=dtype,
+        numel=tensor.numel(),
+        stored=0,
+        bytes=0,
+        file=path,
+    )
+
+
+def _check_extent(
+    path: Path, name: str, begin: int | None, size: int, extents: dict[int, int] | None
+) -> None:
+    """The pickle's claim about a tensor must be borne out by the archive's directory."""
+    if begin is None or extents is None or size == 0:
+        return
+    if extents.get(begin, -1) < size:
+        raise CheckpointError(
+            f"tensor {brief(name)} in '{path}' claims {size:,} bytes at {begin:,}, where the "
+            f"archive has {max(extents.get(begin, 0), 0):,}",
+            _AGAIN,
+        )

@@ -1,0 +1,260 @@
+"""The values of tensors, in chunks that fit the cache: from a file or from memory."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BufferedReader, FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelcli.checkpoints.decode import Decoder, can_decode
+from modelcli.checkpoints.records import Checkpoint, Format, TensorRecord, brief
+from modelcli.errors import CheckpointError
+
+Array = NDArray[Any]
+
+CHUNK_BYTES = 1 << 20
+
+
+class Values(Protocol):
+    """Somewhere that tensors' values can be read from, by name."""
+
+    def readable(self, name: str) -> bool:
+        """Say whether the values of this tensor can be turned into numbers."""
+
+    def chunks(self, name: str) -> Iterator[Array]:
+        """Yield the values in row-major order, flat, in chunks; each dies at the next."""
+
+    def whole(self, name: str) -> Array:
+        """Return all values in the tensor's shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A tensor in memory, kept alive beside the array over its bytes."""
+
+    raw: Array
+    dtype: str
+    shape: tuple[int, ...]
+    owner: Any
+
+
+class TensorValues:
+    """Values of tensors that are in memory, as of a model that was built for real.
+
+    Args:
+        tensors: name to dense tensor; one on another device is copied when it is asked for.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        self._tensors = tensors
+
+    def readable(self, name: str) -> bool:
+        """Say whether the values of this tensor can be turned into numbers."""
+        return can_decode(_dtype(self._tensors[name])) and not _is_odd(self._tensors[name])
+
+    def chunks(self, name: str) -> Iterator[Array]:
+        """Yield the values in row-major order, flat, a chunk at a time."""
+        held = self._hold(name)
+        decoder = Decoder(held.dtype)
+        step = _step(decoder)
+        for begin in range(0, held.raw.size, step):
+            yield decoder(held.raw[begin : begin + step])
+
+    def whole(self, name: str) -> Array:
+        """Return all values in the tensor's shape."""
+        held = self._hold(name)
+        return _shaped(Decoder(held.dtype)(held.raw).copy(), held.shape)
+
+    def _hold(self, name: str) -> _Held:
+        dense = self._tensors[name].detach().cpu().contiguous()
+        size = dense.numel() * dense.element_size()
+        # torch's own .numpy() knows neither bfloat16 nor the 8-bit floats; the bytes are enough.
+        buffer = (ctypes.c_char * size).from_address(dense.data_ptr()) if size else b""
+        return _Held(
+            raw=np.frombuffer(buffer, dtype=np.uint8),
+            dtype=_dtype(dense),
+            shape=tuple(dense.shape),
+            owner=dense,
+        )
+
+
+class FileValues:
+    """Values of a checkpoint, read from its files piece by piece.
+
+    Files of ``torch.save`` before version 1.6 cannot be read in pieces and are loaded whole.
+
+    Args:
+        checkpoint: as `read_checkpoint` returned it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._records = {tensor.name: tensor for tensor in checkpoint.tensors}
+        self._checkpoint = checkpoint
+        self._files: dict[Path, FileIO] = {}
+        self._stack = ExitStack()
+        self._loaded: TensorValues | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        self._files.clear()
+
+    def readable(self, name: str) -> bool:
+        """Say whether the values of this tensor can be turned into numbers."""
+        record = self._records[name]
+        if record.offset is None and self._checkpoint.format is not Format.TORCH_LEGACY:
+            return record.numel == 0
+        return can_decode(record.dtype)
+
+    def chunks(self, name: str) -> Iterator[Array]:
+        """Yield the values in row-major order, flat, a chunk at a time.
+
+        Raises:
+            CheckpointError: the file became shorter since its header was read.
+        """
+        record = self._records[name]
+        if record.offset is None:
+            yield from self._memory().chunks(name)
+        elif record.stride is not None:
+            yield from self._strided_chunks(record, record.stride, record.offset)
+        else:
+            yield from self._plain_chunks(record, record.offset)
+
+    def whole(self, name: str) -> Array:
+        """Return all values in the tensor's shape."""
+        record = self._records[name]
+        if record.offset is None:
+            return self._memory().whole(name)
+        if record.stride is not None:
+            return self._strided(record, record.stride, record.offset).copy()
+        return _shaped(self._block(record, record.offset, record.bytes), record.shape)
+
+    def part(self, name: str, index: tuple[int, ...]) -> Array:
+        """Return ``tensor[index]`` for leading whole numbers, reading no more than that."""
+        record = self._records[name]
+        if record.offset is None or record.stride is not None or record.stored != record.numel:
+            whole: Array = self.whole(name)[index]
+            return whole
+        rest = record.shape[len(index) :]
+        width = record.bytes // max(record.numel, 1)
+        at = 0
+        for position, size in zip(index, record.shape, strict=False):
+            at = at * size + position % size
+        size = math.prod(rest) * width
+        return _shaped(self._block(record, record.offset + at * size, size), rest)
+
+    def _plain_chunks(self, record: TensorRecord, offset: int) -> Iterator[Array]:
+        decoder = Decoder(record.dtype)
+        file = self._open(record.file)
+        file.seek(offset)
+        buffer = np.empty(min(_step(decoder), record.bytes), dtype=np.uint8)
+        left = record.bytes
+        while left:
+            piece = buffer[: min(left, buffer.size)]
+            _fill(file, piece, record)
+            yield decoder(piece)
+            left -= piece.size
+
+    def _strided_chunks(
+        self, record: TensorRecord, stride: tuple[int, ...], offset: int
+    ) -> Iterator[Array]:
+        flat = self._strided(record, stride, offset).flat
+        step = CHUNK_BYTES // 4
+        for begin in range(0, record.numel, step):
+            yield flat[begin : begin + step]
+
+    def _strided(self, record: TensorRecord, stride: tuple[int, ...], offset: int) -> Array:
+        """Return a view of a tensor whose elements do not lie one after the other."""
+        if record.numel == 0:
+            return np.empty(record.shape, dtype=np.float32)
+        width = record.bytes // record.numel
+        pairs = zip(record.shape, stride, strict=True)
+        span = 1 + sum((size - 1) * step for size, step in pairs)
+        flat = self._block(record, offset, span * width)
+        strides = tuple(step * flat.itemsize for step in stride)
+        return np.lib.stride_tricks.as_strided(flat, record.shape, strides, writeable=False)
+
+    def _block(self, record: TensorRecord, offset: int, size: int) -> Array:
+        file = self._open(record.file)
+        if offset + size > file.seek(0, 2):
+            raise _shorter(record)
+        file.seek(offset)
+        raw = np.empty(size, dtype=np.uint8)
+        _fill(file, raw, record)
+        return Decoder(record.dtype)(raw)
+
+    def _open(self, path: Path) -> FileIO:
+        if path not in self._files:
+            file = path.open("rb", buffering=0)
+            self._files[path] = self._stack.enter_context(file)
+        return self._files[path]
+
+    def _memory(self) -> TensorValues:
+        if self._loaded is None:
+            self._loaded = TensorValues(_load_legacy(self._checkpoint))
+        return self._loaded
+
+
+def _load_legacy(checkpoint: Checkpoint) -> dict[str, Any]:
+    from modelcli.checkpoints.torchfile import read_torch_values
+
+    tensors: dict[str, Any] = {}
+    for path in checkpoint.files:
+        tensors.update(read_torch_values(path, checkpoint.format, key=checkpoint.key))
+    return tensors
+
+
+def _fill(file: FileIO | BufferedReader, buffer: Array, record: TensorRecord) -> None:
+    """Read until the buffer is full; a single read stops at 2 GB on Linux."""
+    view = buffer.data
+    while view:
+        count = file.readinto(view)
+        if not count:
+            raise _shorter(record)
+        view = view[count:]
+
+
+def _shorter(record: TensorRecord) -> CheckpointError:
+    return CheckpointError(
+        f"'{record.file}' ends within tensor {brief(record.name)}",
+        "the file changed while it was read, or is damaged: save it again",
+    )
+
+
+def _step(decoder: Decoder) -> int:
+    """Bytes of a chunk: narrow types give fewer, so that the decoded chunk stays small."""
+    per_megabyte = CHUNK_BYTES // 4 * decoder.stored_bytes // decoder.packed
+    return max(per_megabyte - per_megabyte % decoder.stored_bytes, decoder.stored_bytes)
+
+
+def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
+    """Give values their shape; where two share a stored element, the last size doubles."""
+    count = math.prod(shape)
+    if flat.size != count and shape and flat.size % max(count, 1) == 0 and count:
+        return flat.reshape((*shape[:-1], shape[-1] * (flat.size // count)))
+    return flat.reshape(shape)
+
+
+def _dtype(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _is_odd(tensor: Any) -> bool:
+    """Sparse and quantised tensors have no plain row of numbers behind them."""
+    return str(tensor.layout) != "torch.strided" or bool(tensor.is_quantized)
