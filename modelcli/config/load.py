@@ -302,3 +302,13 @@ def _complete(config: RunConfig) -> RunConfig:
         lr = default_lr(config.optimizer.name)
         config = replace(config, optimizer=replace(config.optimizer, lr=lr))
     return config
+
+
+def load_model_section(file: str | Path) -> tuple[str, dict[str, object]]:
+    """Return the target and the constructor arguments of a file's ``[model]`` section.
+
+    Raises:
+        ConfigError: as :func:`load_config`; all mistakes of the file are told.
+    """
+    model = load_config(file).config.model
+    return model.target, dict(model.kwargs)
