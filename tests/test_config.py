@@ -14,6 +14,7 @@ from modelcli.config import (
     KEYS,
     dump_config,
     load_config,
+    load_model_section,
     parse_init,
     parse_settings,
     toml_value,
@@ -209,11 +210,11 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     file = write(tmp_path, text)
     told = mistake(file=file).message.splitlines()
     assert told == [
-        "4 mistakes in the configuration",
-        f"  unknown key 'train.stpes' ({file}) (did you mean 'train.steps'?)",
-        f"  train.batch_size in {file} must be at least 1, not 0 (samples of one step)",
-        f"  unknown section 'optimiser' in {file} (did you mean 'optimizer'?)",
-        f"  loss.name in {file} must be one of auto, cross_entropy, nll, multi_margin, mse, l1, "
+        "4 mistakes in the configuration:",
+        f"  1. unknown key 'train.stpes' ({file}) (did you mean 'train.steps'?)",
+        f"  2. train.batch_size in {file} must be at least 1, not 0 (samples of one step)",
+        f"  3. unknown section 'optimiser' in {file} (did you mean 'optimizer'?)",
+        f"  4. loss.name in {file} must be one of auto, cross_entropy, nll, multi_margin, mse, l1, "
         "smooth_l1, huber, bce_with_logits, poisson_nll, soft_margin, not 'mze' "
         "(did you mean 'mse'?)",
     ]
@@ -331,3 +332,7 @@ def test_an_initialisation_has_a_scheme_arguments_and_a_bias() -> None:
 def test_a_wrong_initialisation_is_told(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         parse_init(text)
+
+
+def test_the_model_section_of_a_file_is_a_target_and_its_arguments() -> None:
+    assert load_model_section(CONFIGS / "nest_mlp.toml") == ("nest-mlp", {"out_features": 8})

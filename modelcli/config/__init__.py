@@ -6,7 +6,13 @@ Precedence, lowest first: the dataclass default, the file, ``--set``, the flag.
 from __future__ import annotations
 
 from modelcli.config.dump import dump_config, toml_value
-from modelcli.config.load import Resolved, Settings, load_config, parse_settings
+from modelcli.config.load import (
+    Resolved,
+    Settings,
+    load_config,
+    load_model_section,
+    parse_settings,
+)
 from modelcli.config.sections import (
     DEFAULT_STEPS,
     INIT_SCHEMES,
@@ -46,6 +52,7 @@ __all__ = [
     "default_lr",
     "dump_config",
     "load_config",
+    "load_model_section",
     "parse_init",
     "parse_settings",
     "toml_value",

@@ -275,9 +275,8 @@ def _raise_for(mistakes: Sequence[_Mistake]) -> None:
     if len(mistakes) == 1:
         raise ConfigError(mistakes[0].message, mistakes[0].hint)
     told = [f"{each.message} ({each.hint})" if each.hint else each.message for each in mistakes]
-    raise ConfigError(
-        f"{len(told)} mistakes in the configuration\n  " + "\n  ".join(told), _SEE_ALL
-    )
+    listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(told, 1))
+    raise ConfigError(f"{len(told)} mistakes in the configuration:{listed}", _SEE_ALL)
 
 
 def _build(values: Mapping[str, object]) -> RunConfig:
