@@ -93,6 +93,34 @@ class Checkpoint:
         return sum(tensor.bytes for tensor in self.tensors if tensor.tied_to is None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorStats:
+    """What can be said of a tensor's values.
+
+    ``mean``, ``std``, ``min``, ``max`` and ``norm`` are over the finite values, and None where
+    there is none; complex values count by their magnitude.
+
+    Attributes:
+        mean: arithmetic.
+        std: with n - 1 in the denominator, as ``tensor.std()``; None below two values.
+        min: smallest.
+        max: largest.
+        norm: the root of the sum of squares.
+        zeros: share of exact zeros, 0 to 1.
+        nan: how many are not a number.
+        inf: how many are infinite, of either sign.
+    """
+
+    mean: float | None
+    std: float | None
+    min: float | None
+    max: float | None
+    norm: float | None
+    zeros: float
+    nan: int
+    inf: int
+
+
 def brief(text: object, limit: int = 80) -> str:
     """Return a value from a file, fit to be echoed: quoted, escaped and cut."""
     shown = repr(text[: limit * 2] if isinstance(text, str) else text)

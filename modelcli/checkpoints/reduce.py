@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelcli.checkpoints.records import TensorStats
+
 Array = NDArray[Any]
 
 _BLOCK = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorStats:
-    """What can be said of a tensor's values.
-
-    ``mean``, ``std``, ``min``, ``max`` and ``norm`` are over the finite values, and None where
-    there is none; complex values count by their magnitude.
-
-    Attributes:
-        mean: arithmetic.
-        std: with n - 1 in the denominator, as ``tensor.std()``; None below two values.
-        min: smallest.
-        max: largest.
-        norm: the root of the sum of squares.
-        zeros: share of exact zeros, 0 to 1.
-        nan: how many are not a number.
-        inf: how many are infinite, of either sign.
-    """
-
-    mean: float | None
-    std: float | None
-    min: float | None
-    max: float | None
-    norm: float | None
-    zeros: float
-    nan: int
-    inf: int
 
 
 def reduce_chunks(chunks: Iterable[Array]) -> TensorStats:
