@@ -1,0 +1,44 @@
+"""Refusals: which layer cannot take which input, why, and the smallest input that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelcli.errors import UsageError
+
+
+class ShapeError(UsageError):
+    """A layer cannot take the shape that reaches it."""
+
+
+class AxisRefusal(Exception):
+    """One axis cannot be computed; the layer adds its name and its input.
+
+    Args:
+        reason: what does not fit, with the numbers.
+        smallest: the smallest size of this axis that works, None where no size does.
+        advice: what to change where no size works.
+    """
+
+    def __init__(self, reason: str, *, smallest: int | None = None, advice: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.smallest = smallest
+        self.advice = advice
+
+
+def show_dims(shape: Sequence[int]) -> str:
+    """Write a shape as people type it: ``3x224x224``."""
+    return "x".join(str(size) for size in shape) or "scalar"
+
+
+def refusal(label: str, shape: Sequence[int], reason: str, hint: str) -> ShapeError:
+    """Return the error for a layer that refuses its input.
+
+    Args:
+        label: the layer as the user knows it, ``conv1 (Conv2d)``.
+        shape: what reaches it.
+        reason: why it is refused.
+        hint: what would work.
+    """
+    return ShapeError(f"{label} cannot take {show_dims(shape)}: {reason}", hint)
