@@ -1,0 +1,156 @@
+"""The record of a run, as a document and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelcli.cli._progress import show_time
+from modelcli.views.table import Column, Table
+from modelcli.views.text import show_bytes, show_count, show_si
+
+if TYPE_CHECKING:
+    from modelcli.training.run import Record
+
+_SHOWN_WEIGHTS = 8  # a longer row of weights is not printed
+
+
+def record_body(record: Record) -> dict[str, Any]:
+    """Return the document of a run."""
+    recovered = record.recovered
+    return {
+        "device": record.device,
+        "dtype": record.dtype,
+        "seed": record.seed,
+        "engine": record.engine,
+        "params": record.params,
+        "trainable_params": record.trainable_params,
+        "steps": record.steps,
+        "planned_steps": record.planned_steps,
+        "batch_size": record.batch_size,
+        "data": {
+            "name": record.data,
+            "samples": record.samples,
+            "held_out": record.held_out_samples,
+            "classes": record.classes,
+            "description": record.data_description,
+        },
+        "objective": record.objective,
+        "loss": {
+            "first": record.first_loss,
+            "last": record.last_loss,
+            "best": record.best_loss,
+            "held_out": record.held_out.loss if record.held_out else None,
+            "untrained": record.expected_first_loss,
+            "floor": record.floor,
+        },
+        "accuracy": record.accuracy,
+        "chance_accuracy": 1 / record.classes if record.classes else None,
+        "best_accuracy": record.best_accuracy,
+        "recovered": None
+        if recovered is None
+        else {
+            "weight": recovered.weight,
+            "bias": recovered.bias,
+            "true_weight": recovered.true_weight,
+            "true_bias": recovered.true_bias,
+            "largest_error": recovered.largest_error,
+        },
+        "samples_per_s": record.samples_per_s,
+        "flops_per_s": record.flops_per_s,
+        "elapsed_s": record.elapsed_s,
+        "peak_memory_bytes": record.peak_memory_bytes,
+        "run_dir": record.run_dir,
+        "diverged": record.diverged,
+    }
+
+
+def record_table(record: Record) -> Table:
+    """Return what a person wants to know of a run, one fact a row."""
+    rows = [
+        ("model", record.target, f"{record.target}, {_params(record)}"),
+        ("data", record.data, _data(record)),
+        ("loss", record.last_loss, _loss(record)),
+    ]
+    if record.accuracy is not None:
+        rows.append(("accuracy", record.accuracy, _accuracy(record)))
+    if record.held_out is not None and record.accuracy is None:
+        rows.append(("held_out_loss", record.held_out.loss, f"{record.held_out.loss:.4g}"))
+    if record.floor is not None:
+        rows.append(("noise_floor", record.floor, f"{record.floor:.4g} is the loss of the truth"))
+    if record.recovered is not None:
+        rows.append(("recovered", record.recovered.largest_error, _recovered(record)))
+    rows += [
+        ("speed", record.samples_per_s, _speed(record)),
+        ("time", record.elapsed_s, _time(record)),
+        ("peak_memory", record.peak_memory_bytes, show_bytes(record.peak_memory_bytes)),
+    ]
+    if record.run_dir is not None:
+        rows.append(("run_dir", record.run_dir, record.run_dir))
+    columns = (
+        Column(key="what", title="what", style="bold", show=lambda key: str(key).replace("_", " ")),
+        Column(key="value", title="", only="data"),
+        Column(key="text", title="result", only="people"),
+    )
+    return Table(columns=columns, rows=tuple(rows))
+
+
+def _params(record: Record) -> str:
+    text = f"{show_count(record.params)} parameters"
+    frozen = record.params - record.trainable_params
+    return f"{text}, {show_count(frozen)} of them frozen" if frozen else text
+
+
+def _data(record: Record) -> str:
+    held = f", {show_count(record.held_out_samples)} held out" if record.held_out_samples else ""
+    return f"{record.data}: {record.data_description}; {show_count(record.samples)} samples{held}"
+
+
+def _loss(record: Record) -> str:
+    if record.first_loss is None or record.last_loss is None or record.best_loss is None:
+        return "no step was taken"
+    expected = f"{record.expected_first_loss:.4g} ({record.expected_first_loss_is})"
+    return (
+        f"{record.objective} {record.first_loss:.4g} -> {record.last_loss:.4g}, "
+        f"best {record.best_loss:.4g}; untrained would be {expected}"
+    )
+
+
+def _accuracy(record: Record) -> str:
+    of = "held-out samples" if record.held_out is not None else "the last batch"
+    text = f"{100 * (record.accuracy or 0):.1f} % of {of}; chance {100 / record.classes:.3g} %"
+    if record.best_accuracy is not None:
+        text += f", best there is {100 * record.best_accuracy:.1f} %"
+    return text
+
+
+def _recovered(record: Record) -> str:
+    recovered = record.recovered
+    assert recovered is not None
+    flat = [value for row in recovered.weight for value in row]
+    error = f"to within {recovered.largest_error:.2g}"
+    if len(flat) > _SHOWN_WEIGHTS:
+        return f"{len(flat)} weights and {len(recovered.bias)} biases {error}"
+    true = [value for row in recovered.true_weight for value in row]
+    return (
+        f"weights {_numbers(flat)}, bias {_numbers(recovered.bias)}; "
+        f"true {_numbers(true)} and {_numbers(recovered.true_bias)}: {error}"
+    )
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def _speed(record: Record) -> str:
+    text = f"{record.samples_per_s:,.0f} samples/s"
+    if record.flops_per_s is not None:
+        text += f", {show_si(record.flops_per_s, 'FLOP/s')}"
+    return text
+
+
+def _time(record: Record) -> str:
+    steps = f"{show_count(record.steps)} steps of {record.batch_size}"
+    return (
+        f"{show_time(record.elapsed_s)} for {steps} on {record.device}, "
+        f"{record.dtype}, {record.engine}, seed {record.seed}"
+    )

@@ -1,0 +1,250 @@
+"""``modelcli train``: a run from a configuration to its record."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
+from modelcli.cli._output import Format, Output, dump_json, is_terminal
+from modelcli.config import Resolved, dump_config, load_config
+
+if TYPE_CHECKING:
+    from modelcli.training.run import Record
+
+EXAMPLES = (
+    "modelcli train lenet --steps 200",
+    "modelcli train mlp --data digits --epochs 5 --optimizer sgd --lr 0.05",
+    "modelcli train --config configs/linear_regression.toml",
+    "modelcli train net.py:Net --input 1x1x28x28 --device cuda --out runs/net",
+)
+
+
+class TrainFormat(StrEnum):
+    """How the result is written on stdout."""
+
+    TABLE = "table"
+    TSV = "tsv"
+    JSON = "json"
+    MD = "md"
+    JSONL = "jsonl"
+
+
+def _option(*names: str, help: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        *names, help=help, metavar=metavar, show_default=False
+    )
+    return option
+
+
+# Every default is None, so that a flag that was not given never overrides a file.
+def command(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A registered name, PATH.py:NAME, pkg.mod:NAME or timm:NAME.  [default: lenet]",
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        str | None, _option("--config", "-c", metavar="FILE", help="A configuration in TOML.")
+    ] = None,
+    settings: SetOption = None,
+    data: Annotated[
+        str | None,
+        _option(
+            "--data",
+            metavar="NAME",
+            help="prototypes, linear, reconstruction, teacher, digits, or FILE.npz or "
+            "FILE.safetensors with x and y.  [default: by the model's task]",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, _option("--samples", help="Samples made, once; 0: fresh ones every step.")
+    ] = None,
+    validation: Annotated[
+        float | None, _option("--validation", help="Share of the samples held out.  [default: 0.1]")
+    ] = None,
+    steps: Annotated[
+        int | None, _option("--steps", "-n", help="Optimiser steps.  [default: 500]")
+    ] = None,
+    epochs: Annotated[
+        int | None, _option("--epochs", "-e", help="Passes over the samples, in place of --steps.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, _option("--batch-size", "-b", help="Samples of one step.  [default: 64]")
+    ] = None,
+    lr: Annotated[
+        float | None, _option("--lr", help="Learning rate.  [default: by the optimiser]")
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        _option(
+            "--optimizer",
+            "-o",
+            metavar="NAME",
+            help="sgd, adam, adamw, rmsprop, adagrad or another of torch.optim.  [default: adam]",
+        ),
+    ] = None,
+    momentum: Annotated[float | None, _option("--momentum", help="Momentum.")] = None,
+    weight_decay: Annotated[float | None, _option("--weight-decay", help="Weight decay.")] = None,
+    loss: Annotated[
+        str | None,
+        _option(
+            "--loss",
+            metavar="NAME",
+            help="cross_entropy, mse, huber, l1, ...  "
+            "[default: cross_entropy for labels, mse for values]",
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        _option(
+            "--schedule",
+            metavar="NAME",
+            help="constant, cosine, linear or step.  [default: constant]",
+        ),
+    ] = None,
+    warmup: Annotated[
+        int | None, _option("--warmup", help="Steps in which the learning rate rises.")
+    ] = None,
+    clip: Annotated[
+        float | None, _option("--clip", help="Largest norm of all gradients together.")
+    ] = None,
+    accumulate: Annotated[
+        int | None, _option("--accumulate", help="Batches whose gradients are added for one step.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        _option("--init", metavar="SCHEME", help="A scheme of torch.nn.init, as normal:std=0.01."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        _option(
+            "--freeze", metavar="GLOB", help="Parameters not to train, as 'conv*'. Repeatable."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, _option("--seed", help="Of weights, data and order.  [default: 0]")
+    ] = None,
+    device: Annotated[
+        str | None,
+        _option(
+            "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [default: auto]"
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        _option("--dtype", metavar="NAME", help="float32, float64, bfloat16 or float16."),
+    ] = None,
+    amp: Annotated[
+        str | None, _option("--amp", metavar="bf16|fp16", help="Automatic mixed precision.")
+    ] = None,
+    log_every: Annotated[
+        int | None, _option("--log-every", help="Steps between two lines of progress.")
+    ] = None,
+    overfit: Annotated[
+        bool | None, _option("--overfit", help="Train on one batch: can the model fit it?")
+    ] = None,
+    inputs: InputOption = None,
+    kwargs: KwargOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the whole configuration with its sources, and stop."),
+    ] = False,
+    format: Annotated[
+        TrainFormat | None, _option("--format", help="How the result is written.  [default: table]")
+    ] = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train a model on data whose best possible result is known, and say what it learned."""
+    if model is not None and model.endswith(".toml") and config is None:
+        model, config = None, model
+    resolved = load_config(
+        config,
+        settings=settings or (),
+        flags={
+            "model.target": model,
+            "model.init": init,
+            "data.name": data,
+            "data.samples": samples,
+            "data.validation": validation,
+            "train.steps": steps,
+            "train.epochs": epochs,
+            "train.batch_size": batch_size,
+            "train.seed": seed,
+            "train.device": device,
+            "train.dtype": dtype,
+            "train.amp": amp,
+            "train.log_every": log_every,
+            "train.accumulate": accumulate,
+            "train.clip": clip,
+            "train.freeze": freeze or None,
+            "train.overfit": overfit,
+            "optimizer.name": optimizer,
+            "optimizer.lr": lr,
+            "optimizer.momentum": momentum,
+            "optimizer.weight_decay": weight_decay,
+            "loss.name": loss,
+            "schedule.name": schedule,
+            "schedule.warmup": warmup,
+        },
+    )
+    wanted = format or TrainFormat.TABLE
+    out = Output(
+        "train",
+        target=resolved.config.model.target,
+        format=Format.JSON if wanted is TrainFormat.JSONL else Format(wanted),
+        quiet=quiet,
+        verbose=verbose,
+    )
+    if dry_run:
+        out.text(dump_config(resolved).rstrip("\n"))
+        return
+    _train(resolved, out, inputs=inputs, kwargs=kwargs, lines=wanted is TrainFormat.JSONL)
+
+
+def _train(
+    resolved: Resolved,
+    out: Output,
+    *,
+    inputs: list[str] | None,
+    kwargs: list[str] | None,
+    lines: bool,
+) -> None:
+    from modelcli.cli._progress import TrainProgress
+    from modelcli.cli._record import record_body
+    from modelcli.loading.inputs import make_request
+    from modelcli.training.run import prepare, train
+
+    progress = TrainProgress(out, lines=lines)
+    run = prepare(resolved.config, make_request(inputs, None, kwargs))
+    try:
+        record = train(run, progress, narrate=out.verbose)
+    finally:
+        progress.clear()
+    if lines:
+        import json
+
+        out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
+    else:
+        show_record(record, out)
+
+
+def show_record(record: Record, out: Output) -> None:
+    """Write the record of a run, with its curve where a person reads it."""
+    import dataclasses
+
+    from modelcli.cli._record import record_body, record_table
+    from modelcli.training.curve import draw_curve
+
+    table = record_table(record)
+    if is_terminal(sys.stdout):
+        curve = draw_curve([[(point.step, point.loss) for point in record.points]])
+        table = dataclasses.replace(table, notes=tuple(curve))
+    out.result(record_body(record), table)

@@ -1,0 +1,1 @@
+"""Training: what a model could learn, what it learned, and how fast."""

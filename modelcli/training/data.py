@@ -1,0 +1,226 @@
+"""Data that lies on the device in one tensor each, and the order in which it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from modelcli.errors import UsageError
+
+Tensors = tuple[Tensor, ...]
+TargetKind = Literal["labels", "values"]
+
+POOL_SAMPLES = 4096  # how many synthetic samples are made unless told otherwise
+POOL_BYTES = 256 * 1000**2  # and how much memory they may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSpec:
+    """One input tensor of a model, without its batch dimension.
+
+    Attributes:
+        name: keyword in ``forward``; "" for a positional input.
+        high: for integers, the smallest value that is too large.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    name: str = ""
+    high: int = 2
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Samples: every tensor has them along its first dimension.
+
+    Attributes:
+        inputs: what goes into the model.
+        targets: what should come out; a label is int64 (N,).
+    """
+
+    inputs: Tensors
+    targets: Tensors
+
+    def __len__(self) -> int:
+        return len(self.inputs[0])
+
+    def take(self, index: Tensor) -> Split:
+        """Return the samples of an index (B,), one gather per tensor."""
+        inputs = tuple(tensor.index_select(0, index) for tensor in self.inputs)
+        if self.targets is self.inputs:
+            return Split(inputs=inputs, targets=inputs)
+        targets = tuple(tensor.index_select(0, index) for tensor in self.targets)
+        return Split(inputs=inputs, targets=targets)
+
+    def slice(self, start: int, stop: int) -> Split:
+        """Return a range of samples without a copy."""
+        inputs = tuple(tensor[start:stop] for tensor in self.inputs)
+        if self.targets is self.inputs:
+            return Split(inputs=inputs, targets=inputs)
+        return Split(inputs=inputs, targets=tuple(t[start:stop] for t in self.targets))
+
+
+class Draw(Protocol):
+    """Makes samples."""
+
+    def __call__(self, count: int, generator: torch.Generator) -> Split:
+        """Return this many fresh samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about the data before anything is learned.
+
+    Attributes:
+        classes: number of classes, 0 for values.
+        best_accuracy: of the best possible classifier on the held-out samples.
+        clean: for the held-out inputs, the targets without their noise.
+        weight: the true weights (in, out) of a linear map.
+        bias: its true bias (out,).
+        description: one line for people.
+    """
+
+    description: str
+    classes: int = 0
+    best_accuracy: float | None = None
+    clean: Callable[[Split], Tensors] | None = None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a model is trained and measured on.
+
+    Attributes:
+        train: the samples to learn from.
+        held_out: samples that are never learned from; None where none were asked for.
+        draw: makes fresh samples for every step in place of ``train``; None: ``train`` is used.
+        complete: makes the targets of a batch from its inputs, where they cannot be made once
+            because the rows of the output are not those of the input.
+    """
+
+    name: str
+    kind: TargetKind
+    train: Split
+    held_out: Split | None
+    facts: Facts
+    draw: Draw | None = None
+    complete: Callable[[Tensors], Tensors] | None = None
+    names: tuple[str, ...] = field(default=("",))
+
+
+def derive_seed(seed: int, *parts: int) -> int:
+    """Return a seed for one purpose out of several; the same for the same numbers."""
+    mixed = seed
+    for part in parts:
+        mixed = (mixed * 6364136223846793005 + part + 1442695040888963407) % 2**63
+    return mixed
+
+
+def new_generator(device: torch.device, seed: int, *parts: int) -> torch.Generator:
+    """Return a generator on a device, seeded for one purpose."""
+    return torch.Generator(device=device).manual_seed(derive_seed(seed, *parts))
+
+
+def count_samples(
+    asked: int | None,
+    *,
+    validation: float,
+    wanted: int | None,
+    sample_bytes: int,
+    batch_size: int,
+) -> tuple[int, int]:
+    """Return how many samples to make for training and to hold out.
+
+    Args:
+        asked: number of samples that the user gave, None for as many as make sense, 0 for
+            fresh ones at every step, where only those held out are counted.
+        validation: share to hold out.
+        wanted: samples that the run will draw; no more are made. None: unknown.
+        sample_bytes: bytes of one sample.
+        batch_size: samples of one batch; fewer cannot be trained on.
+
+    Raises:
+        UsageError: fewer samples than a batch takes.
+    """
+    if asked:
+        held_out = min(asked - 1, max(1, round(asked * validation))) if validation else 0
+        check_batch(batch_size, asked - held_out, held_out=held_out)
+        return asked - held_out, held_out
+    pool = min(POOL_SAMPLES, max(1, POOL_BYTES // max(1, sample_bytes)))
+    train = max(batch_size, pool if wanted is None else min(pool, wanted))
+    held_out = max(1, round(pool / (1 - validation) * validation)) if validation else 0
+    return (train if asked is None else batch_size), min(held_out, max(train, 64))
+
+
+def check_batch(batch_size: int, samples: int, *, held_out: int = 0) -> None:
+    """Refuse a batch that is larger than the data.
+
+    Raises:
+        UsageError: there are fewer samples than one batch takes.
+    """
+    if batch_size > samples:
+        beside = f" ({held_out} more are held out)" if held_out else ""
+        raise UsageError(
+            f"a batch of {batch_size} is larger than the data: {samples} samples{beside}",
+            f"use --batch-size {samples} or less",
+        )
+
+
+class Batches:
+    """The order of the samples: a new permutation for every pass, one index gather a batch.
+
+    Batch number ``n`` depends on the seed and on ``n`` alone, so a run can continue anywhere. A
+    batch that reaches past the end of a pass takes the rest from the next: no sample is left out.
+    """
+
+    def __init__(self, data: Data, *, batch_size: int, seed: int, same: bool = False) -> None:
+        self._data = data
+        self._size = batch_size
+        self._seed = seed
+        self._same = same
+        self._device = data.train.inputs[0].device
+        self._orders: dict[int, Tensor] = {}
+        self._fresh = torch.Generator(device=self._device) if data.draw else None
+
+    def __getitem__(self, number: int) -> Split:
+        """Return a batch by its number from 0."""
+        batch = self._pick(0 if self._same else number)
+        if self._data.complete is None:
+            return batch
+        return Split(inputs=batch.inputs, targets=self._data.complete(batch.inputs))
+
+    def _pick(self, number: int) -> Split:
+        if self._fresh is not None and self._data.draw is not None:
+            self._fresh.manual_seed(derive_seed(self._seed, 3, number))
+            return self._data.draw(self._size, self._fresh)
+        return self._data.train.take(self._index(number))
+
+    def _index(self, number: int) -> Tensor:
+        samples = len(self._data.train)
+        passes, start = divmod(number * self._size, samples)
+        stop = start + self._size
+        order = self._order(passes)
+        if stop <= samples:
+            return order[start:stop]
+        return torch.cat((order[start:], self._order(passes + 1)[: stop - samples]))
+
+    def _order(self, passes: int) -> Tensor:
+        if passes not in self._orders:
+            for old in [known for known in self._orders if known < passes]:
+                del self._orders[old]
+            # drawn on the CPU whatever the device, so that the order is the same on each
+            generator = new_generator(torch.device("cpu"), self._seed, 4, passes)
+            order = torch.randperm(len(self._data.train), generator=generator)
+            self._orders[passes] = order.to(self._device, non_blocking=True)
+        return self._orders[passes]

@@ -1,0 +1,179 @@
+"""Optimisers, the learning rate over time, what is frozen, and how weights begin."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.config import InitSpec, OptimizerConfig, ScheduleConfig
+from modelcli.errors import UsageError, suggest
+
+
+def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """Return a class of ``torch.optim`` by its name, whatever its case.
+
+    Raises:
+        UsageError: there is none of that name; the closest is suggested.
+    """
+    known = {
+        each.lower(): value
+        for each, value in vars(torch.optim).items()
+        if inspect.isclass(value)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
+    }
+    found = known.get(name.lower())
+    if found is None:
+        close = suggest(name, sorted(known))
+        hint = f"did you mean '{close}'? " if close else ""
+        raise UsageError(
+            f"unknown optimizer '{name}'", f"{hint}there are {', '.join(sorted(known))}"
+        )
+    if found is torch.optim.LBFGS or found is torch.optim.SparseAdam:
+        reason = (
+            "calls the model several times a step"
+            if found is torch.optim.LBFGS
+            else "needs sparse gradients"
+        )
+        raise UsageError(f"the optimizer '{name}' {reason}, which train does not do", "try adam")
+    return found
+
+
+def build_optimizer(
+    config: OptimizerConfig,
+    params: Sequence[nn.Parameter],
+    *,
+    device: torch.device,
+    capturable: bool = False,
+) -> torch.optim.Optimizer:
+    """Return the optimiser of a configuration, fused where the device has that.
+
+    Raises:
+        UsageError: an unknown name, or arguments that it does not take.
+    """
+    kind = optimizer_class(config.name)
+    named = {
+        "momentum": config.momentum,
+        "weight_decay": config.weight_decay,
+        "nesterov": config.nesterov,
+    }
+    kwargs: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+    kwargs.update({key: tuple(v) if isinstance(v, list) else v for key, v in config.kwargs.items()})
+    signature = inspect.signature(kind).parameters
+    for key in kwargs:
+        if key not in signature:
+            close = suggest(key, list(signature))
+            hint = f"did you mean 'optimizer.{close}'?" if close else ""
+            raise UsageError(f"the optimizer '{config.name}' takes no '{key}'", hint)
+    kwargs.update(_fastest(signature, device, params, kwargs))
+    if capturable and "capturable" in signature:
+        kwargs["capturable"] = True
+    lr: Any = config.lr
+    if capturable:
+        lr = torch.tensor(config.lr, device=device)
+    try:
+        return kind(params, lr=lr, **kwargs)  # type: ignore[call-arg]
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"the optimizer '{config.name}' refuses its arguments: {error}",
+            "look at the [optimizer] section and at --set optimizer.KEY=",
+        ) from None
+
+
+def _fastest(
+    signature: Any, device: torch.device, params: Sequence[nn.Parameter], given: Any
+) -> dict[str, Any]:
+    """Return ``fused=True`` where one kernel can update all parameters."""
+    if "fused" not in signature or "fused" in given or "foreach" in given:
+        return {}
+    if device.type not in ("cpu", "cuda", "mps"):
+        return {}
+    fusable = all(param.is_floating_point() for param in params)
+    return {"fused": True} if fusable else {}
+
+
+def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
+    """Return what the learning rate is multiplied by at a step counted from 0.
+
+    During the warm-up it rises in equal parts to 1; then it is 1 (``constant``), half a cosine
+    wave or a straight line to ``final``, or falls by ``gamma`` every ``step_size`` steps.
+    """
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, steps - config.warmup)
+    if config.name == "cosine":
+        return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * done))
+    if config.name == "linear":
+        return 1 + (config.final - 1) * done
+    if config.name == "step":
+        size = config.step_size or max(1, steps // 3)
+        return float(config.gamma ** ((step - config.warmup) // size))
+    return 1.0
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every group, in place where it is a tensor on the device."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
+    """Exclude the parameters that match any pattern from training, and return their names.
+
+    Raises:
+        UsageError: a pattern matches none, or nothing is left to train.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    frozen: list[str] = []
+    for pattern in patterns:
+        matching = [name for name in names if fnmatchcase(name, pattern)]
+        if not matching:
+            close = suggest(pattern, names)
+            hint = f"did you mean '{close}'?" if close else "quote it, as --freeze 'conv*'"
+            raise UsageError(f"--freeze '{pattern}' matches no parameter", hint)
+        frozen += [name for name in matching if name not in frozen]
+    for name, param in model.named_parameters():
+        if name in frozen:
+            param.requires_grad_(False)
+    if frozen and len(frozen) == len(names):
+        raise UsageError("--freeze leaves no parameter to train", "freeze fewer of them")
+    return frozen
+
+
+def initialise(model: nn.Module, spec: InitSpec) -> None:
+    """Set weights by a scheme of ``torch.nn.init``, and biases to the scheme's ``bias``.
+
+    It goes by the type of the layer: normalisation layers keep their ones and zeros. A parameter
+    that a module holds itself counts as a weight if it has two dimensions or more. Schemes that
+    need two dimensions leave smaller weights as they are.
+    """
+    scheme = getattr(nn.init, f"{spec.scheme}_")
+    needs_matrix = spec.scheme not in (
+        "uniform",
+        "normal",
+        "trunc_normal",
+        "constant",
+        "ones",
+        "zeros",
+    )
+    seen: set[int] = set()
+    for module in model.modules():
+        if "Norm" in type(module).__name__:
+            continue
+        for name, param in module.named_parameters(recurse=False):
+            if id(param) in seen:
+                continue
+            seen.add(id(param))
+            if param.dim() < 2 or "bias" in name:
+                nn.init.constant_(param, spec.bias)
+            elif not needs_matrix or param.dim() == 2 or spec.scheme != "sparse":
+                scheme(param, **spec.args)

@@ -1,0 +1,185 @@
+"""One training step: zeroing, forward, loss, backward, clipping, update."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.training.data import Split, Tensors
+from modelcli.training.objective import Objective
+
+AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class NonFiniteLossError(Exception):
+    """The loss of a batch is not finite.
+
+    Args:
+        value: the loss.
+        batch: what it was computed from.
+        updated: whether the weights were updated since.
+    """
+
+    def __init__(self, value: float, batch: Split | None, *, updated: bool) -> None:
+        super().__init__(value)
+        self.value = value
+        self.batch = batch
+        self.updated = updated
+
+
+@dataclass(slots=True, kw_only=True)
+class Learner:
+    """What a step works on.
+
+    Attributes:
+        model: in training mode.
+        call: runs the model on the inputs of a batch.
+        params: those that are trained.
+        amp: ``off``, ``bf16`` or ``fp16``.
+        clip: largest norm of all gradients together, or None.
+        scaler: scales the loss for fp16, or None.
+    """
+
+    model: nn.Module
+    call: Callable[[nn.Module, Tensors], Any]
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    params: list[nn.Parameter]
+    device: torch.device
+    amp: str = "off"
+    clip: float | None = None
+    scaler: Any = None
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which the forward pass runs."""
+        if self.amp == "off":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=AMP_DTYPES[self.amp])
+
+    def forward(self, batch: Split) -> tuple[Any, Tensor]:
+        """Return the model's output for a batch, and its loss."""
+        with self.autocast():
+            output = self.call(self.model, batch.inputs)
+            return output, self.objective.loss(output, batch.targets)
+
+    def update(self) -> None:
+        """Clip the gradients and step the optimiser."""
+        if self.scaler is None:
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(self.params, self.clip)
+            self.optimizer.step()
+            return
+        if self.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.params, self.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+class Engine(Protocol):
+    """Runs steps.
+
+    Attributes:
+        name: ``eager``, ``compile`` or ``graph``.
+        output: the model's output for the last batch.
+    """
+
+    name: str
+    output: Any
+
+    def step(self, batches: Sequence[Split]) -> Tensor:
+        """Take one optimiser step on one or more batches; return their mean loss, detached."""
+
+
+class EagerEngine:
+    """Runs every operation as Python comes to it.
+
+    Args:
+        learner: what to train.
+        check: look at every loss before the update it leads to. On a CPU that costs nothing; on
+            a device it would wait for the device at every step.
+    """
+
+    name = "eager"
+
+    def __init__(self, learner: Learner, *, check: bool = False) -> None:
+        self._learner = learner
+        self._check = check
+        self._forward = learner.forward
+        self.output: Any = None
+
+    def step(self, batches: Sequence[Split]) -> Tensor:
+        """Take one step.
+
+        Raises:
+            NonFiniteLossError: the loss is not finite, and losses are looked at.
+        """
+        learner = self._learner
+        learner.optimizer.zero_grad(set_to_none=True)
+        if len(batches) == 1:
+            loss = self._backward(batches[0], 1)
+        else:
+            loss = torch.stack([self._backward(each, len(batches)) for each in batches]).mean()
+        learner.update()
+        return loss
+
+    def _backward(self, batch: Split, parts: int) -> Tensor:
+        output, loss = self._forward(batch)
+        if self._check:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise NonFiniteLossError(value, batch, updated=False)
+        self.output = output
+        scaled = loss if parts == 1 else loss / parts
+        if self._learner.scaler is not None:
+            scaled = self._learner.scaler.scale(scaled)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+def narrate_step(
+    learner: Learner, batches: Sequence[Split], tell: Callable[[str], None]
+) -> tuple[Any, Tensor]:
+    """Take one eager step and tell what each part of it does; return the output and the loss."""
+    params = learner.params
+    without = sum(param.grad is None for param in params)
+    tell(f"before: {without} of {len(params)} gradients are None")
+    learner.optimizer.zero_grad(set_to_none=True)
+    tell("zeroing: every gradient is None, so that nothing is added to the last step's")
+    losses = []
+    for batch in batches:
+        output, loss = learner.forward(batch)
+        shapes = " ".join(str(tuple(x.shape)) for x in batch.inputs)
+        tell(f"forward: {shapes} -> {_described(output)}")
+        tell(f"loss: {learner.objective.name} = {float(loss):.6g}")
+        scaled = loss if len(batches) == 1 else loss / len(batches)
+        if learner.scaler is not None:
+            scaled = learner.scaler.scale(scaled)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    grads = [param.grad for param in params if param.grad is not None]
+    norm = float(nn.utils.get_total_norm(grads)) if grads else 0.0
+    tell(f"backward: {len(grads)} of {len(params)} gradients, together of norm {norm:.4g}")
+    before = [param.detach().clone() for param in params]
+    learner.update()
+    moved = max(float((p.detach() - b).abs().max()) for p, b in zip(params, before, strict=True))
+    kind = type(learner.optimizer).__name__
+    tell(
+        f"step: {kind}, learning rate {_lr(learner.optimizer):g}; "
+        f"no value moved by more than {moved:.4g}"
+    )
+    return output, losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+
+def _described(output: Any) -> str:
+    return str(tuple(output.shape)) if isinstance(output, Tensor) else type(output).__name__
+
+
+def _lr(optimizer: torch.optim.Optimizer) -> float:
+    return float(optimizer.param_groups[0]["lr"])
