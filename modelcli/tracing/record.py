@@ -11,23 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Shape = tuple[int, ...]
+from modelcli.loading.types import Attempt, InputRecord, Shape
+
 Kind = Literal["module", "op", "parameter"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputRecord:
-    """One tensor that went into the model, and where its shape came from.
-
-    Attributes:
-        name: the argument's name in ``forward``, or its position as ``0``.
-        origin: for people: ``--input``, ``registry``, ``example_inputs()``, ``inferred: ...``.
-    """
-
-    name: str
-    dtype: str
-    shape: Shape
-    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +43,6 @@ class Node:
         executed: whether it ran, or something of it was used.
         shared_with: path of the node that is the same module or parameter, met earlier.
         plumbing: an op that only moves or casts data (``to``, ``contiguous``, ``getitem``).
-        attributes: what a layer was built with, or a function called with: ``kernel_size``,
-            ``stride``, ``padding``, ... plain values only.
-        sources: indices of the leaf nodes whose outputs went in (``-1 - k`` is the model's
-            k-th input); empty for a container.
         uncounted: operations inside whose cost is not known, with their calls.
     """
 
@@ -86,14 +68,46 @@ class Node:
     executed: bool = True
     shared_with: str | None = None
     plumbing: bool = False
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    sources: tuple[int, ...] = ()
     uncounted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One execution of a leaf: a layer of torch.nn, or a function called outside of one.
+
+    A layer called three times leaves three calls and one node. Layers that override ``forward``
+    are no leaves: the functions that they call are.
+
+    Attributes:
+        index: position in ``Trace.calls``, the order of execution.
+        node: index of its row in ``Trace.nodes``.
+        path: the path of that row.
+        type: the class as shown, or the function's public name (``max_pool2d``).
+        base: for a layer, its first class that torch.nn defines; for an op, its type.
+        input_shapes: of the tensors among the arguments, in order, parameters left out.
+        sources: beside each input shape, the index of the call that made the tensor; -1 for an
+            input of the model; None for a parameter, buffer or constant.
+        geometry: a layer's attributes, or a function's arguments under torch's parameter names
+            (others as ``args``); plain values only; call arguments win over attributes.
+        plumbing: whether it only moves or casts data (``to``, ``contiguous``, ``getitem``).
+    """
+
+    index: int
+    node: int
+    path: str
+    kind: Literal["module", "op"]
+    type: str
+    base: str
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    sources: tuple[int | None, ...]
+    geometry: Mapping[str, Any] = field(default_factory=dict)
+    plumbing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +198,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One rung of the ladder that did not hold, and why."""
-
-    execution: str
-    stage: Literal["build", "forward"]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One observed pass.
 
@@ -201,6 +206,7 @@ class Trace:
         execution: how it ran: ``meta``, ``fake`` or ``real``.
         mode: ``eval`` or ``train``.
         nodes: the tree, parents before children, children in the order of execution.
+        calls: every execution of a leaf, in order.
         tensors: every name of every parameter and buffer, in ``named_parameters`` order.
         ties: groups of names that are one tensor.
         attempts: rungs that did not hold.
@@ -213,6 +219,7 @@ class Trace:
     inputs: tuple[InputRecord, ...]
     output_shapes: tuple[Shape, ...]
     nodes: tuple[Node, ...]
+    calls: tuple[Call, ...]
     tensors: tuple[Tensor, ...]
     totals: Totals
     coverage: Coverage

@@ -1,0 +1,246 @@
+"""Modules without storage: how torch functions run on meta, and twins of existing modules.
+
+Weights live on the meta device. Small tensors and index arithmetic stay real on the CPU, because
+constructors and masks look at their values; where the two meet in one call, the real ones are
+replaced by meta twins.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+# Factories whose result is a weight more often than an index.
+_WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
+_SMALL_NUMEL = 256  # below it a tensor costs nothing, and .item() on it may be wanted
+
+# In-place methods that change values only. While a model is built they have nothing to do on
+# meta, and copy_ from a real tensor or an initialiser's arithmetic would only take time.
+_VALUE_METHODS = frozenset(
+    "uniform_ normal_ fill_ zero_ trunc_ erfinv_ mul_ add_ sub_ div_ clamp_ clamp_min_ "
+    "clamp_max_ copy_ bernoulli_ exponential_ log_normal_ cauchy_ geometric_ random_ log_ "
+    "exp_ sqrt_ neg_ sin_ cos_ pow_ fill_diagonal_".split()
+)
+
+
+class MetaFactories(TorchFunctionMode):
+    """Keep weights off memory while a constructor runs."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run one torch function, on meta where it makes or fills a weight."""
+        if getattr(func, "__name__", "") in _VALUE_METHODS and _is_meta(args[0] if args else None):
+            return args[0]
+        return call_on_meta(func, args, kwargs or {})
+
+
+def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a torch function so that big factories land on meta and devices do not mix."""
+    name = getattr(func, "__name__", "")
+    if name in _WEIGHT_FACTORIES:
+        if _makes_weight(name, args, kwargs):
+            kwargs = {**kwargs, "device": "meta", "pin_memory": False}
+            if name == "full":
+                kwargs.pop("pin_memory")
+        return func(*args, **kwargs)
+    if name == "__get__":
+        return func(*args, **kwargs)
+    devices = _Devices()
+    devices.look(args)
+    devices.look(kwargs)
+    if devices.meta and devices.real:
+        args, kwargs = _to_meta(args), _to_meta(kwargs)
+    return func(*args, **kwargs)
+
+
+class _Devices:
+    """Which kinds of tensors are among the arguments of a call."""
+
+    __slots__ = ("meta", "real")
+
+    def __init__(self) -> None:
+        self.meta = False
+        self.real = False
+
+    def look(self, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            if value.is_meta:
+                self.meta = True
+            elif is_lazy(value):
+                pass  # a lazy layer's weight refuses every question
+            elif value.dim():  # scalars go with every device
+                self.real = True
+        elif isinstance(value, (tuple, list)):
+            for item in value:
+                self.look(item)
+        elif isinstance(value, dict):
+            for item in value.values():
+                self.look(item)
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value if value.is_meta or not value.dim() else value.to("meta")
+    if isinstance(value, (tuple, list)) and type(value) in (tuple, list, torch.Size):
+        return value if isinstance(value, torch.Size) else type(value)(_to_meta(v) for v in value)
+    if type(value) is dict:
+        return {key: _to_meta(item) for key, item in value.items()}
+    return value
+
+
+def _is_meta(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_meta
+
+
+def _makes_weight(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    device = kwargs.get("device")
+    if device is not None and torch.device(device).type != "cpu":
+        return False
+    if kwargs.get("out") is not None:
+        return False
+    size = kwargs.get("size", args[0] if args else ())
+    if isinstance(size, int):
+        size = args
+    numel = 1
+    try:
+        for extent in size:
+            numel *= int(extent)
+    except (TypeError, ValueError):
+        return False
+    return numel > _SMALL_NUMEL
+
+
+class MetaTwins:
+    """Makes one twin per tensor: aliases of a storage stay aliases of one storage.
+
+    Args:
+        device: where the twins claim to be; anything but meta only under a FakeTensorMode.
+    """
+
+    def __init__(self, device: str = "meta") -> None:
+        self.device = torch.device(device)
+        self._twins: dict[int, torch.Tensor] = {}
+        self._storages: dict[int, torch.Tensor] = {}
+        self._keep: list[torch.Tensor] = []  # ids are only unique among the living
+
+    def twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the twin: same shape, strides, dtype, class and requires_grad, no storage."""
+        known = self._twins.get(id(tensor))
+        if known is None:
+            known = self._make(tensor)
+            self._twins[id(tensor)] = known
+            self._keep.append(tensor)
+        return known
+
+    def memo(self) -> dict[int, Any]:
+        """Return the twins in the form that ``copy.deepcopy`` takes."""
+        return dict(self._twins)
+
+    def _make(self, tensor: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            if is_lazy(tensor):
+                lazy: Any = type(tensor)
+                made: torch.Tensor = lazy(device=self.device, dtype=tensor.dtype)
+                return made
+            bare = self._bare(tensor)
+        if isinstance(tensor, nn.Parameter):
+            made = nn.Parameter(bare, requires_grad=tensor.requires_grad)
+            made.__dict__.update(tensor.__dict__)
+            return made
+        return bare.requires_grad_(tensor.requires_grad and tensor.is_leaf)
+
+    def _bare(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.device == self.device and not isinstance(tensor, nn.Parameter):
+            return tensor.detach()
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            return torch.empty(tensor.shape, dtype=_plain_dtype(tensor), device=self.device)
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):  # subclasses that wrap other tensors
+            return torch.empty(tensor.shape, dtype=tensor.dtype, device=self.device)
+        base = self._storages.get(storage._cdata)
+        if base is None:
+            base = torch.empty(storage.nbytes(), dtype=torch.uint8, device=self.device)
+            self._storages[storage._cdata] = base
+        empty = torch.empty(0, dtype=tensor.dtype, device=self.device)
+        return empty.set_(
+            base.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
+        )
+
+
+def _plain_dtype(tensor: torch.Tensor) -> torch.dtype:
+    return torch.float32 if tensor.is_quantized else tensor.dtype
+
+
+def tensors_in(value: Any, depth: int = 4) -> Iterator[torch.Tensor]:
+    """Yield the tensors inside nested tuples, lists, dicts and dataclasses."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, (tuple, list, set, frozenset)):
+        for item in value:
+            yield from tensors_in(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item, depth - 1)
+    elif depth and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for entry in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, entry.name, None), depth - 1)
+
+
+class _TwinCopies(TorchFunctionMode):
+    """Answers ``copy.deepcopy`` of any tensor, however deep, with its twin."""
+
+    def __init__(self, twins: MetaTwins) -> None:
+        super().__init__()
+        self._twins = twins
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run one torch function, with deep copies replaced."""
+        if func is torch.Tensor.__deepcopy__:
+            return self._twins.twin(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def copy_to_meta(model: nn.Module) -> nn.Module:
+    """Return a private copy of a module on meta, ties kept; the module itself is not touched.
+
+    Raises:
+        whatever ``copy.deepcopy`` raises for a module that cannot be copied.
+    """
+    twins = MetaTwins()
+    for module in model.modules():
+        for tensor in _tensors_of(module):
+            twins.twin(tensor)
+    with _TwinCopies(twins):
+        return copy.deepcopy(model, twins.memo())
+
+
+def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
+    for tensor in (*module._parameters.values(), *module._buffers.values()):
+        if tensor is not None:
+            yield tensor
+
+
+def move_to_meta(model: nn.Module) -> nn.Module:
+    """Replace, in a module of our own, every parameter and buffer that is still real."""
+    return move_tensors(model, MetaTwins())
+
+
+def move_tensors(model: nn.Module, twins: MetaTwins) -> nn.Module:
+    """Replace the parameters and buffers of a module of our own by their twins."""
+    for module in model.modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None and tensor.device != twins.device:
+                    table[name] = twins.twin(tensor)  # type: ignore[assignment]
+    return model

@@ -1,0 +1,157 @@
+"""The grammar of targets: what a user types to name a model or a checkpoint. Imports no torch."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from modelcli import registry
+from modelcli.errors import TargetError, suggest
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".index.json")
+BUILT_IN_PROVIDERS = ("torchvision", "timm", "hf")
+PROVIDER_GROUP = "modelcli.providers"
+
+
+class TargetKind(StrEnum):
+    """The ways to name a model or a checkpoint."""
+
+    REGISTRY = "registry"  # NAME
+    FILE = "file"  # PATH.py:ATTR
+    IMPORT = "import"  # pkg.mod:ATTR
+    PROVIDER = "provider"  # torchvision:NAME
+    CONFIG = "config"  # CONFIG.toml
+    CHECKPOINT = "checkpoint"  # *.safetensors, *.pt, ..., or a folder that holds them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A parsed target.
+
+    Attributes:
+        text: what the user typed.
+        place: the path, the module's dotted name, the provider or the registered name.
+        attribute: what follows the colon; ``""`` where there is none.
+    """
+
+    text: str
+    kind: TargetKind
+    place: str
+    attribute: str = ""
+
+
+def parse_target(text: str) -> Target:
+    """Parse a target and check what can be checked without importing anything.
+
+    Raises:
+        TargetError: the file does not exist, a ``.py`` file lacks its attribute, or the text
+            is malformed.
+        UsageError: the name is not registered.
+    """
+    if text.endswith(".toml"):
+        return Target(text=text, kind=TargetKind.CONFIG, place=_existing(text))
+    if _is_checkpoint(text):
+        return Target(text=text, kind=TargetKind.CHECKPOINT, place=_existing(text))
+    place, colon, attribute = text.rpartition(":")
+    if not colon:
+        return _parse_bare(text)
+    if place.endswith(".py"):
+        _existing(place)
+        return Target(
+            text=text, kind=TargetKind.FILE, place=place, attribute=_named(attribute, place, text)
+        )
+    provider, _, reference = text.partition(":")
+    if provider in provider_names():
+        if not reference:
+            raise TargetError(f"'{text}' names no model", f"'modelcli list {provider}' lists them")
+        return Target(text=text, kind=TargetKind.PROVIDER, place=provider, attribute=reference)
+    return _parse_import(text, place, attribute)
+
+
+def provider_names() -> tuple[str, ...]:
+    """Return the names before the colon that lead to a library of models."""
+    from importlib.metadata import entry_points
+
+    others = sorted(point.name for point in entry_points(group=PROVIDER_GROUP))
+    return (*BUILT_IN_PROVIDERS, *others)
+
+
+def _parse_bare(text: str) -> Target:
+    if text.endswith(".py"):
+        place = _existing(text)
+        names = _callables_in(Path(place))
+        shown = " or ".join(f"{text}:{name}" for name in names[:3]) or f"{text}:NAME"
+        raise TargetError(f"'{text}' names a file but no model in it", f"write {shown}")
+    if Path(text).is_dir() and not _is_registered(text):
+        return Target(text=text, kind=TargetKind.CHECKPOINT, place=text)
+    registry.get(text)
+    return Target(text=text, kind=TargetKind.REGISTRY, place=text)
+
+
+def _parse_import(text: str, place: str, attribute: str) -> Target:
+    words = place.split(".")
+    if not all(word.isidentifier() for word in words) or not attribute.isidentifier():
+        if "/" in place or "\\" in place:
+            raise TargetError(
+                f"'{text}' is neither a file nor a module",
+                "a model in a file is written path/to/net.py:Net",
+            )
+        raise TargetError(
+            f"'{text}' is not a target",
+            "write a registered name, path/net.py:Net, pkg.mod:Net or timm:NAME",
+        )
+    close = suggest(place, list(provider_names()))
+    if len(words) == 1 and close is not None and not _importable(place):
+        raise TargetError(f"unknown provider '{place}'", f"did you mean '{close}:{attribute}'?")
+    return Target(text=text, kind=TargetKind.IMPORT, place=place, attribute=attribute)
+
+
+def _named(attribute: str, place: str, text: str) -> str:
+    if attribute.isidentifier():
+        return attribute
+    names = _callables_in(Path(place))
+    shown = f"; the file has {', '.join(names[:5])}" if names else ""
+    raise TargetError(f"'{attribute}' in '{text}' is not a name", f"write {place}:NAME{shown}")
+
+
+def _is_checkpoint(text: str) -> bool:
+    return text.endswith(CHECKPOINT_SUFFIXES) and ":" not in text
+
+
+def _is_registered(name: str) -> bool:
+    return any(spec.name == name for spec in registry.all_specs())
+
+
+def _importable(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def _existing(text: str) -> str:
+    path = Path(text)
+    if path.exists():
+        return text
+    folder = path.parent
+    if not folder.is_dir():
+        raise TargetError(f"file '{text}' does not exist", f"there is no folder '{folder}' either")
+    close = suggest(path.name, sorted(item.name for item in folder.iterdir()))
+    hint = f"did you mean '{folder / close}'?" if close else f"look into '{folder}'"
+    raise TargetError(f"file '{text}' does not exist", hint)
+
+
+def _callables_in(path: Path) -> list[str]:
+    """Return the classes and functions that a file defines, classes with a base first."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
+    except (SyntaxError, OSError, ValueError):
+        return []
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
+    functions = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    return classes + functions

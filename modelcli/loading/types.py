@@ -1,0 +1,46 @@
+"""Plain records that loading hands to the other rooms. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """One input tensor as it is asked for.
+
+    Attributes:
+        name: the argument's name in ``forward``, or None for the next position.
+        dtype: torch's name of the element type, or None to follow the model.
+    """
+
+    shape: Shape
+    name: str | None = None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRecord:
+    """One tensor that went into the model, and where its shape came from.
+
+    Attributes:
+        name: the argument's name in ``forward``, or its position as ``0``.
+        origin: for people: ``--input``, ``registry``, ``example_inputs()``, ``inferred: ...``.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One rung of the ladder that did not hold, and why."""
+
+    execution: str
+    stage: Literal["build", "forward"]
+    reason: str

@@ -1,0 +1,305 @@
+"""The one road of every inspecting command: a target and options in, a Trace out."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from modelcli.errors import UsageError
+from modelcli.loading.build import (
+    DEFAULT_GUARD_BYTES,
+    BuildError,
+    Execution,
+    MemoryGuardError,
+    build,
+    preserved_state,
+    to_fake,
+)
+from modelcli.loading.inference import infer_inputs, needs_values
+from modelcli.loading.inputs import ExampleInputs, InputRequest, find_inputs
+from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.source import Source, describe, importable
+from modelcli.loading.types import Attempt
+from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
+from modelcli.tracing.survey import find_ties, survey, unmasked_elements
+from modelcli.tracing.tracer import Observation, observe_pass
+from modelcli.tracing.tree import Rows
+
+Mode = Literal["eval", "train"]
+
+# A registered model below both runs sooner for real than on meta, whose first operation costs
+# a quarter of a second of imports.
+_SMALL_PARAMS = 1_000_000
+_SMALL_INPUT_NUMEL = 1_000_000
+# A failure that does not look like meta's fault is tried for real if that costs next to nothing.
+_CHEAP_BYTES = 200 * 1000**2
+
+
+def observe(
+    source: Source,
+    request: InputRequest | None = None,
+    *,
+    mode: Mode = "eval",
+    backward: bool = False,
+    execution: Execution | None = None,
+    allow_real: bool = False,
+) -> Trace:
+    """Build a model, run it once under observation, and return what was seen.
+
+    Args:
+        source: what to build; an instance is copied, never touched.
+        request: what the user said about inputs.
+        mode: the training flag during the pass.
+        backward: also run the backward pass.
+        execution: insist on one rung of the ladder; None takes the first that holds.
+        allow_real: lift the memory guard of a real run.
+
+    Returns:
+        The trace. A forward that raised is in ``Trace.failure``, with the rows up to there.
+
+    Raises:
+        RunFailedError: the constructor raised, or an instance cannot be copied.
+        UsageError: the inputs do not fit ``forward``, or a real run would exceed the guard.
+    """
+    ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
+    with preserved_state(), importable(source.folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ladder.climb(execution)
+
+
+class _Ladder:
+    """One climb: the rungs that were tried and what they gave."""
+
+    def __init__(
+        self, source: Source, request: InputRequest, mode: Mode, backward: bool, allow_real: bool
+    ) -> None:
+        self.source = source
+        self.request = request
+        self.mode = mode
+        self.backward = backward
+        self.guard_bytes = None if allow_real else DEFAULT_GUARD_BYTES
+        self.attempts: list[Attempt] = []
+        self.inputs: ExampleInputs | None = None
+
+    def climb(self, execution: Execution | None) -> Trace:
+        if execution == "real" or (execution is None and self._is_known_small()):
+            return self._run_real()
+        try:
+            meta = self._prepared(build(self.source, execution="meta", attempts=self.attempts))
+        except BuildError:
+            if execution is not None:
+                raise
+            return self._run_real()  # whose own BuildError, if any, is the one to show
+        self.inputs = self._find_inputs(meta)
+        if execution == "fake":
+            return self._run_fake(meta)
+        trace, error = self._run(meta, self.inputs, "meta")
+        if error is None or execution == "meta":
+            return trace
+        return self._fall_back(trace, error)
+
+    def _fall_back(self, trace: Trace, error: Exception) -> Trace:
+        """Go on to the rungs with values, if the failure may be meta's."""
+        self._note("meta", error)
+        param_bytes = trace.totals.param_bytes + trace.totals.buffer_bytes
+        if not needs_values(error):
+            if param_bytes > _CHEAP_BYTES or not self._inputs_are_small():
+                return trace
+            real, real_error = self._try_real()
+            return real if real is not None and real_error is None else trace
+        fake = self._run_fake(build(self.source, execution="meta"))
+        if fake.failure is None:
+            return fake
+        if self.guard_bytes is not None and param_bytes > self.guard_bytes:
+            raise MemoryGuardError(param_bytes, self.guard_bytes)
+        return self._run_real()
+
+    def _try_real(self) -> tuple[Trace | None, Exception | None]:
+        try:
+            model = self._prepared(build(self.source, execution="real", seed=0))
+        except (BuildError, MemoryGuardError) as error:
+            return None, error
+        assert self.inputs is not None
+        return self._run(model, _with_values(self.inputs, torch.device("cpu")), "real")
+
+    def _run_fake(self, meta: nn.Module) -> Trace:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        assert self.inputs is not None
+        fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
+        model = self._prepared(to_fake(meta, fake_mode))
+        with fake_mode:
+            inputs = _with_values(self.inputs, torch.device("cpu"))
+            trace, error = self._run(model, inputs, "fake")
+        if error is not None:
+            self._note("fake", error)
+        return trace
+
+    def _run_real(self) -> Trace:
+        model = self._prepared(
+            build(self.source, execution="real", seed=0, guard_bytes=self.guard_bytes)
+        )
+        if self.inputs is None:
+            self.inputs = self._find_inputs(model)
+        return self._run(model, _with_values(self.inputs, torch.device("cpu")), "real")[0]
+
+    def _run(
+        self, model: nn.Module, inputs: ExampleInputs, execution: Execution
+    ) -> tuple[Trace, Exception | None]:
+        seen = observe_pass(
+            model,
+            inputs.args,
+            dict(inputs.kwargs),
+            on_meta=execution == "meta",
+            backward=self.backward,
+        )
+        trace = make_trace(model, seen, inputs, execution=execution, mode=self.mode)
+        remarks = (*self.source.remarks, *trace.remarks, *self._remarks(execution))
+        return (
+            dataclasses.replace(trace, attempts=tuple(self.attempts), remarks=remarks),
+            seen.error,
+        )
+
+    def _find_inputs(self, model: nn.Module) -> ExampleInputs:
+        found = find_inputs(self.source, model, self.request)
+        if found is not None:
+            return found
+        return infer_inputs(copy_to_meta(model), self.request, self.source.label)
+
+    def _prepared(self, model: nn.Module) -> nn.Module:
+        # A scripted module cannot be built in one mode and put into another piecemeal.
+        return model.train(self.mode == "train")
+
+    def _is_known_small(self) -> bool:
+        spec = self.source.spec
+        if spec is None or self.source.kwargs or spec.params > _SMALL_PARAMS:
+            return False
+        numel = max(1, self.request.batch_size or 1)
+        for size in spec.input_shape:
+            numel *= size
+        for given in self.request.specs:
+            numel = max(numel, _numel(given.shape))
+        return numel <= _SMALL_INPUT_NUMEL
+
+    def _inputs_are_small(self) -> bool:
+        records = self.inputs.records if self.inputs is not None else ()
+        return all(_numel(record.shape) <= _SMALL_INPUT_NUMEL for record in records)
+
+    def _note(self, execution: str, error: Exception) -> None:
+        self.attempts.append(Attempt(execution=execution, stage="forward", reason=describe(error)))
+
+    def _remarks(self, execution: Execution) -> tuple[str, ...]:
+        if execution != "real" or not self.attempts:
+            return ()
+        return (f"ran for real, with memory: on meta, {self.attempts[0].reason}",)
+
+
+def make_trace(
+    model: nn.Module, seen: Observation, inputs: ExampleInputs, *, execution: Execution, mode: Mode
+) -> Trace:
+    """Put one observation into records."""
+    rows = Rows(seen.tree, seen.used)
+    if seen.error is None:
+        seen.tree.add_declared()
+    nodes = rows.make()
+    tensors = survey(model, seen.used)
+    totals = _sum_up(model, nodes, tensors, seen, rows.packed_params)
+    return Trace(
+        model_type=nodes[0].type,
+        execution=execution,
+        mode=mode,
+        inputs=inputs.records,
+        output_shapes=nodes[0].output_shapes,
+        nodes=nodes,
+        calls=seen.make_calls(),
+        tensors=tensors,
+        totals=totals,
+        coverage=Coverage(counted=seen.counted, free=seen.free, uncounted=dict(seen.uncounted)),
+        ties=find_ties(tensors),
+        failure=seen.failure if seen.error is not None else None,
+        remarks=_remark_on(seen, tensors),
+    )
+
+
+def _sum_up(
+    model: nn.Module,
+    nodes: Sequence[Node],
+    tensors: Sequence[Tensor],
+    seen: Observation,
+    packed_params: int,
+) -> Totals:
+    own = [t for t in tensors if t.tied_to is None]
+    used_names = {t.tied_to or t.name for t in tensors if t.executed}
+    parameters = [t for t in own if t.kind == "parameter"]
+    buffers = [t for t in own if t.kind == "buffer"]
+    params = sum(t.numel for t in parameters) + packed_params
+    trainable = sum(t.numel for t in parameters if t.trainable)
+    return Totals(
+        params=params,
+        trainable_params=trainable,
+        frozen_params=params - trainable,
+        executed_params=sum(t.numel for t in parameters if t.name in used_names) + packed_params,
+        buffers=sum(t.numel for t in buffers),
+        param_bytes=sum(t.nbytes for t in parameters),
+        buffer_bytes=sum(t.nbytes for t in buffers),
+        macs=nodes[0].macs,
+        flops=nodes[0].flops,
+        backward_flops=nodes[0].backward_flops if seen.backward_ran else None,
+        unmasked_params=unmasked_elements(model, params),
+        packed_params=packed_params,
+    )
+
+
+def _remark_on(seen: Observation, tensors: Sequence[Tensor]) -> tuple[str, ...]:
+    from modelcli.views.text import plural
+
+    remarks: list[str] = []
+    if seen.tree.unregistered:
+        found = seen.tree.unregistered.values()
+        params = sum(p.numel() for module in found for p in module.parameters())
+        remarks.append(
+            f"{plural(len(found), 'module')} ran that no parent registers (kept in a plain list or "
+            f"dict?): {plural(params, 'parameter')} of theirs are in no total and in no state_dict"
+        )
+    if any(t.kind == "parameter" and not t.shape and t.numel == 0 for t in tensors):
+        remarks.append("some lazy layers never saw an input: their parameters have no size yet")
+    return tuple(remarks)
+
+
+def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
+    """Give the floating inputs values, from a generator of their own."""
+    generator = torch.Generator().manual_seed(0)
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            if not value.is_meta:
+                return value.to(device)
+            if value.is_floating_point():
+                return torch.rand(value.shape, generator=generator, device=device).to(value.dtype)
+            return torch.zeros(value.shape, dtype=value.dtype, device=device)
+        if type(value) in (tuple, list):
+            return type(value)(fill(item) for item in value)
+        if type(value) is dict:
+            return {key: fill(item) for key, item in value.items()}
+        return value
+
+    return dataclasses.replace(
+        inputs,
+        args=tuple(fill(arg) for arg in inputs.args),
+        kwargs={key: fill(value) for key, value in inputs.kwargs.items()},
+    )
+
+
+def _numel(shape: Sequence[int]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+__all__ = ["Mode", "UsageError", "make_trace", "observe"]

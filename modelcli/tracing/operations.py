@@ -1,0 +1,179 @@
+"""What torch functions are called, and what they were called with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+# Functions that move, cast or make data and tell a reader little.
+_PLUMBING = frozenset(
+    "getitem setitem to float half double bfloat16 int long bool short type type_as cpu "
+    "cuda contiguous detach clone expand expand_as unsqueeze squeeze requires_grad numpy "
+    "tensor arange zeros ones empty full zeros_like ones_like empty_like full_like "
+    "new_zeros new_ones new_full new_empty new_tensor as_tensor from_numpy linspace copy "
+    "data T mT unbind view_as size eq ne lt gt le ge and or not invert logical_and "
+    "logical_or logical_not index_put scalar_tensor broadcast_tensors broadcast_to resize "
+    "is_same_size parameter subclass alias iter".split()
+)
+
+# torch's names of the positional parameters, where the function itself cannot tell.
+_POOL = ("input", "kernel_size", "stride", "padding")
+_MAX_POOL = (*_POOL, "dilation", "ceil_mode", "return_indices")
+_AVG_POOL = (*_POOL, "ceil_mode", "count_include_pad", "divisor_override")
+_LP_POOL = ("input", "norm_type", "kernel_size", "stride", "ceil_mode")
+_CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_CONV_T = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_ADAPTIVE = ("input", "output_size", "return_indices")
+_FRACTIONAL = ("input", "kernel_size", "output_size", "output_ratio", "return_indices")
+_RESIZE = ("input", "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+_REDUCE = ("input", "dim", "keepdim")
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    **{f"conv{n}d": _CONV for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _CONV_T for n in (1, 2, 3)},
+    **{f"max_pool{n}d": _MAX_POOL for n in (1, 2, 3)},
+    **{f"avg_pool{n}d": _AVG_POOL for n in (1, 2, 3)},
+    **{f"lp_pool{n}d": _LP_POOL for n in (1, 2, 3)},
+    **{f"adaptive_{k}_pool{n}d": _ADAPTIVE for n in (1, 2, 3) for k in ("avg", "max")},
+    **{f"fractional_max_pool{n}d": _FRACTIONAL for n in (2, 3)},
+    **{f"max_unpool{n}d": ("input", "indices", *_POOL[1:], "output_size") for n in (1, 2, 3)},
+    **dict.fromkeys(("interpolate", "upsample"), _RESIZE),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min"), _REDUCE),
+    **dict.fromkeys(("softmax", "log_softmax", "cat", "stack", "concat"), ("input", "dim")),
+    "upsample_nearest": ("input", "size", "scale_factor"),
+    "upsample_bilinear": ("input", "size", "scale_factor"),
+    "pad": ("input", "pad", "mode", "value"),
+    "pixel_shuffle": ("input", "upscale_factor"),
+    "pixel_unshuffle": ("input", "downscale_factor"),
+    "channel_shuffle": ("input", "groups"),
+    "unfold": ("input", "kernel_size", "dilation", "padding", "stride"),
+    "fold": ("input", "output_size", "kernel_size", "dilation", "padding", "stride"),
+    "flatten": ("input", "start_dim", "end_dim"),
+    "permute": ("input", "dims"),
+    "transpose": ("input", "dim0", "dim1"),
+    "dropout": ("input", "p", "training", "inplace"),
+}
+
+_LAYER_ATTRIBUTES = (
+    "kernel_size", "stride", "padding", "dilation", "groups", "output_padding", "padding_mode",
+    "ceil_mode", "return_indices", "count_include_pad", "in_channels", "out_channels",
+    "output_size", "output_ratio", "norm_type", "size", "scale_factor", "mode", "align_corners",
+    "recompute_scale_factor", "upscale_factor", "downscale_factor", "start_dim", "end_dim",
+    "unflattened_size", "value", "in_features", "out_features", "normalized_shape", "dim", "p",
+)  # fmt: skip
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+def function_name(func: Any) -> str:
+    """Return a function's public name: ``max_pool2d``, ``add``, ``relu_``."""
+    name = getattr(func, "__name__", None) or type(func).__name__
+    bare = name.strip("_") or name
+    if name.startswith("__i") and name.endswith("__") and bare[1:] in _IN_PLACE:
+        return bare[1:] + "_"
+    if name.startswith("__r") and name.endswith("__") and bare[1:] in _IN_PLACE:
+        return bare[1:]
+    in_place = name.endswith("_") and not name.endswith("__")
+    return bare + "_" if in_place else bare
+
+
+_IN_PLACE = frozenset("add sub mul truediv floordiv matmul pow mod and or xor".split())
+
+
+def is_plumbing(name: str) -> bool:
+    """Tell whether a function only moves, casts or makes data."""
+    return name.rstrip("_") in _PLUMBING
+
+
+def function_arguments(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a function was called with, plain values only, under torch's names."""
+    base = function_name(func).rstrip("_")
+    if func is torch.Tensor.unfold:
+        names: tuple[str, ...] = ("input", "dimension", "size", "step")
+    else:
+        names = _ARGUMENTS.get(base, ())
+    found: dict[str, Any] = {}
+    rest: list[Any] = []
+    for position, value in enumerate(args):
+        if position < len(names):
+            _keep(found, names[position], value)
+        elif not isinstance(value, torch.Tensor) and is_plain(value):
+            rest.append(plain(value))
+    for key, value in kwargs.items():
+        _keep(found, key, value)
+    if rest and base == "permute":
+        found["dims"] = (found["dims"], *rest) if "dims" in found else tuple(rest)
+    elif rest:
+        found["args"] = tuple(rest)
+    return found
+
+
+def _keep(found: dict[str, Any], name: str, value: Any) -> None:
+    if name == "weight" and isinstance(value, torch.Tensor):
+        found["weight_shape"] = tuple(value.shape)
+    elif is_plain(value):
+        found[name] = plain(value)
+
+
+def layer_attributes(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a layer was built with; arguments of this call win."""
+    found = {
+        name: plain(value)
+        for name in _LAYER_ATTRIBUTES
+        if is_plain(value := getattr(module, name, _NOTHING))
+    }
+    if "output_size" in kwargs and is_plain(kwargs["output_size"]):
+        found["output_size"] = plain(kwargs["output_size"])
+    return found
+
+
+_NOTHING = object()
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value can go into a record as it is."""
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def plain(value: Any) -> Any:
+    """Return a value with lists and torch sizes as tuples."""
+    return tuple(plain(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def layer_base(module: nn.Module) -> str:
+    """Return the first class of a layer that torch.nn defines, or ``""`` where there is none."""
+    for cls in type(module).__mro__:
+        if cls is nn.Module or cls in _CONTAINERS:
+            return ""
+        if cls.__module__.startswith(("torch.nn.modules", "torch.ao.nn")):
+            return cls.__name__
+    return ""
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Tell whether a module is a leaf: a layer without children whose forward is torch's own.
+
+    A subclass with a forward of its own (timm's ``Conv2dSame``) is none: what it calls counts.
+    """
+    if any(child is not None for child in module._modules.values()) and not hasattr(
+        module, "parametrizations"
+    ):
+        return False
+    forward = getattr(type(module), "forward", None)
+    home = getattr(forward, "__module__", None) or ""
+    return home.startswith(("torch.nn.", "torch.ao.nn.")) and bool(layer_base(module))
+
+
+def type_name(module: nn.Module) -> str:
+    """Return the class as people write it; a parametrised layer is named for what it was."""
+    name = type(module).__name__
+    if name.startswith("Parametrized") and hasattr(module, "parametrizations"):
+        return name.removeprefix("Parametrized")
+    if name == "RecursiveScriptModule":
+        return str(getattr(module, "original_name", name))
+    return name

@@ -1,0 +1,434 @@
+"""The observed pass: one call of a model, with every module, function and operation noted.
+
+Three observers see one forward pass. ``Module.__call__`` gives the modules, with keyword inputs
+and outputs of any nesting: torch's global hooks do not pass keywords to the pre-hook. A torch
+function mode gives the functions that are called between modules. A dispatch mode gives the
+operations that are really executed, whoever called them; their cost goes to the innermost open
+module or function. All three are taken away again, whatever happens.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from modelcli.loading.meta import call_on_meta, tensors_in
+from modelcli.loading.types import Shape
+from modelcli.tracing.formulas import count_flops, has_formula
+from modelcli.tracing.operations import (
+    function_arguments,
+    function_name,
+    is_layer,
+    is_plumbing,
+    layer_attributes,
+    layer_base,
+)
+from modelcli.tracing.record import Call, Failure
+from modelcli.tracing.tree import Branch, Tree
+
+
+class _Frame:
+    """One open call: where its cost goes, and how often it has called what."""
+
+    __slots__ = ("branch", "leaf", "module_turns", "op_turns")
+
+    def __init__(self, branch: Branch, leaf: bool) -> None:
+        self.branch = branch
+        self.leaf = leaf
+        self.module_turns: dict[int, int] = {}
+        self.op_turns: dict[str, int] = {}
+
+
+def _take_turn(turns: dict[Any, int], key: Any) -> int:
+    turn = turns.get(key, 0)
+    turns[key] = turn + 1
+    return turn
+
+
+@dataclass(slots=True)
+class _CallNotes:
+    """A call before the rows have their numbers."""
+
+    branch: Branch
+    type: str
+    base: str
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    sources: tuple[int | None, ...]
+    geometry: dict[str, Any]
+
+
+class Observation:
+    """Everything that one pass leaves, before it is put into records."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.tree = Tree(model)
+        self.calls: list[_CallNotes] = []
+        self.used: set[int] = set()
+        self.counted = 0
+        self.free = 0
+        self.uncounted: dict[str, int] = {}
+        self.failure: Failure | None = None
+        self.error: Exception | None = None
+        self.output: Any = None
+        self.backward_ran = False
+
+    def make_calls(self) -> tuple[Call, ...]:
+        """Return the calls as records; the tree's rows must have been made before."""
+        return tuple(
+            Call(
+                index=index,
+                node=note.branch.index,
+                path=note.branch.path,
+                kind="module" if note.branch.kind == "module" else "op",
+                type=note.type,
+                base=note.base,
+                input_shapes=note.input_shapes,
+                output_shapes=note.output_shapes,
+                sources=note.sources,
+                geometry=note.geometry,
+                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
+            )
+            for index, note in enumerate(self.calls)
+        )
+
+
+def observe_pass(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    on_meta: bool,
+    backward: bool = False,
+) -> Observation:
+    """Run a module of our own once and note what happens; an exception ends up in the result.
+
+    Args:
+        model: a private module; its gradients are filled if ``backward``.
+        on_meta: keep devices from mixing, as a model on meta with real ids needs.
+        backward: also run the backward pass from all outputs, with gradients of the inputs.
+    """
+    observer = _Observer(model, on_meta)
+    if backward:
+        args, kwargs = _with_gradients(args), _with_gradients(kwargs)
+    with observer.watching(), torch.set_grad_enabled(backward):
+        try:
+            observer.notes.output = model(*args, **kwargs)
+            if backward:
+                observer.run_backward()
+        except Exception as error:  # whatever the user's forward raises
+            observer.fail(error)
+    return observer.notes
+
+
+def _with_gradients(value: Any) -> Any:
+    """Copy the floating tensors so that they want gradients and may be changed in place."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.detach().requires_grad_(True).clone()
+    if type(value) in (tuple, list):
+        return type(value)(_with_gradients(item) for item in value)
+    if type(value) is dict:
+        return {key: _with_gradients(item) for key, item in value.items()}
+    return value
+
+
+class _Observer:
+    """The state of one pass, and what its three observers do."""
+
+    def __init__(self, model: nn.Module, on_meta: bool) -> None:
+        self.notes = Observation(model)
+        self._tree = self.notes.tree
+        self._on_meta = on_meta
+        self._thread = threading.get_ident()
+        self._stack = [_Frame(self._tree.root, leaf=False)]
+        self._stack[0].leaf = is_layer(model)
+        self._known = {
+            id(tensor)
+            for module in model.modules()
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+            if tensor is not None
+        }
+        self._origins: dict[int, tuple[Any, int]] = {}
+        self._in_backward = False
+        self._spans: list[tuple[int, Branch]] = []
+        self._starts: list[int] = []  # of the spans, once the backward pass begins
+        self._failed_with: Exception | None = None
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Put the three observers in place, and take them away again."""
+        original = nn.Module.__call__
+        fast_path = torch.backends.mha.get_fastpath_enabled()
+
+        def observed(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread or self._in_backward:
+                return original(module, *args, **kwargs)
+            return self._run_module(original, module, args, kwargs)
+
+        nn.Module.__call__ = observed  # type: ignore[method-assign]
+        torch.backends.mha.set_fastpath_enabled(False)  # one fused kernel would hide the layers
+        try:
+            with _Functions(self), _Operations(self):
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    def fail(self, error: Exception) -> None:
+        """Note an exception that left the model."""
+        self.notes.error = error
+        if self.notes.failure is None:
+            self._note_failure(error, self._stack[-1].branch)
+
+    def _note_failure(self, error: Exception, branch: Branch) -> None:
+        owner = branch if branch.kind == "module" else branch.parent
+        lines = str(error).strip().splitlines()
+        self.notes.failure = Failure(
+            path=owner.path if owner is not None else "",
+            type=type(error).__name__,
+            message=lines[0] if lines else "",
+            input_shapes=branch.input_shapes or (),
+            op=branch.type if branch.kind == "op" else None,
+            node_type=owner.type if owner is not None else "",
+        )
+        self._failed_with = error
+
+    # modules
+
+    def _run_module(
+        self,
+        original: Callable[..., Any],
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        frame = self._stack[-1]
+        if frame.leaf and frame.branch is not self._tree.root:
+            return original(module, *args, **kwargs)  # a parametrisation inside its layer
+        parent = frame.branch
+        while parent.kind != "module" and parent.parent is not None:
+            parent = parent.parent
+        turn = _take_turn(frame.module_turns, id(module))
+        branch = self._tree.place_module(parent, module, turn)
+        leaf = is_layer(module)
+        inputs = self._activations((args, kwargs))
+        if branch.input_shapes is None:
+            branch.input_shapes = tuple(tuple(t.shape) for t in inputs)
+        sources = tuple(self._source(t) for t in inputs) if leaf else ()
+        if branch is self._tree.root and len(self._stack) == 1:
+            for tensor in inputs:
+                self._origins[id(tensor)] = (weakref.ref(tensor), -1)
+            sources = tuple(-1 for _ in inputs)
+        branch.calls += 1
+        output = self._enter(branch, leaf, lambda: original(module, *args, **kwargs))
+        self._note_output(branch, output)
+        if leaf:
+            geometry = layer_attributes(module, kwargs)
+            shapes = tuple(tuple(t.shape) for t in inputs)
+            self._note_call(branch, layer_base(module), shapes, sources, geometry, output)
+        return output
+
+    def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
+        self._stack.append(_Frame(branch, leaf))
+        self._mark_span(branch)
+        try:
+            return run()
+        except Exception as error:
+            if self._failed_with is not error:
+                self._note_failure(error, branch)
+            raise
+        finally:
+            self._stack.pop()
+            self._mark_span(self._stack[-1].branch)
+
+    def _mark_span(self, branch: Branch) -> None:
+        """Remember whose autograd nodes the following sequence numbers are."""
+        if torch.is_grad_enabled():
+            self._spans.append((torch._C._autograd._get_sequence_nr(), branch))
+
+    def _note_output(self, branch: Branch, output: Any) -> None:
+        found = list(tensors_in(output))
+        if branch.output_shapes is None:
+            branch.output_shapes = tuple(tuple(t.shape) for t in found)
+        branch.output_bytes += sum(t.numel() * t.element_size() for t in found if not t.is_sparse)
+
+    def _note_call(
+        self,
+        branch: Branch,
+        base: str,
+        input_shapes: tuple[Shape, ...],
+        sources: tuple[int | None, ...],
+        geometry: dict[str, Any],
+        output: Any,
+    ) -> None:
+        index = len(self.notes.calls)
+        outputs = list(tensors_in(output))
+        for tensor in outputs:
+            self._origins[id(tensor)] = (weakref.ref(tensor), index)
+        self.notes.calls.append(
+            _CallNotes(
+                branch=branch,
+                type=branch.type,
+                base=base,
+                input_shapes=input_shapes,
+                output_shapes=tuple(tuple(t.shape) for t in outputs),
+                sources=sources,
+                geometry=geometry,
+            )
+        )
+
+    def _activations(self, value: Any) -> list[torch.Tensor]:
+        return [t for t in tensors_in(value) if id(t) not in self._known]
+
+    def _source(self, tensor: torch.Tensor) -> int | None:
+        found = self._origins.get(id(tensor))
+        return found[1] if found is not None and found[0]() is tensor else None
+
+    # functions
+
+    def run_function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one torch function, as a row of its own unless a layer called it."""
+        name = getattr(func, "__name__", "")
+        if name == "__get__":
+            return self._pass_through(func, args, kwargs)
+        if self._stack[-1].leaf or self._in_backward or name in _SILENT:
+            return self._call(func, args, kwargs)
+        return self._run_op(func, args, kwargs)
+
+    def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._on_meta:
+            return call_on_meta(func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _pass_through(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Read an attribute; one that is a tensor (``.T``, ``.data``) keeps its origin."""
+        value = func(*args, **kwargs)
+        if isinstance(value, torch.Tensor) and args and id(args[0]) in self._origins:
+            source = self._source(args[0])
+            if source is not None:
+                self._origins[id(value)] = (weakref.ref(value), source)
+        return value
+
+    def _run_op(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        frame = self._stack[-1]
+        name = function_name(func)
+        turn = _take_turn(frame.op_turns, name)
+        branch = self._tree.place_op(frame.branch, name, turn)
+        inputs = self._activations((args, kwargs))
+        shapes = tuple(tuple(t.shape) for t in inputs)
+        sources = tuple(self._source(t) for t in inputs)
+        if branch.input_shapes is None:
+            branch.input_shapes = shapes
+        branch.calls += 1
+        output = self._enter(branch, True, lambda: self._call(func, args, kwargs))
+        result = args[0] if name == "setitem" else output
+        if not any(True for _ in tensors_in(result)):
+            self._forget(branch, frame, name, turn)
+            return output
+        self._note_output(branch, result)
+        geometry = function_arguments(func, args, kwargs)
+        self._note_call(branch, name.rstrip("_"), shapes, sources, geometry, result)
+        return output
+
+    def _forget(self, branch: Branch, frame: _Frame, name: str, turn: int) -> None:
+        """Take a question (``size``, ``item``) out again, unless it cost something."""
+        if branch.flops or branch.uncounted or branch.children:
+            return
+        branch.calls -= 1
+        if branch.calls == 0:
+            branch.drop()
+            frame.branch.op_rows.pop((name, turn), None)
+        frame.op_turns[name] = turn
+
+    # operations
+
+    def run_operation(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one dispatched operation and book its cost."""
+        for arg in args:
+            if isinstance(arg, torch.Tensor):
+                self.notes.used.add(id(arg))
+            elif isinstance(arg, (list, tuple)):
+                self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
+        output = func(*args, **kwargs)
+        flops = count_flops(func, args, kwargs, output)
+        branch = self._branch_of_backward() if self._in_backward else self._stack[-1].branch
+        if flops is None:
+            name = func._schema.name
+            name = name.removeprefix("aten::")
+            self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
+            branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
+        elif self._in_backward:
+            branch.backward_flops += flops
+        elif flops or has_formula(func):
+            self.notes.counted += 1
+            branch.flops += flops
+        else:
+            self.notes.free += 1
+        return output
+
+    # backward
+
+    def run_backward(self) -> None:
+        """Run the backward pass from every output that wants gradients."""
+        outputs = [t for t in tensors_in(self.notes.output) if t.requires_grad]
+        self.notes.backward_ran = True
+        if not outputs:
+            return
+        seeds = [torch.ones_like(t) for t in outputs]
+        self._starts = [start for start, _ in self._spans]
+        self._in_backward = True
+        try:
+            torch.autograd.backward(outputs, seeds)
+        finally:
+            self._in_backward = False
+
+    def _branch_of_backward(self) -> Branch:
+        node = torch._C._current_autograd_node()
+        if node is None:
+            return self._tree.root
+        number = node._sequence_nr()
+        place = bisect.bisect_right(self._starts, number) - 1
+        return self._spans[place][1] if place >= 0 else self._tree.root
+
+
+# Functions that answer a question about a tensor and never compute one.
+_SILENT = frozenset(
+    "size dim numel stride is_floating_point is_complex is_contiguous element_size "
+    "get_device data_ptr storage_offset __len__ _set_grad_enabled is_tensor is_nonzero "
+    "nelement ndimension is_same_size type_as_ untyped_storage storage __hash__ __repr__ "
+    "__format__ __set__ _is_view is_inference is_conj is_neg result_type promote_types "
+    "can_cast __torch_function__ is_grad_enabled __deepcopy__ has_names register_hook "
+    "retain_grad finfo iinfo".split()
+)
+
+
+class _Functions(TorchFunctionMode):
+    def __init__(self, observer: _Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return self._observer.run_function(func, args, kwargs or {})
+
+
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, observer: _Observer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._observer = observer
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return self._observer.run_operation(func, args, kwargs or {})
