@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +35,8 @@ class ModelSpec:
         params: number of unique registered parameters with default arguments.
         input_dtype: element type of the input, as torch spells it.
         pitfall: what to beware of, or None.
+        input_args: for each dimension of ``input_shape``, the constructor argument that it
+            follows, or None.
     """
 
     name: str
@@ -46,6 +48,16 @@ class ModelSpec:
     params: int
     input_dtype: str = "float32"
     pitfall: str | None = None
+    input_args: tuple[str | None, ...] = ()
+
+    def input_shape_for(self, kwargs: Mapping[str, object]) -> tuple[int, ...]:
+        """Return the shape of one sample for a model built with these constructor arguments."""
+        names = self.input_args or (None,) * len(self.input_shape)
+        given = [kwargs.get(name) if name else None for name in names]
+        return tuple(
+            size if isinstance(size, int) else default
+            for size, default in zip(given, self.input_shape, strict=True)
+        )
 
 
 _BUILT_IN = (
@@ -53,6 +65,7 @@ _BUILT_IN = (
         name="linear",
         target="modelcli.models.linear:Linear",
         input_shape=(4,),
+        input_args=("in_features",),
         task=Task.REGRESSION,
         description="a dense layer written by hand, x.mm(w) + b",
         source="writing a layer of one's own",
@@ -62,6 +75,7 @@ _BUILT_IN = (
         name="perceptron",
         target="modelcli.models.perceptron:Perceptron",
         input_shape=(3,),
+        input_args=("in_features",),
         task=Task.REGRESSION,
         description="two hand-written dense layers with a sigmoid between",
         source="layers made of layers",
@@ -71,6 +85,7 @@ _BUILT_IN = (
         name="mlp",
         target="modelcli.models.mlp:MLP",
         input_shape=(784,),
+        input_args=("in_features",),
         task=Task.CLASSIFICATION,
         description="multilayer perceptron with one hidden layer of 256",
         source="the multilayer perceptron as a module",

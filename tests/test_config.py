@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from modelcli.config import (
     KEYS,
+    default_lr,
     dump_config,
     load_config,
     load_model_section,
@@ -43,7 +44,7 @@ def test_the_default_run_is_complete_and_has_no_sources() -> None:
     resolved = load_config()
     config = resolved.config
     assert (config.model.target, config.train.steps, config.train.batch_size) == ("lenet", 500, 64)
-    assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
+    assert (config.optimizer.name, config.optimizer.lr) == ("adam", None)
     assert resolved.sources == {}
 
 
@@ -79,10 +80,13 @@ def test_epochs_of_a_higher_source_replace_steps_of_a_lower(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "lr"), [("sgd", 0.1), ("SGD", 0.1), ("adagrad", 0.01), ("adamw", 0.001)]
+    ("optimizer", "params", "lr"),
+    [("SGD", 7, 0.1), ("adam", 7, 0.03), ("adamw", 4_000, 0.01), ("adam", 61_706, 0.001)],
 )
-def test_the_default_rate_is_the_optimisers(optimizer: str, lr: float) -> None:
-    assert load_config(flags={"optimizer.name": optimizer}).config.optimizer.lr == lr
+def test_the_default_rate_goes_by_optimiser_and_size(
+    optimizer: str, params: int, lr: float
+) -> None:
+    assert default_lr(optimizer, params) == lr
 
 
 @pytest.mark.parametrize(

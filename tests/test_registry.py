@@ -99,3 +99,9 @@ def test_an_entry_point_that_is_no_record_is_named(monkeypatch: pytest.MonkeyPat
 
 ONE = spec("one")
 TWO = (spec("two"), spec("three"))
+
+
+def test_the_input_follows_the_constructor_arguments_that_it_names() -> None:
+    assert get("mlp").input_shape_for({"in_features": 100, "out_features": 3}) == (100,)
+    assert get("mlp").input_shape_for({}) == (784,)
+    assert get("lenet").input_shape_for({"num_classes": 3}) == (1, 32, 32)

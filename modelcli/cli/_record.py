@@ -108,10 +108,10 @@ def _data(record: Record) -> str:
 def _loss(record: Record) -> str:
     if record.first_loss is None or record.last_loss is None or record.best_loss is None:
         return "no step was taken"
-    expected = f"{record.expected_first_loss:.4g} ({record.expected_first_loss_is})"
     return (
         f"{record.objective} {record.first_loss:.4g} -> {record.last_loss:.4g}, "
-        f"best {record.best_loss:.4g}; untrained would be {expected}"
+        f"best {record.best_loss:.4g}; "
+        f"{record.expected_first_loss_is} {record.expected_first_loss:.4g}"
     )
 
 

@@ -15,7 +15,6 @@ from modelcli.config.sections import (
     OPTIMIZERS,
     SECTIONS,
     RunConfig,
-    default_lr,
 )
 from modelcli.config.values import check_value, parse_value
 from modelcli.errors import ConfigError, suggest
@@ -196,7 +195,7 @@ def _put(layer: _Layer, name: str, value: object, where: str) -> None:
 
 def _refused(where: str, error: ValueError, doc: str) -> _Mistake:
     """Return the mistake of a value; the error may bring a hint of its own as a second argument."""
-    text, hint = (*error.args, doc)[:2]
+    text, hint = (*error.args, doc.replace("`", "'"))[:2]
     return _Mistake(message=f"{where} {text}", hint=hint)
 
 
@@ -297,9 +296,6 @@ def _complete(config: RunConfig) -> RunConfig:
     """Fill in the defaults that depend on other keys."""
     if config.train.steps is None and config.train.epochs is None:
         config = replace(config, train=replace(config.train, steps=DEFAULT_STEPS))
-    if config.optimizer.lr is None:
-        lr = default_lr(config.optimizer.name)
-        config = replace(config, optimizer=replace(config.optimizer, lr=lr))
     return config
 
 

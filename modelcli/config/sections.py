@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
 DEFAULT_STEPS = 500
-DEFAULT_LR = {"sgd": 0.1, "rmsprop": 1e-3, "adagrad": 1e-2}  # every other optimiser: 1e-3
 
 # Keyword arguments of the optimisers that are checked before torch is imported; any other optimiser
 # of torch.optim is checked against its signature when it is built.
@@ -166,7 +165,10 @@ class OptimizerConfig:
         flag="--optimizer",
     )
     lr: float | None = option(
-        None, "learning rate; default: 0.1 for sgd, 0.01 for adagrad, 0.001 for others", above=0
+        None,
+        "learning rate; default: 0.1 for sgd, else 0.001, or 0.01 and 0.03 for models of under "
+        "20,000 and 1,000 parameters",
+        above=0,
     )
     momentum: float | None = option(None, "momentum, where the optimiser has it", least=0)
     weight_decay: float | None = option(None, "weight decay, where the optimiser has it", least=0)
@@ -272,9 +274,15 @@ KEYS: dict[str, Key] = {
 }
 
 
-def default_lr(optimizer: str) -> float:
-    """Return the learning rate of an optimiser for which none was given."""
-    return DEFAULT_LR.get(optimizer.lower(), 1e-3)
+def default_lr(optimizer: str, params: int) -> float:
+    """Return the learning rate of a run for which none was given.
+
+    Optimisers that scale their steps move a weight by about the learning rate, so a model of few
+    weights, which have farther to go, gets a larger one.
+    """
+    if optimizer.lower() == "sgd":
+        return 0.1
+    return 0.03 if params < 1_000 else 0.01 if params < 20_000 else 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

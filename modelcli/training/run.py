@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from modelcli.config import RunConfig
+from modelcli.config import RunConfig, default_lr
 from modelcli.errors import RunFailedError
 from modelcli.loading.inputs import InputRequest
 from modelcli.training.data import Batches, Data
@@ -106,6 +106,7 @@ def prepare(config: RunConfig, request: InputRequest) -> Run:
     data = build_data(config, subject, device)
     objective = Objective(config.loss.name, kind=data.kind, kwargs=config.loss.kwargs)
     params = [param for param in subject.model.parameters() if param.requires_grad]
+    config = _with_lr(config, params)
     learner = Learner(
         model=subject.model,
         call=subject.call,
@@ -125,6 +126,13 @@ def prepare(config: RunConfig, request: InputRequest) -> Run:
         learner=learner,
         steps=total_steps(config, data),
     )
+
+
+def _with_lr(config: RunConfig, params: list[torch.nn.Parameter]) -> RunConfig:
+    if config.optimizer.lr is not None:
+        return config
+    lr = default_lr(config.optimizer.name, sum(param.numel() for param in params))
+    return replace(config, optimizer=replace(config.optimizer, lr=lr))
 
 
 def train(run: Run, listener: Listener, *, narrate: bool = False) -> Record:

@@ -15,6 +15,7 @@ from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import build
 from modelcli.loading.inputs import InputRequest, find_inputs
 from modelcli.loading.source import Source, describe, find_source
+from modelcli.loading.types import InputSpec
 from modelcli.registry import Task
 from modelcli.training import synthetic
 from modelcli.training.data import (
@@ -138,6 +139,9 @@ def _check_trainable(source: Source, model: nn.Module) -> None:
 def _sample_specs(
     source: Source, model: nn.Module, request: InputRequest, dtype: torch.dtype
 ) -> tuple[tuple[SampleSpec, ...], dict[str, Any]]:
+    if source.spec is not None and not request.specs:
+        shape = (1, *source.spec.input_shape_for(source.kwargs))
+        request = replace(request, specs=(InputSpec(shape=shape, dtype=source.spec.input_dtype),))
     example = find_inputs(source, model, request)
     if example is None:
         raise UsageError(
