@@ -21,10 +21,10 @@ from modelcli.loading.build import (
     to_fake,
 )
 from modelcli.loading.inference import infer_inputs, needs_values
-from modelcli.loading.inputs import ExampleInputs, InputRequest, find_inputs
+from modelcli.loading.inputs import ExampleInputs, find_inputs
 from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.source import Source, describe, importable
-from modelcli.loading.types import Attempt
+from modelcli.loading.types import Attempt, InputRequest
 from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
 from modelcli.tracing.survey import find_ties, survey, unmasked_elements
 from modelcli.tracing.tracer import Observation, observe_pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -71,11 +72,31 @@ AllowRealOption = Annotated[
         help="Let a model that only runs for real be allocated, whatever its size.",
     ),
 ]
+
+
+class Rung(StrEnum):
+    """The ways of running a model, as ``--execution`` takes them."""
+
+    META = "meta"
+    FAKE = "fake"
+    REAL = "real"
+
+
+class RunMode(StrEnum):
+    """The training flag during the pass."""
+
+    EVAL = "eval"
+    TRAIN = "train"
+
+
+ModeOption = Annotated[
+    RunMode | None,
+    typer.Option("--mode", help="The training flag.  [default: eval]", show_default=False),
+]
 ExecutionOption = Annotated[
-    str | None,
+    Rung | None,
     typer.Option(
         "--execution",
-        metavar="meta|fake|real",
         help="Insist on one way of running the model instead of the first that works.",
         show_default=False,
     ),

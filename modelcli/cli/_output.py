@@ -30,7 +30,7 @@ class Output:
     Args:
         command: name of the command, for the JSON envelope.
         target: what the command was asked about, or None.
-        format: the format of the result.
+        format: the format of the result; None means a table.
         quiet: leave out remarks and the lines under tables.
         verbose: also write details.
     """
@@ -40,13 +40,13 @@ class Output:
         command: str,
         *,
         target: str | None = None,
-        format: Format = Format.TABLE,
+        format: Format | None = None,
         quiet: bool = False,
         verbose: bool = False,
     ) -> None:
         self.command = command
         self.target = target
-        self.format = format
+        self.format = format or Format.TABLE
         self.quiet = quiet
         self.verbose = verbose
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelcli.errors import UsageError, suggest
-from modelcli.loading.types import InputSpec
+from modelcli.loading.types import InputRequest, InputSpec
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
@@ -16,6 +16,25 @@ DTYPES = (
 _ALIASES = {"float": "float32", "half": "float16", "double": "float64", "long": "int64",
             "int": "int32", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # fmt: skip
 _FORM = "[NAME:][DTYPE:]SHAPE, as 1x3x224x224 or input_ids:int64:1x128"
+
+
+def make_request(
+    inputs: Sequence[str] | None = None,
+    batch_size: int | None = None,
+    kwargs: Sequence[str] | None = None,
+) -> InputRequest:
+    """Parse what the command line says about inputs.
+
+    Raises:
+        UsageError: an input, the batch size or a keyword value is malformed.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"--batch-size {batch_size} is not possible", "give 1 or more")
+    return InputRequest(
+        specs=tuple(parse_input(text) for text in inputs or ()),
+        batch_size=batch_size,
+        kwargs=parse_keyword_values(kwargs or ()),
+    )
 
 
 def parse_input(text: str) -> InputSpec:

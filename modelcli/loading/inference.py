@@ -15,14 +15,13 @@ from torch.overrides import TorchFunctionMode
 from modelcli.errors import UsageError
 from modelcli.loading.inputs import (
     ExampleInputs,
-    InputRequest,
     forward_parameters,
     from_specs,
     with_batch_size,
 )
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.source import describe
-from modelcli.loading.types import InputSpec
+from modelcli.loading.types import InputRequest, InputSpec
 
 # Common sizes of the field first: ImageNet crops, CIFAR, MNIST, then what small examples use.
 _IMAGE_SIZES = (

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from modelcli.errors import UsageError
-from modelcli.loading.grammar import parse_input
 from modelcli.loading.source import Source, describe
-from modelcli.loading.types import InputRecord, InputSpec
+from modelcli.loading.types import InputRecord, InputRequest, InputSpec
 
 _SMALL_INTEGER_NUMEL = 1 << 20  # ids up to here stay real on meta, so that masks can be looked at
 
@@ -27,42 +26,6 @@ class ExampleInputs:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     records: tuple[InputRecord, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputRequest:
-    """What the user said about inputs.
-
-    Attributes:
-        specs: ``--input``, in order.
-        batch_size: replaces the first dimension of every input, or None.
-        kwargs: plain values for ``forward``.
-    """
-
-    specs: tuple[InputSpec, ...] = ()
-    batch_size: int | None = None
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-def make_request(
-    inputs: Sequence[str] | None = None,
-    batch_size: int | None = None,
-    kwargs: Sequence[str] | None = None,
-) -> InputRequest:
-    """Parse what the command line says about inputs.
-
-    Raises:
-        UsageError: an input, the batch size or a keyword value is malformed.
-    """
-    from modelcli.loading.grammar import parse_keyword_values
-
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"--batch-size {batch_size} is not possible", "give 1 or more")
-    return InputRequest(
-        specs=tuple(parse_input(text) for text in inputs or ()),
-        batch_size=batch_size,
-        kwargs=parse_keyword_values(kwargs or ()),
-    )
 
 
 def find_inputs(source: Source, model: nn.Module, request: InputRequest) -> ExampleInputs | None:

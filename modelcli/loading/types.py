@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Shape = tuple[int, ...]
 
@@ -20,6 +21,21 @@ class InputSpec:
     shape: Shape
     name: str | None = None
     dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequest:
+    """What the user said about inputs.
+
+    Attributes:
+        specs: ``--input``, in order.
+        batch_size: replaces the first dimension of every input, or None.
+        kwargs: plain values for ``forward``.
+    """
+
+    specs: tuple[InputSpec, ...] = ()
+    batch_size: int | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,44 @@
+"""What the command line says about a model, checked before torch is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelcli.config import parse_settings
+from modelcli.loading.grammar import make_request
+from modelcli.loading.target import Target, parse_target
+from modelcli.loading.types import InputRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelArguments:
+    """A target with its constructor arguments and inputs."""
+
+    target: Target
+    model_kwargs: Mapping[str, Any]
+    request: InputRequest
+
+
+def read_arguments(
+    target: str,
+    *,
+    inputs: Sequence[str] | None = None,
+    batch_size: int | None = None,
+    kwargs: Sequence[str] | None = None,
+    settings: Sequence[str] | None = None,
+) -> ModelArguments:
+    """Check a target, its ``--set`` and its inputs.
+
+    Raises:
+        TargetError: the target is malformed or its file does not exist.
+        UsageError: the name is not registered, or an input is malformed.
+        ConfigError: a ``--set`` is wrong.
+    """
+    parsed = parse_target(target)
+    return ModelArguments(
+        target=parsed,
+        model_kwargs=parse_settings(settings or ()).model_kwargs,
+        request=make_request(inputs, batch_size, kwargs),
+    )

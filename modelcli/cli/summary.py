@@ -1,0 +1,152 @@
+"""``modelcli summary``: the structure of a model, with true sizes and costs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcli.cli._options import (
+    AllowRealOption,
+    BatchSizeOption,
+    ExecutionOption,
+    FormatOption,
+    InputOption,
+    KwargOption,
+    ModeOption,
+    QuietOption,
+    RunMode,
+    SetOption,
+    TargetArgument,
+    VerboseOption,
+)
+from modelcli.cli._output import Format, Output
+from modelcli.cli._target import read_arguments
+from modelcli.errors import RunFailedError, UsageError
+
+if TYPE_CHECKING:
+    from modelcli.loading.source import Source
+    from modelcli.tracing.record import Trace
+
+EXAMPLES = (
+    "modelcli summary lenet",
+    "modelcli summary mlp --set hidden_features=512 --batch-size 64",
+    "modelcli summary net.py:Net --input 1x3x224x224",
+    "modelcli summary parallel --style torch",
+    "modelcli summary lenet --backward --format json",
+)
+
+
+class Style(StrEnum):
+    """Whose layout a summary has."""
+
+    MODELCLI = "modelcli"
+    TORCH = "torch"
+    TORCHINFO = "torchinfo"
+
+
+def command(
+    target: TargetArgument,
+    input: InputOption = None,
+    batch_size: BatchSizeOption = None,
+    kwarg: KwargOption = None,
+    set_: SetOption = None,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", "-d", help="Deepest level shown; 0 shows all.  [default: 3]"),
+    ] = None,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Add the FLOPs of the backward pass.")
+    ] = False,
+    mode: ModeOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if an operation's cost is not known.")
+    ] = False,
+    style: Annotated[
+        Style | None,
+        typer.Option(
+            "--style",
+            help="Our table, print(model), or torchinfo's.  [default: modelcli]",
+            show_default=False,
+        ),
+    ] = None,
+    execution: ExecutionOption = None,
+    allow_real: AllowRealOption = False,
+    format: FormatOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show every module and function that runs, with shapes, parameters and MACs."""
+    out = Output("summary", target=target, format=format, quiet=quiet, verbose=verbose)
+    if depth is not None and depth < 0:
+        raise UsageError(f"--depth {depth} is not possible", "give 0 for all levels, or 1 and more")
+    if style not in (None, Style.MODELCLI) and out.format is not Format.TABLE:
+        raise UsageError(
+            f"--style {style} is text and has no --format {out.format}", "leave one of the two out"
+        )
+    arguments = read_arguments(
+        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+    )
+
+    from modelcli.loading.source import find_source
+    from modelcli.observe import observe
+
+    source = find_source(arguments.target, arguments.model_kwargs)
+    if style is Style.TORCH:
+        _print_torch(out, source)
+        return
+    trace = observe(
+        source,
+        arguments.request,
+        mode="train" if mode is RunMode.TRAIN else "eval",
+        backward=backward,
+        execution=execution.value if execution is not None else None,
+        allow_real=allow_real,
+    )
+    for attempt in trace.attempts:
+        out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
+    if style is Style.TORCHINFO:
+        _print_torchinfo(out, source, trace)
+    else:
+        _print_ours(out, trace, depth=depth)
+    _judge(trace, strict=strict)
+
+
+def _print_ours(out: Output, trace: Trace, *, depth: int | None) -> None:
+    from modelcli.views.summary import DEFAULT_DEPTH, summary_body, summary_table
+
+    levels = DEFAULT_DEPTH if depth is None else depth or None
+    body = summary_body(trace, depth=levels) if out.format is Format.JSON else {}
+    out.result(body, summary_table(trace, depth=levels, plumbing=out.verbose))
+
+
+def _print_torch(out: Output, source: Source) -> None:
+    from modelcli.loading.build import build
+
+    out.text(repr(build(source, execution="meta")))
+
+
+def _print_torchinfo(out: Output, source: Source, trace: Trace) -> None:
+    from modelcli.loading.foreign import describe_with_torchinfo
+    from modelcli.views.text import show_count
+
+    table, params, macs = describe_with_torchinfo(source, trace.inputs, trace.mode)
+    out.text(table)
+    totals = trace.totals
+    if (params, macs) != (totals.params, totals.macs):
+        out.text(
+            f"torchinfo counts {show_count(params)} parameters and {show_count(macs)} MACs; true "
+            f"are {show_count(totals.params)} parameters and {show_count(totals.macs)} MACs."
+        )
+
+
+def _judge(trace: Trace, *, strict: bool) -> None:
+    """Raise where the forward failed or, if strict, an operation was not counted."""
+    from modelcli.views.summary import describe_failure
+
+    if trace.failure is not None:
+        raise RunFailedError(*describe_failure(trace.failure, trace.model_type))
+    if strict and not trace.coverage.complete:
+        names = ", ".join(trace.coverage.uncounted)
+        raise RunFailedError(f"not every operation was counted: {names}", "the totals are too low")
