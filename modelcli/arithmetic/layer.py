@@ -65,8 +65,12 @@ class SpatialLayer(Layer):
     """
 
     dims: int
-    batch_required: ClassVar[bool] = False
     sees: ClassVar[Sees] = "windows"
+
+    @property
+    def batch_required(self) -> bool:
+        """Whether a shape without a batch is refused."""
+        return False
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on ``([B,] C, *sizes)``."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, isfinite
-from typing import ClassVar
 
 from modelcli.arithmetic.adaptive import adaptive_reach
 from modelcli.arithmetic.layer import Sizes, SpatialLayer, per_axis, require
@@ -37,6 +36,7 @@ class Resize(SpatialLayer):
         align_corners: whether the first and the last cells' centres coincide.
         recompute: measure distances by the sizes instead of by the factor.
         name_shown: ``Upsample`` or ``interpolate``.
+        needs_batch: whether a shape without a batch is refused, as torch does.
     """
 
     size: Sizes | None = None
@@ -45,7 +45,12 @@ class Resize(SpatialLayer):
     align_corners: bool = False
     recompute: bool = False
     name_shown: str = "Upsample"
-    batch_required: ClassVar[bool] = True
+    needs_batch: bool = True
+
+    @property
+    def batch_required(self) -> bool:
+        """Whether a shape without a batch is refused."""
+        return self.needs_batch
 
     @property
     def type(self) -> str:
