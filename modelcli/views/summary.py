@@ -74,7 +74,7 @@ def _folded(trace: Trace, shown: Sequence[Node]) -> set[int]:
         node.parent
         for node in trace.nodes
         if node.index not in visible and node.parent in visible and not node.plumbing
-    }  # type: ignore[return-value]
+    }
 
 
 def _show_cost(cost: int) -> str:
