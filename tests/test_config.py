@@ -16,7 +16,6 @@ from modelcli.config import (
     dump_config,
     load_config,
     load_model_section,
-    parse_init,
     parse_settings,
     toml_value,
 )
@@ -155,11 +154,6 @@ def test_settings_are_told_apart() -> None:
         (
             "train.freeze=fc*",
             "--set train.freeze must be a list of strings, as [\"fc*\"], not 'fc*'",
-            None,
-        ),
-        (
-            "model.init=normale",
-            "--set model.init is no scheme of torch.nn.init: 'normale'; did you mean 'normal'?",
             None,
         ),
         (
@@ -316,26 +310,6 @@ def test_the_key_table_is_complete() -> None:
         (key.name, "" if key.default is None else toml_value(key.default), key.doc)
         for key in KEYS.values()
     ]
-
-
-def test_an_initialisation_has_a_scheme_arguments_and_a_bias() -> None:
-    spec = parse_init("normal:std=0.01,bias=0.5")
-    assert (spec.scheme, spec.args, spec.bias) == ("normal", {"std": 0.01}, 0.5)
-    assert parse_init("kaiming_uniform_:mode=fan_out").args == {"mode": "fan_out"}
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("xavier", "did you mean 'xavier_normal'?"),
-        ("normal:sdt=1", "'normal' takes KEY=VALUE with mean, std, bias, not 'sdt=1'"),
-        ("normal:std", "not 'std'"),
-        ("normal:std=nan", "needs a finite number for 'std', not 'nan'"),
-    ],
-)
-def test_a_wrong_initialisation_is_told(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
-        parse_init(text)
 
 
 def test_the_model_section_of_a_file_is_a_target_and_its_arguments() -> None:

@@ -195,6 +195,7 @@ def command(
             "schedule.warmup": warmup,
         },
     )
+    _check_names(resolved)
     wanted = format or TrainFormat.TABLE
     out = Output(
         "train",
@@ -209,6 +210,17 @@ def command(
     _train(resolved, out, inputs=inputs, kwargs=kwargs, lines=wanted is TrainFormat.JSONL)
 
 
+def _check_names(resolved: Resolved) -> None:
+    """Refuse what is mistyped before torch is imported."""
+    from modelcli.loading.target import parse_target
+
+    parse_target(resolved.config.model.target)
+    if resolved.config.model.init:
+        from modelcli.loading.init_rules import parse_init
+
+        parse_init(resolved.config.model.init)
+
+
 def _train(
     resolved: Resolved,
     out: Output,
@@ -219,7 +231,7 @@ def _train(
 ) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.cli._record import record_body
-    from modelcli.loading.inputs import make_request
+    from modelcli.loading.grammar import make_request
     from modelcli.training.run import prepare, train
 
     progress = TrainProgress(out, lines=lines)

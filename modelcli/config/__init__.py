@@ -15,12 +15,10 @@ from modelcli.config.load import (
 )
 from modelcli.config.sections import (
     DEFAULT_STEPS,
-    INIT_SCHEMES,
     KEYS,
     LOSSES,
     OPTIMIZERS,
     DataConfig,
-    InitSpec,
     Key,
     LossConfig,
     ModelConfig,
@@ -29,17 +27,14 @@ from modelcli.config.sections import (
     ScheduleConfig,
     TrainConfig,
     default_lr,
-    parse_init,
 )
 
 __all__ = [
     "DEFAULT_STEPS",
-    "INIT_SCHEMES",
     "KEYS",
     "LOSSES",
     "OPTIMIZERS",
     "DataConfig",
-    "InitSpec",
     "Key",
     "LossConfig",
     "ModelConfig",
@@ -53,7 +48,6 @@ __all__ = [
     "dump_config",
     "load_config",
     "load_model_section",
-    "parse_init",
     "parse_settings",
     "toml_value",
 ]

@@ -32,22 +32,6 @@ LOSSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "soft_margin": ("values", "SoftMarginLoss", ()),
 }
 
-# The schemes of torch.nn.init and the arguments that each takes.
-INIT_SCHEMES: dict[str, tuple[str, ...]] = {
-    "uniform": ("a", "b"),
-    "normal": ("mean", "std"),
-    "trunc_normal": ("mean", "std", "a", "b"),
-    "constant": ("val",),
-    "ones": (),
-    "zeros": (),
-    "xavier_uniform": ("gain",),
-    "xavier_normal": ("gain",),
-    "kaiming_uniform": ("a", "mode", "nonlinearity"),
-    "kaiming_normal": ("a", "mode", "nonlinearity"),
-    "orthogonal": ("gain",),
-    "sparse": ("sparsity", "std"),
-}
-
 DATA_NAMES = ("auto", "prototypes", "linear", "reconstruction", "teacher", "digits")
 DATA_SUFFIXES = (".npz", ".safetensors")
 
@@ -283,55 +267,3 @@ def default_lr(optimizer: str, params: int) -> float:
     if optimizer.lower() == "sgd":
         return 0.1
     return 0.03 if params < 1_000 else 0.01 if params < 20_000 else 0.001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitSpec:
-    """A scheme of initialisation.
-
-    Attributes:
-        scheme: name in ``torch.nn.init`` without the trailing underscore.
-        args: keyword arguments of the scheme.
-        bias: value that biases get.
-    """
-
-    scheme: str
-    args: Mapping[str, float | str]
-    bias: float = 0.0
-
-
-def parse_init(text: str) -> InitSpec:
-    """Read ``SCHEME[:KEY=VALUE[,KEY=VALUE...]]``; ``bias=VALUE`` is what biases get, 0 by default.
-
-    Raises:
-        ValueError: the scheme or an argument is unknown, or an argument has no value.
-    """
-    from modelcli.errors import suggest
-
-    scheme, _, rest = text.partition(":")
-    scheme = scheme.removesuffix("_")
-    if scheme not in INIT_SCHEMES:
-        close = suggest(scheme, list(INIT_SCHEMES))
-        meant = f"; did you mean '{close}'?" if close else f"; there are {', '.join(INIT_SCHEMES)}"
-        raise ValueError(f"is no scheme of torch.nn.init: '{scheme}'{meant}")
-    args: dict[str, float | str] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        allowed = (*INIT_SCHEMES[scheme], "bias")
-        if not equals or key not in allowed:
-            raise ValueError(f"'{scheme}' takes KEY=VALUE with {', '.join(allowed)}, not '{part}'")
-        args[key] = value if key in ("mode", "nonlinearity") else _number(key, value)
-    bias = float(args.pop("bias", 0.0))
-    return InitSpec(scheme=scheme, args=args, bias=bias)
-
-
-def _number(key: str, text: str) -> float:
-    import math
-
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"needs a finite number for '{key}', not '{text}'")
-    return value

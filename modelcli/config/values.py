@@ -8,7 +8,7 @@ import tomllib
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, Key, parse_init
+from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, Key
 from modelcli.errors import suggest
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
@@ -118,8 +118,6 @@ def _check_text(name: str, value: Any) -> None:
         raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not '{value}'")
     if name == "data.name" and value not in DATA_NAMES and not value.endswith(DATA_SUFFIXES):
         raise _not_among(value, (*DATA_NAMES, "FILE.npz", "FILE.safetensors"))
-    if name == "model.init" and value:
-        parse_init(value)
 
 
 def _not_among(value: str, choices: tuple[str, ...]) -> ValueError:

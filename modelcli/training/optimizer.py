@@ -1,4 +1,4 @@
-"""Optimisers, the learning rate over time, what is frozen, and how weights begin."""
+"""Optimisers, the learning rate over time, and what is frozen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelcli.config import InitSpec, OptimizerConfig, ScheduleConfig
+from modelcli.config import OptimizerConfig, ScheduleConfig
 from modelcli.errors import UsageError, suggest
 
 
@@ -147,33 +147,3 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     if frozen and len(frozen) == len(names):
         raise UsageError("--freeze leaves no parameter to train", "freeze fewer of them")
     return frozen
-
-
-def initialise(model: nn.Module, spec: InitSpec) -> None:
-    """Set weights by a scheme of ``torch.nn.init``, and biases to the scheme's ``bias``.
-
-    It goes by the type of the layer: normalisation layers keep their ones and zeros. A parameter
-    that a module holds itself counts as a weight if it has two dimensions or more. Schemes that
-    need two dimensions leave smaller weights as they are.
-    """
-    scheme = getattr(nn.init, f"{spec.scheme}_")
-    needs_matrix = spec.scheme not in (
-        "uniform",
-        "normal",
-        "trunc_normal",
-        "constant",
-        "ones",
-        "zeros",
-    )
-    seen: set[int] = set()
-    for module in model.modules():
-        if "Norm" in type(module).__name__:
-            continue
-        for name, param in module.named_parameters(recurse=False):
-            if id(param) in seen:
-                continue
-            seen.add(id(param))
-            if param.dim() < 2 or "bias" in name:
-                nn.init.constant_(param, spec.bias)
-            elif not needs_matrix or param.dim() == 2 or spec.scheme != "sparse":
-                scheme(param, **spec.args)

@@ -8,7 +8,7 @@ import torch
 
 from modelcli.config import RunConfig, default_lr
 from modelcli.errors import RunFailedError
-from modelcli.loading.inputs import InputRequest
+from modelcli.loading.types import InputRequest
 from modelcli.training.data import Batches, Data
 from modelcli.training.device import (
     check_precision,

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelcli.config import RunConfig, parse_init
+from modelcli.config import RunConfig
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import build
-from modelcli.loading.inputs import InputRequest, find_inputs
+from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source, describe, find_source
-from modelcli.loading.types import InputSpec
+from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.registry import Task
 from modelcli.training import synthetic
 from modelcli.training.data import (
@@ -32,7 +32,7 @@ from modelcli.training.data import (
 )
 from modelcli.training.device import DTYPES
 from modelcli.training.objective import float_tensors
-from modelcli.training.optimizer import freeze, initialise
+from modelcli.training.optimizer import freeze
 
 TASK_DATA = {
     Task.CLASSIFICATION: "prototypes",
@@ -117,11 +117,11 @@ def build_subject(config: RunConfig, request: InputRequest, device: torch.device
 
 
 def _build(source: Source, config: RunConfig, device: torch.device, seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = build(source, execution="real", guard_bytes=None)
-        if config.model.init:
-            initialise(model, parse_init(config.model.init))
+    model = build(source, execution="real", seed=seed, guard_bytes=None)
+    if config.model.init:
+        from modelcli.loading.initialise import initialise
+
+        initialise(model, config.model.init, seed=seed)
     return model.to(device, DTYPES[config.train.dtype])
 
 
@@ -144,10 +144,10 @@ def _sample_specs(
         request = replace(request, specs=(InputSpec(shape=shape, dtype=source.spec.input_dtype),))
     example = find_inputs(source, model, request)
     if example is None:
-        raise UsageError(
-            f"the input of '{source.label}' is not known",
-            "give its shape with the batch, as --input 1x3x224x224",
-        )
+        from modelcli.loading.inference import infer_inputs
+        from modelcli.loading.meta import copy_to_meta
+
+        example = infer_inputs(copy_to_meta(model).eval(), request, source.label)
     high = _smallest_vocabulary(model)
     specs = [_spec(value, "", dtype, high) for value in example.args]
     fixed: dict[str, Any] = {}
