@@ -106,7 +106,7 @@ def _squares(chunk: Array) -> float:
 
 def _moments(chunk: Array) -> tuple[int, float, float, float]:
     """Return count, mean, sum of squared deviations and sum of squares of finite values."""
-    if chunk.dtype == np.float32:
+    if chunk.dtype == np.float32 and chunk.size > _BLOCK:
         with np.errstate(over="ignore", under="ignore"):
             total, squares = float(chunk.sum()), _squares(chunk)
         of_mean = total * total / chunk.size

@@ -36,6 +36,9 @@ class Values(Protocol):
     def whole(self, name: str) -> Array:
         """Return all values in the tensor's shape."""
 
+    def part(self, name: str, index: tuple[int, ...]) -> Array:
+        """Return ``tensor[index]`` for leading whole numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
@@ -73,6 +76,10 @@ class TensorValues:
         """Return all values in the tensor's shape."""
         held = self._hold(name)
         return _shaped(Decoder(held.dtype)(held.raw).copy(), held.shape)
+
+    def part(self, name: str, index: tuple[int, ...]) -> Array:
+        """Return ``tensor[index]`` for leading whole numbers."""
+        return TensorValues({name: self._tensors[name].detach()[index]}).whole(name)
 
     def _hold(self, name: str) -> _Held:
         dense = self._tensors[name].detach().cpu().contiguous()

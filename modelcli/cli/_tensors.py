@@ -1,48 +1,227 @@
-"""The tensors of a model target, for the commands that list or compare them."""
+"""The two kinds of target that tensors can be listed from: a model, or a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from modelcli.tracing.record import Tensor
+from modelcli.checkpoints.records import Checkpoint
+from modelcli.errors import UsageError
+from modelcli.loading.init_rules import InitRule
+from modelcli.loading.target import Target, TargetKind, parse_target
+from modelcli.views.params import ParamRow, checkpoint_rows, model_rows
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+
+    from modelcli.checkpoints.values import Values
 
 
-def list_tensors(model: torch.nn.Module) -> tuple[Tensor, ...]:
-    """Return every name of every parameter and buffer, parameters first, in the model's order."""
-    return (*_tensors(model, "parameter"), *_tensors(model, "buffer"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildWish:
+    """How a model is to be built whose values are looked at.
+
+    Attributes:
+        init: rules of ``--init``; None leaves the model as its constructor made it.
+    """
+
+    device: str | None = None
+    seed: int | None = None
+    init: tuple[InitRule, ...] | None = None
+    allow_real: bool = False
+
+    @property
+    def given(self) -> list[str]:
+        """The flags that only matter to values."""
+        flags = {"--device": self.device, "--seed": self.seed, "--init": self.init}
+        return [flag for flag, value in flags.items() if value is not None]
 
 
-def _tensors(model: torch.nn.Module, kind: Any) -> Iterator[Tensor]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A target whose tensors are known.
+
+    Attributes:
+        model: built, on meta unless values were asked for; None for a checkpoint.
+        checkpoint: None for a model.
+    """
+
+    target: Target
+    rows: tuple[ParamRow, ...]
+    model: nn.Module | None = None
+    checkpoint: Checkpoint | None = None
+
+
+def open_target(
+    text: str,
+    *,
+    key: str | None = None,
+    settings: Sequence[str] = (),
+    wish: BuildWish | None = None,
+) -> Opened:
+    """Read a checkpoint's headers, or build a model; for real only if ``wish`` is given.
+
+    Raises:
+        ModelcliError: whatever is wrong with the target; ``--key`` beside a model, ``--set`` or
+            a flag of ``wish`` beside a checkpoint.
+    """
+    target = parse_target(text)
+    if target.kind is TargetKind.CHECKPOINT:
+        useless = ["--set"] if settings else wish.given if wish is not None else []
+        if useless:
+            raise UsageError(
+                f"{useless[0]} is for a model, and '{text}' is a checkpoint", "leave it out"
+            )
+        from modelcli.checkpoints.read import read_checkpoint
+
+        checkpoint = read_checkpoint(target.place, key=key)
+        return Opened(target=target, rows=tuple(checkpoint_rows(checkpoint)), checkpoint=checkpoint)
+    if key is not None:
+        raise UsageError(f"--key is for a checkpoint, and '{text}' is a model", "leave it out")
+    return _open_model(target, settings, wish)
+
+
+def _open_model(target: Target, settings: Sequence[str], wish: BuildWish | None) -> Opened:
+    from modelcli.config import parse_settings
+
+    kwargs = parse_settings(settings).model_kwargs
+
+    from modelcli.loading.build import build
+    from modelcli.loading.source import find_source
+    from modelcli.tracing.survey import survey
+
+    source = find_source(target, kwargs)
+    model = build(source, execution="meta") if wish is None else _build_real(source, wish)
+    return Opened(target=target, rows=tuple(model_rows(survey(model))), model=model)
+
+
+def _build_real(source: Any, wish: BuildWish) -> nn.Module:
+    """Build with values as a training run would: seed, construct, initialise, then move."""
+    import torch
+
+    from modelcli.loading.build import (
+        DEFAULT_GUARD_BYTES,
+        MemoryGuardError,
+        build,
+        preserved_state,
+    )
+    from modelcli.loading.initialise import initialise
+    from modelcli.training.device import resolve_device
+
+    device = resolve_device(wish.device or "cpu")
+    with preserved_state():
+        torch.manual_seed(wish.seed or 0)
+        try:
+            guard = None if wish.allow_real else DEFAULT_GUARD_BYTES
+            model = build(source, execution="real", guard_bytes=guard)
+        except MemoryGuardError:
+            raise UsageError(
+                f"the values of '{source.label}' take more than "
+                f"{DEFAULT_GUARD_BYTES / 1e9:.0f} GB to build",
+                "--allow-real lets it; without --stats and --values nothing is allocated",
+            ) from None
+        if wish.init is not None:
+            initialise(model, wish.init)
+    return model.to(device)
+
+
+@contextmanager
+def open_values(opened: Opened) -> Iterator[Values]:
+    """Give access to the values of a target: a file's are read, a model's are in memory."""
+    from modelcli.checkpoints.values import FileValues, TensorValues
+
+    if opened.checkpoint is not None:
+        with FileValues(opened.checkpoint) as values:
+            yield values
+        return
+    assert opened.model is not None  # one of the two is always there
+    from modelcli.tracing.survey import named_tensors
+
+    yield TensorValues({name: tensor for name, _, tensor, _ in named_tensors(opened.model)})
+
+
+def with_stats(opened: Opened, rows: Sequence[ParamRow], wish: BuildWish) -> list[ParamRow]:
+    """Return rows with their statistics and, for a model, what theory says of them."""
+    from modelcli.checkpoints.reduce import reduce_chunks
+    from modelcli.views.params_stats import judge
+
+    facts = _layer_facts(opened.model) if opened.model is not None else {}
+    rules = _rules_by_name(opened.model, wish.init) if opened.model is not None else {}
+    found: list[ParamRow] = []
+    with open_values(opened) as values:
+        for row in rows:
+            if not values.readable(row.name):
+                found.append(row)
+                continue
+            stats = reduce_chunks(values.chunks(row.name))
+            theory = None
+            if row.name in facts:
+                fan_in, expected, scheme = facts[row.name].promise(rules.get(row.name), row.shape)
+                theory = judge(
+                    stats, numel=row.numel, fan_in=fan_in, expected=expected, scheme=scheme
+                )
+            found.append(replace(row, stats=stats, theory=theory))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    """The layer around a parameter: its type in torch.nn, and the shape that bounds its bias."""
+
+    kind: str
+    leaf: str
+    weight: tuple[int, ...]
+
+    def promise(
+        self, rule: tuple[InitRule, bool] | None, shape: tuple[int, ...]
+    ) -> tuple[int | None, float | None, str]:
+        """Return fan-in, promised standard deviation, and by whom."""
+        from modelcli.loading.init_theory import default_std, expected_std, fans
+
+        fan = None if self.kind == "Embedding" or 0 in shape else fans(shape)
+        fan_in = fan[0] if fan is not None else None
+        if rule is not None:
+            given, is_bias = rule
+            return fan_in, 0.0 if is_bias else expected_std(given, shape), str(given)
+        return fan_in, default_std(self.kind, self.leaf, shape, self.weight), "torch's default"
+
+
+def _layer_facts(model: nn.Module) -> dict[str, _Fact]:
     from torch.nn.parameter import is_lazy
 
-    named = model.named_parameters if kind == "parameter" else model.named_buffers
-    unsaved = _unsaved(model) if kind == "buffer" else set()
-    first: dict[int, str] = {}
-    for name, tensor in named(remove_duplicate=False):
-        owner = first.setdefault(id(tensor), name)
-        lazy = is_lazy(tensor)
-        numel = 0 if lazy else tensor.numel()
-        yield Tensor(
-            name=name,
-            kind=kind,
-            shape=() if lazy else tuple(tensor.shape),
-            dtype=str(tensor.dtype).removeprefix("torch."),
-            numel=numel,
-            nbytes=numel * tensor.element_size(),
-            trainable=bool(tensor.requires_grad),
-            tied_to=None if owner == name else owner,
-            persistent=name not in unsaved,
-        )
+    facts = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        own = {n: t for n, t in module._parameters.items() if t is not None and not is_lazy(t)}
+        weight = own.get("weight", own.get("weight_hh_l0"))
+        kind = _torch_type(module)
+        for leaf in own:
+            facts[f"{path}.{leaf}" if path else leaf] = _Fact(
+                kind=kind, leaf=leaf, weight=_shape(weight)
+            )
+    return facts
 
 
-def _unsaved(model: torch.nn.Module) -> set[str]:
-    """Return the buffers that are not in the state_dict."""
-    return {
-        f"{path}.{name}" if path else name
-        for path, module in model.named_modules(remove_duplicate=False)
-        for name in module._non_persistent_buffers_set
-    }
+def _shape(tensor: torch.Tensor | None) -> tuple[int, ...]:
+    return () if tensor is None else tuple(tensor.shape)
+
+
+def _torch_type(module: nn.Module) -> str:
+    """Return the name of the first base that torch.nn defines."""
+    for base in type(module).__mro__:
+        if base.__module__.startswith("torch.nn"):
+            return base.__name__
+    return type(module).__name__
+
+
+def _rules_by_name(
+    model: nn.Module | None, rules: tuple[InitRule, ...] | None
+) -> dict[str, tuple[InitRule, bool]]:
+    """Return which rule set each parameter, under all of its names."""
+    from modelcli.loading.initialise import match_rules
+
+    if model is None or rules is None:
+        return {}
+    return match_rules(model, rules)

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from modelcli.cli._options import FormatOption, QuietOption, SetOption, VerboseOption
+from modelcli.cli._options import (
+    AllowRealOption,
+    FormatOption,
+    QuietOption,
+    SetOption,
+    VerboseOption,
+)
 from modelcli.cli._output import Format, Output
+from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values, with_stats
 from modelcli.errors import UsageError
+from modelcli.loading.init_rules import parse_init
 from modelcli.views.params import (
-    SORTS,
     ParamRow,
-    checkpoint_rows,
-    model_rows,
+    Totals,
     params_body,
     params_table,
     select_rows,
     sum_rows,
 )
+from modelcli.views.table import Table
 from modelcli.views.text import plural
 
 EXAMPLES = (
     "modelcli params lenet",
     "modelcli params mlp --sort numel --match '*.weight'",
-    "modelcli params lenet --format json",
+    "modelcli params alexnet --group 2",
+    "modelcli params nest-mlp --stats --init normal:std=0.01 --values 'net.0.weight[0]'",
+    "modelcli params lenet --stats --init 'conv*=kaiming_normal,*=xavier_uniform'",
+    "modelcli params autoencoder --buffers --format json",
 )
+
+
+class Sort(StrEnum):
+    """The order of the rows."""
+
+    NAME = "name"
+    NUMEL = "numel"
 
 
 def command(
@@ -33,8 +52,8 @@ def command(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A model (registered name, PATH.py:NAME, timm:NAME, ...) or a checkpoint: "
-            ".safetensors, .pt, .pth, .bin, .ckpt, *.index.json, or a folder of them.",
+            help="A model (registered name, PATH.py:NAME, timm:NAME, hf:DIR, ...) or a "
+            "checkpoint: .safetensors, .pt, .pth, .bin, .ckpt, *.index.json, or their folder.",
             show_default=False,
         ),
     ],
@@ -46,10 +65,9 @@ def command(
         ),
     ] = None,
     sort: Annotated[
-        str | None,
+        Sort | None,
         typer.Option(
             "--sort",
-            metavar="name|numel",
             help="Order the rows; by default as the model or the file has them.",
             show_default=False,
         ),
@@ -57,7 +75,58 @@ def command(
     trainable: Annotated[
         bool | None,
         typer.Option(
-            "--trainable/--frozen", help="Only trainable, or only frozen ones.", show_default=False
+            "--trainable/--frozen",
+            help="Only trainable parameters, or only frozen ones.",
+            show_default=False,
+        ),
+    ] = None,
+    group: Annotated[
+        int | None,
+        typer.Option(
+            "--group",
+            metavar="DEPTH",
+            help="Sum by module, down to this depth.",
+            show_default=False,
+        ),
+    ] = None,
+    stats: Annotated[
+        bool,
+        typer.Option(
+            "--stats", help="Mean, std, min, max, norm, zeros, NaN; builds a model for real."
+        ),
+    ] = False,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--values",
+            metavar="N|NAME[INDEX]",
+            help="The first N values of each, or a part of one, as 'hidden.weight[0]'. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="SCHEME[:K=V]",
+            help="Initialise by a scheme of torch.nn.init, as normal:std=0.01, or by layer, as "
+            "'conv*=kaiming_normal,*=xavier_uniform'; biases to 0, or to bias=VALUE.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", help="Of the values that are drawn.  [default: 0]", show_default=False
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="auto|cpu|cuda|cuda:N|mps",
+            help="Where a model with values is built.  [default: cpu]",
+            show_default=False,
         ),
     ] = None,
     key: Annotated[
@@ -65,54 +134,103 @@ def command(
         typer.Option(
             "--key",
             metavar="KEY",
-            help="Which dictionary of a .pt file, as optimizer.",
+            help="Which dictionary of a .pt file, as optimizer; '' for everything.",
             show_default=False,
         ),
     ] = None,
-    settings: SetOption = None,
+    set_: SetOption = None,
+    allow_real: AllowRealOption = False,
     format: FormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """List every parameter of a model, or every tensor of a checkpoint, with shape and size."""
-    if sort is not None and sort not in SORTS:
-        raise UsageError(f"--sort cannot be '{sort}'", f"it is one of {', '.join(SORTS)}")
-    out = Output(
-        "params",
-        target=target,
-        format=format or Format.TABLE,
-        quiet=quiet,
-        verbose=verbose,
+    out = Output("params", target=target, format=format, quiet=quiet, verbose=verbose)
+    wish = BuildWish(
+        device=device,
+        seed=seed,
+        init=parse_init(init) if init is not None else None,
+        allow_real=allow_real,
     )
-    rows, notes, extra = _rows(target, key=key, settings=settings or [])
-    shown = select_rows(rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
-    totals = sum_rows(shown)
-    hidden = 0 if buffers else sum(row.kind == "buffer" for row in rows)
-    if hidden:
-        notes.append(f"{plural(hidden, 'buffer')} not listed (--buffers)")
-    out.result({**params_body(shown, totals), **extra}, params_table(shown, totals, notes=notes))
+    _check_flags(wish, needs_values=stats or bool(values), group=group, stats=stats)
+    if out.format is Format.TSV and values and (stats or group is not None):
+        raise UsageError(
+            "--format tsv is one table, and --values makes another", "ask for one, or use json"
+        )
+    opened = open_target(
+        target, key=key, settings=set_ or (), wish=wish if stats or values else None
+    )
+    rows = select_rows(opened.rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
+    if stats:
+        rows = with_stats(opened, rows, wish)
+    totals = sum_rows(rows)
+    notes = [] if buffers else _hidden_buffers(opened.rows)
+    body, tables = _main_part(out, opened, rows, totals, notes, group=group, stats=stats)
+    if values:
+        more, table = _values_part(values, opened, rows)
+        body = {**body, **more}
+        tables = [table] if out.format is Format.TSV else [*tables, table]
+    out.result(body, *tables)
 
 
-def _rows(
-    target: str, *, key: str | None, settings: list[str]
-) -> tuple[list[ParamRow], list[str], dict[str, object]]:
-    """Return the rows of a target, lines to print below them, and what JSON has besides."""
-    from modelcli.loading.target import TargetKind, parse_target
-
-    if parse_target(target).kind is TargetKind.CHECKPOINT:
-        from modelcli.checkpoints.read import read_checkpoint
-
-        checkpoint = read_checkpoint(target, key=key)
-        return checkpoint_rows(checkpoint), [], {}
-    rows = _model_rows(target, settings)
-    return rows, [], {}
+def _check_flags(wish: BuildWish, *, needs_values: bool, group: int | None, stats: bool) -> None:
+    if wish.given and not needs_values:
+        raise UsageError(
+            f"{wish.given[0]} changes only values, and none are shown",
+            "add --stats or --values",
+        )
+    if group is not None and group < 1:
+        raise UsageError(f"--group {group} is not possible", "give a depth of 1 or more")
+    if group is not None and stats:
+        raise UsageError("--group sums tensors, and --stats looks into each", "leave one out")
 
 
-def _model_rows(target: str, settings: list[str]) -> list[ParamRow]:
-    from modelcli.cli._tensors import list_tensors
-    from modelcli.config import parse_settings
-    from modelcli.loading.build import build
-    from modelcli.loading.source import find_source
+def _hidden_buffers(rows: Sequence[ParamRow]) -> list[str]:
+    hidden = sum(row.kind == "buffer" for row in rows)
+    return [f"{plural(hidden, 'buffer')} not listed (--buffers)"] if hidden else []
 
-    source = find_source(target, parse_settings(settings).model_kwargs)
-    return model_rows(list_tensors(build(source, execution="meta")))
+
+def _main_part(
+    out: Output,
+    opened: Opened,
+    rows: list[ParamRow],
+    totals: Totals,
+    notes: list[str],
+    *,
+    group: int | None,
+    stats: bool,
+) -> tuple[dict[str, Any], list[Table]]:
+    """Return what JSON has and the first table; only the one that is asked for is made."""
+    from modelcli.views.params_files import checkpoint_body, checkpoint_lines
+
+    if opened.checkpoint is not None:
+        notes = [*notes, *checkpoint_lines(opened.checkpoint)]
+    if out.format is Format.JSON:
+        body = params_body(rows, totals)
+        if group is not None:
+            from modelcli.views.params_groups import group_rows, groups_body
+
+            body |= groups_body(group_rows(rows, group))
+        if opened.checkpoint is not None:
+            body |= checkpoint_body(opened.checkpoint)
+        return body, []
+    if group is not None:
+        from modelcli.views.params_groups import group_rows, groups_table
+
+        return {}, [groups_table(group_rows(rows, group), rows, totals, notes=notes)]
+    if stats:
+        from modelcli.views.params_stats import stats_table
+
+        return {}, [stats_table(rows, totals, notes=notes)]
+    return {}, [params_table(rows, totals, notes=notes)]
+
+
+def _values_part(
+    values: Sequence[str], opened: Opened, rows: list[ParamRow]
+) -> tuple[dict[str, Any], Table]:
+    from modelcli.views.params_values import parse_values, read_values, values_body, values_table
+
+    wanted = [parse_values(text, opened.rows) for text in values]
+    with open_values(opened) as source:
+        shown = read_values(wanted, rows, source, named=opened.rows)
+    return values_body(shown), values_table(shown)

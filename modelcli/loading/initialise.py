@@ -71,6 +71,20 @@ def initialise(
     return tuple(done)
 
 
+def match_rules(model: nn.Module, rules: Sequence[InitRule]) -> dict[str, tuple[InitRule, bool]]:
+    """Return which rule sets each parameter and whether as a bias, by every name it has."""
+    found: dict[int, tuple[InitRule, bool]] = {}
+    for slot in _slots(model):
+        first = _first_rule(slot, rules)
+        if first is not None and (first[1] or not _passes_over(rules[first[0]], slot)):
+            found[id(slot.tensor)] = rules[first[0]], first[1]
+    return {
+        name: found[id(tensor)]
+        for name, tensor in model.named_parameters(remove_duplicate=False)
+        if id(tensor) in found
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Slot:
     """A parameter and the layer that holds it."""
@@ -137,7 +151,7 @@ def _fill(slot: _Slot, rule: InitRule, as_bias: bool, generator: torch.Generator
     if as_bias:
         slot.tensor.fill_(rule.bias)
         return True
-    if rule.pattern == "*" and (slot.tensor.dim() < 2 or _is_norm(slot)):
+    if _passes_over(rule, slot):
         return False
     _check_dims(slot, rule)
     args: dict[str, Any] = dict(rule.args)
@@ -154,6 +168,11 @@ def _fill(slot: _Slot, rule: InitRule, as_bias: bool, generator: torch.Generator
             "choose its layer another scheme, as --init 'PATTERN=SCHEME,*=SCHEME'",
         ) from error
     return True
+
+
+def _passes_over(rule: InitRule, slot: _Slot) -> bool:
+    """A rule for everything leaves the weights of normalisations and other vectors alone."""
+    return rule.pattern == "*" and (slot.tensor.dim() < 2 or _is_norm(slot))
 
 
 def _is_norm(slot: _Slot) -> bool:

@@ -14,8 +14,6 @@ from modelcli.tracing.record import Tensor
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural, show_bytes, show_count, show_shape
 
-SORTS = ("name", "numel")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitTheory:

@@ -1,0 +1,93 @@
+"""Sums over the modules that hold the tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from modelcli.views.params import ParamRow, Totals, printable, totals_lines, unique_rows
+from modelcli.views.table import Column, Table
+from modelcli.views.text import show_bytes, show_count
+
+_BAR_WIDTH = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The tensors below one module.
+
+    Attributes:
+        prefix: the module's path, empty for what the model itself holds.
+        share: of the elements of all groups, 0 to 1.
+    """
+
+    prefix: str
+    tensors: int
+    numel: int
+    bytes: int
+    share: float
+
+
+def group_rows(rows: Sequence[ParamRow], depth: int) -> list[Group]:
+    """Sum rows by the first ``depth`` names of their module's path, in the order of the rows.
+
+    A tensor counts once, where its first name is.
+    """
+    held: dict[str, list[ParamRow]] = {}
+    for row in unique_rows(rows):
+        path = row.name.split(".")[:-1]
+        held.setdefault(".".join(path[:depth]), []).append(row)
+    total = sum(row.numel for found in held.values() for row in found)
+    return [
+        Group(
+            prefix=prefix,
+            tensors=len(found),
+            numel=(numel := sum(row.numel for row in found)),
+            bytes=sum(row.bytes for row in found),
+            share=numel / total if total else 0.0,
+        )
+        for prefix, found in held.items()
+    ]
+
+
+def groups_body(groups: Sequence[Group]) -> dict[str, Any]:
+    """Return what JSON has beside the rows."""
+    return {"groups": [asdict(group) for group in groups]}
+
+
+def groups_table(
+    groups: Sequence[Group], rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()
+) -> Table:
+    """Return one row per group, with its share and a bar."""
+    largest = max((group.share for group in groups), default=0.0)
+    return Table(
+        columns=(
+            Column(key="prefix", title="Module"),
+            Column(key="tensors", title="Tensors", align="right", show=show_count),
+            Column(key="numel", title="Count", align="right", show=show_count),
+            Column(key="bytes", title="Bytes", align="right", show=show_bytes),
+            Column(key="share", title="Share", align="right", show=lambda share: f"{share:.1%}"),
+            Column(key="bar", title="", only="people"),
+        ),
+        rows=tuple(
+            (
+                printable(group.prefix) or "(model)",
+                group.tensors,
+                group.numel,
+                group.bytes,
+                group.share,
+                bar(group.share / largest if largest else 0.0),
+            )
+            for group in groups
+        ),
+        notes=(*totals_lines(rows, totals), *notes),
+    )
+
+
+def bar(share: float) -> str:
+    """Draw a bar of up to 24 blocks, to an eighth of a block."""
+    eighths = round(share * _BAR_WIDTH * 8)
+    whole, part = divmod(eighths, 8)
+    return "█" * whole + (_EIGHTHS[part] if part else "")

@@ -1,0 +1,182 @@
+"""Statistics of tensors beside what their initialisation promises, as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from modelcli.checkpoints.records import TensorStats
+from modelcli.views.params import InitTheory, ParamRow, Totals, printable, totals_lines
+from modelcli.views.table import Column, Table
+from modelcli.views.text import plural, show_count, show_shape
+
+# Gains between which a signal neither dies out nor explodes within a few layers; torch's own
+# Linear has 0.58, Kaiming for ReLU 1.41.
+_USUAL_GAIN = (0.3, 2.5)
+# How far a sample's spread may be from the promised one: this many of its standard errors.
+_ERRORS = 5
+_FEW = 16
+
+
+def judge(
+    stats: TensorStats,
+    *,
+    numel: int,
+    fan_in: int | None,
+    expected: float | None,
+    scheme: str,
+) -> InitTheory:
+    """Set the measured spread beside the promised one.
+
+    The standard error of a sample's standard deviation is at most std / sqrt(2 n) for the
+    normal, and less for the uniform distribution.
+    """
+    gain = None if fan_in is None or stats.std is None else stats.std * math.sqrt(fan_in)
+    off = False
+    if expected is not None and stats.std is not None and numel >= _FEW:
+        allowed = expected * max(0.01, _ERRORS / math.sqrt(2 * numel))
+        off = abs(stats.std - expected) > allowed + 1e-12
+    return InitTheory(fan_in=fan_in, gain=gain, std=expected, scheme=scheme, off=off)
+
+
+def show_number(value: float) -> str:
+    """Write a number with four significant digits: ``-0.01234``, ``1.2e-07``, ``1,024``."""
+    if value == int(value) and abs(value) < 1e6:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def stats_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()) -> Table:
+    """Return one row per tensor with its statistics, and its theory where that is known."""
+    columns = _columns(rows)
+    return Table(
+        columns=tuple(column for column, _ in columns),
+        rows=tuple(tuple(get(row) for _, get in columns) for row in rows),
+        notes=(*totals_lines(rows, totals), *_remarks(rows), *notes),
+        styles=tuple(_style(row) for row in rows),
+    )
+
+
+def _style(row: ParamRow) -> str:
+    if row.stats is not None and (row.stats.nan or row.stats.inf):
+        return "bold red"
+    return "dim" if row.tied_to else ""
+
+
+def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
+    columns: list[tuple[Column, Any]] = [
+        (Column(key="name", title="Name"), lambda row: printable(row.name)),
+        (Column(key="shape", title="Shape", show=show_shape), lambda row: row.shape),
+        (Column(key="dtype", title="Dtype", only="data"), lambda row: row.dtype),
+        (Column(key="numel", title="Count", only="data"), lambda row: row.numel),
+        *(_figure(key, key.capitalize()) for key in ("mean", "std")),
+    ]
+    if any(row.theory is not None for row in rows):
+        columns += _theory_columns(rows)
+    columns += [_figure(key, key.capitalize()) for key in ("min", "max", "norm")]
+    columns.append(
+        (
+            Column(key="zeros", title="Zeros", align="right", show=_show_share),
+            lambda row: row.stats and row.stats.zeros,
+        )
+    )
+    for key, title in (("nan", "NaN"), ("inf", "Inf")):
+        some = any(row.stats is not None and getattr(row.stats, key) for row in rows)
+        column = Column(
+            key=key, title=title, align="right", show=show_count, only=None if some else "data"
+        )
+        columns.append((column, _getter("stats", key)))
+    return columns
+
+
+def _theory_columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
+    promised = any(row.theory is not None and row.theory.std is not None for row in rows)
+    expected = Column(
+        key="expected_std",
+        title="Expected",
+        align="right",
+        show=show_number,
+        only=None if promised else "data",
+    )
+    return [
+        (expected, _getter("theory", "std")),
+        (
+            Column(key="fan_in", title="Fan-in", align="right", show=show_count),
+            _getter("theory", "fan_in"),
+        ),
+        (_number("gain", "Gain"), _getter("theory", "gain")),
+    ]
+
+
+def _number(key: str, title: str) -> Column:
+    return Column(key=key, title=title, align="right", show=show_number)
+
+
+def _figure(key: str, title: str) -> tuple[Column, Any]:
+    return _number(key, title), _getter("stats", key)
+
+
+def _getter(part: str, key: str) -> Any:
+    def get(row: ParamRow) -> Any:
+        held = getattr(row, part)
+        return None if held is None else getattr(held, key)
+
+    return get
+
+
+def _show_share(share: float) -> str:
+    if share == 0:
+        return "0"
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+
+
+def _remarks(rows: Sequence[ParamRow]) -> list[str]:
+    """Say in words what the figures mean, only where there is something to say."""
+    lines = _non_finite(rows)
+    theories = [(row, row.theory) for row in rows if row.theory is not None]
+    schemes = sorted({t.scheme for _, t in theories if t.std is not None and t.scheme})
+    if schemes:
+        lines.append(f"Expected: the std that {_listed(schemes)} gives on average")
+    off = [row.name for row, theory in theories if theory.off]
+    if off:
+        lines.append(f"not as expected, beyond chance: {_listed(off)}")
+    if any(theory.gain is not None for _, theory in theories):
+        lines.append(
+            "Gain: std x sqrt(fan-in). 1 keeps a signal's size through a linear layer, 1.414 "
+            "through one before a ReLU"
+        )
+    lines += _odd_gains([(row, theory) for row, theory in theories if theory.gain is not None])
+    return lines
+
+
+def _non_finite(rows: Sequence[ParamRow]) -> list[str]:
+    bad = [row.name for row in rows if row.stats is not None and (row.stats.nan or row.stats.inf)]
+    if bad:
+        return [f"NaN or infinity in {plural(len(bad), 'tensor')}: {_listed(bad)}"]
+    unread = sum(row.stats is None for row in rows)
+    if unread:
+        return [f"{plural(unread, 'tensor')} of a type whose values are not read here"]
+    return ["no NaN, no infinity"] if rows else []
+
+
+def _odd_gains(rows: Sequence[tuple[ParamRow, InitTheory]]) -> list[str]:
+    low, high = _USUAL_GAIN
+    lines = []
+    small = [(row, t) for row, t in rows if t.gain is not None and t.gain < low]
+    large = [(row, t) for row, t in rows if t.gain is not None and t.gain > high]
+    for found, effect in ((small, "shrinks"), (large, "grows")):
+        if found:
+            row, theory = found[0]
+            kaiming = math.sqrt(2 / (theory.fan_in or 1))
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            lines.append(
+                f"the signal {effect} in {printable(row.name)} (gain {theory.gain:.3g}{more}): "
+                f"kaiming_normal for ReLU would give it std {kaiming:.4g}"
+            )
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
