@@ -103,7 +103,7 @@ def _explain(error: Any, words: list[str]) -> UsageError:
     """Turn the parser's complaint into our two lines."""
     command = next((word for word in words if word in COMMANDS), None)
     see = f"'modelcli {command} --help' shows what it takes" if command else "see 'modelcli --help'"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
     message = message[:1].lower() + message[1:]
     if message.startswith("no such command"):
         wrong = next((word for word in words if not word.startswith("-")), "")

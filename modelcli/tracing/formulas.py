@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import flop_registry
 
 Formula = Callable[..., int]
 
@@ -25,16 +24,26 @@ def count_flops(func: Any, args: Sequence[Any], kwargs: dict[str, Any], output: 
     own = _FORMULAS.get(packet.__name__) if func.namespace == "aten" else None
     if own is not None:
         return int(own(*args, out_val=output, **kwargs))
-    known = flop_registry.get(packet)
-    if known is not None:
-        return int(known(*args, **kwargs, out_val=output))
-    return 0 if is_free(func) else None
+    if is_free(func):
+        return 0
+    known = _torch_formula(packet)
+    return None if known is None else int(known(*args, **kwargs, out_val=output))
+
+
+def _torch_formula(packet: Any) -> Formula | None:
+    # Imported where it is needed: it pulls in triton where that is installed (0.1 s).
+    from torch.utils.flop_counter import flop_registry
+
+    found: Formula | None = flop_registry.get(packet)
+    return found
 
 
 def has_formula(func: Any) -> bool:
     """Tell whether an operation is a contraction that can be counted."""
     packet = func._overloadpacket
-    return packet in flop_registry or (func.namespace == "aten" and packet.__name__ in _FORMULAS)
+    if func.namespace == "aten" and packet.__name__ in _FORMULAS:
+        return True
+    return not is_free(func) and _torch_formula(packet) is not None
 
 
 def is_free(func: Any) -> bool:
@@ -97,6 +106,10 @@ def _mv(a: Any, _b: Any, *, out_val: Any, **_: Any) -> int:
 
 def _addmv(_c: Any, a: Any, _b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
     return 2 * math.prod(_shape(a))
+
+
+def _mm(a: Any, b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
+    return 2 * math.prod(_shape(a)) * _shape(b)[-1]
 
 
 def _addmm(_c: Any, a: Any, b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
@@ -184,6 +197,10 @@ def _native_encoder_layer(
 
 
 _FORMULAS: dict[str, Formula] = {
+    "mm": _mm,
+    "addmm": _addmm,
+    "bmm": _mm,
+    "baddbmm": _addbmm,
     "convolution": _convolution,
     "_convolution": _convolution,
     "cudnn_convolution": _mkldnn_convolution,
