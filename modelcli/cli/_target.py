@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelcli.config import parse_settings
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import Target, parse_target
 from modelcli.loading.types import InputRequest
@@ -36,9 +35,16 @@ def read_arguments(
         UsageError: the name is not registered, or an input is malformed.
         ConfigError: a ``--set`` is wrong.
     """
-    parsed = parse_target(target)
     return ModelArguments(
-        target=parsed,
-        model_kwargs=parse_settings(settings or ()).model_kwargs,
+        target=parse_target(target),
+        model_kwargs=_read_model_kwargs(settings or ()),
         request=make_request(inputs, batch_size, kwargs),
     )
+
+
+def _read_model_kwargs(settings: Sequence[str]) -> Mapping[str, Any]:
+    if not settings:
+        return {}
+    from modelcli.config import parse_settings  # the whole configuration, only if asked for
+
+    return parse_settings(settings).model_kwargs
