@@ -219,9 +219,9 @@ def _main_part(
 
         return {}, [groups_table(group_rows(rows, group), rows, totals, notes=notes)]
     if stats:
-        from modelcli.views.params_stats import stats_table
+        from modelcli.views.params_stats import stats_tables
 
-        return {}, [stats_table(rows, totals, notes=notes)]
+        return {}, stats_tables(rows, totals, notes=notes)
     return {}, [params_table(rows, totals, notes=notes)]
 
 

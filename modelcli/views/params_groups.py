@@ -10,7 +10,7 @@ from modelcli.views.params import ParamRow, Totals, printable, totals_lines, uni
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count
 
-_BAR_WIDTH = 24
+_BAR_WIDTH = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -87,7 +87,7 @@ def groups_table(
 
 
 def bar(share: float) -> str:
-    """Draw a bar of up to 24 blocks, to an eighth of a block."""
+    """Draw a bar of up to 16 blocks, to an eighth of a block."""
     eighths = round(share * _BAR_WIDTH * 8)
     whole, part = divmod(eighths, 8)
     return "█" * whole + (_EIGHTHS[part] if part else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from modelcli.checkpoints.records import TensorStats
 from modelcli.views.params import InitTheory, ParamRow, Totals, printable, totals_lines
@@ -47,15 +47,34 @@ def show_number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def stats_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()) -> Table:
-    """Return one row per tensor with its statistics, and its theory where that is known."""
+def stats_tables(
+    rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()
+) -> list[Table]:
+    """Return a table of statistics and, where theory has a say, one of measured and promised."""
     columns = _columns(rows)
-    return Table(
+    first = Table(
+        title="Statistics",
         columns=tuple(column for column, _ in columns),
         rows=tuple(tuple(get(row) for _, get in columns) for row in rows),
-        notes=(*totals_lines(rows, totals), *_remarks(rows), *notes),
+        notes=(*totals_lines(rows, totals), *_non_finite(rows), *notes),
         styles=tuple(_style(row) for row in rows),
     )
+    judged = [row for row in rows if row.theory is not None and _worth_judging(row.theory)]
+    if not judged:
+        return [first]
+    shown = [(column, get) for column, get in _theory_columns(only=None)]
+    second = Table(
+        title="Initialisation: measured beside what theory gives",
+        columns=tuple(column for column, _ in shown),
+        rows=tuple(tuple(get(row) for _, get in shown) for row in judged),
+        notes=tuple(_remarks(judged)),
+    )
+    return [first, second]
+
+
+def _worth_judging(theory: InitTheory) -> bool:
+    """Leave out what is constant and should be."""
+    return theory.gain is not None or bool(theory.std) or theory.off
 
 
 def _style(row: ParamRow) -> str:
@@ -67,13 +86,11 @@ def _style(row: ParamRow) -> str:
 def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
     columns: list[tuple[Column, Any]] = [
         (Column(key="name", title="Name"), lambda row: printable(row.name)),
-        (Column(key="shape", title="Shape", show=show_shape), lambda row: row.shape),
+        (Column(key="shape", title="Shape", only="data"), lambda row: row.shape),
         (Column(key="dtype", title="Dtype", only="data"), lambda row: row.dtype),
         (Column(key="numel", title="Count", only="data"), lambda row: row.numel),
         *(_figure(key, key.capitalize()) for key in ("mean", "std")),
     ]
-    if any(row.theory is not None for row in rows):
-        columns += _theory_columns(rows)
     columns += [_figure(key, key.capitalize()) for key in ("min", "max", "norm")]
     columns.append(
         (
@@ -87,30 +104,36 @@ def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
             key=key, title=title, align="right", show=show_count, only=None if some else "data"
         )
         columns.append((column, _getter("stats", key)))
+    if any(row.theory is not None for row in rows):
+        columns += _theory_columns(only="data")[2:]
     return columns
 
 
-def _theory_columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
-    promised = any(row.theory is not None and row.theory.std is not None for row in rows)
-    expected = Column(
-        key="expected_std",
-        title="Expected",
-        align="right",
-        show=show_number,
-        only=None if promised else "data",
-    )
+def _theory_columns(*, only: Literal["data"] | None) -> list[tuple[Column, Any]]:
+    """Return the columns of the second table; in TSV they stand at the end of the first."""
+    std = [] if only else [_figure("std", "Std")]
     return [
-        (expected, _getter("theory", "std")),
+        (Column(key="name", title="Name"), lambda row: printable(row.name)),
+        (Column(key="shape", title="Shape", show=show_shape), lambda row: row.shape),
+        *std,
+        (_number("expected_std", "Expected", only=only), _getter("theory", "std")),
         (
-            Column(key="fan_in", title="Fan-in", align="right", show=show_count),
+            Column(key="fan_in", title="Fan-in", align="right", show=show_count, only=only),
             _getter("theory", "fan_in"),
         ),
-        (_number("gain", "Gain"), _getter("theory", "gain")),
+        (_number("gain", "Gain", only=only), _getter("theory", "gain")),
+        (_number("kaiming_std", "Kaiming", only=only), _kaiming),
     ]
 
 
-def _number(key: str, title: str) -> Column:
-    return Column(key=key, title=title, align="right", show=show_number)
+def _kaiming(row: ParamRow) -> float | None:
+    """Return the std that keeps a signal's size through a layer and the ReLU behind it."""
+    fan_in = row.theory.fan_in if row.theory is not None else None
+    return math.sqrt(2 / fan_in) if fan_in else None
+
+
+def _number(key: str, title: str, *, only: Literal["data"] | None = None) -> Column:
+    return Column(key=key, title=title, align="right", show=show_number, only=only)
 
 
 def _figure(key: str, title: str) -> tuple[Column, Any]:
@@ -132,22 +155,19 @@ def _show_share(share: float) -> str:
 
 
 def _remarks(rows: Sequence[ParamRow]) -> list[str]:
-    """Say in words what the figures mean, only where there is something to say."""
-    lines = _non_finite(rows)
+    """Say in words what the columns mean, and what is not as it should be."""
     theories = [(row, row.theory) for row in rows if row.theory is not None]
     schemes = sorted({t.scheme for _, t in theories if t.std is not None and t.scheme})
+    lines = []
     if schemes:
         lines.append(f"Expected: the std that {_listed(schemes)} gives on average")
+    if any(theory.gain is not None for _, theory in theories):
+        lines.append("Gain: std x sqrt(fan-in); 1 keeps a signal's size through a linear layer")
+        lines.append("Kaiming: the std that keeps it through a layer and a ReLU (gain 1.414)")
     off = [row.name for row, theory in theories if theory.off]
     if off:
         lines.append(f"not as expected, beyond chance: {_listed(off)}")
-    if any(theory.gain is not None for _, theory in theories):
-        lines.append(
-            "Gain: std x sqrt(fan-in). 1 keeps a signal's size through a linear layer, 1.414 "
-            "through one before a ReLU"
-        )
-    lines += _odd_gains([(row, theory) for row, theory in theories if theory.gain is not None])
-    return lines
+    return [*lines, *_odd_gains([(row, t) for row, t in theories if t.gain is not None])]
 
 
 def _non_finite(rows: Sequence[ParamRow]) -> list[str]:
@@ -162,18 +182,11 @@ def _non_finite(rows: Sequence[ParamRow]) -> list[str]:
 
 def _odd_gains(rows: Sequence[tuple[ParamRow, InitTheory]]) -> list[str]:
     low, high = _USUAL_GAIN
-    lines = []
-    small = [(row, t) for row, t in rows if t.gain is not None and t.gain < low]
-    large = [(row, t) for row, t in rows if t.gain is not None and t.gain > high]
-    for found, effect in ((small, "shrinks"), (large, "grows")):
-        if found:
-            row, theory = found[0]
-            kaiming = math.sqrt(2 / (theory.fan_in or 1))
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            lines.append(
-                f"the signal {effect} in {printable(row.name)} (gain {theory.gain:.3g}{more}): "
-                f"kaiming_normal for ReLU would give it std {kaiming:.4g}"
-            )
+    small = [row.name for row, t in rows if t.gain is not None and t.gain < low]
+    large = [row.name for row, t in rows if t.gain is not None and t.gain > high]
+    lines = [f"a signal all but dies out in {_listed(small)}: gain below {low}"] if small else []
+    if large:
+        lines.append(f"a signal explodes in {_listed(large)}: gain above {high}")
     return lines
 
 
