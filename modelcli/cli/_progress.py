@@ -8,10 +8,13 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli._output import Output, is_terminal
+from modelcli.cli._output import Output, is_terminal, plain_lines
+from modelcli.cli._record import show_time, watched_table
 
 if TYPE_CHECKING:
     from modelcli.training.loop import Point
+    from modelcli.training.measure import Score
+    from modelcli.training.watch import Watched
 
 
 class TrainProgress:
@@ -28,6 +31,7 @@ class TrainProgress:
         self._live = is_terminal(sys.stderr) and not out.quiet
         self._drawn = False
         self._losses: list[float] = []
+        self._held_out: float | None = None
 
     def point(self, point: Point) -> None:
         """Show a point."""
@@ -48,6 +52,23 @@ class TrainProgress:
         """Say something above the progress."""
         self.clear()
         self._out.note(text)
+
+    def watched(self, rows: list[Watched]) -> None:
+        """Show the parameters of an epoch."""
+        self.clear()
+        for line in plain_lines([watched_table(rows)]):
+            self._out.note(line)
+
+    def scored(self, epoch: int, score: Score) -> None:
+        """Show what the held-out samples gave after an epoch."""
+        text = f"epoch {epoch}: held-out loss {score.loss:.6g}"
+        if score.accuracy is not None:
+            text += f", accuracy {100 * score.accuracy:.1f} %"
+        if self._live:
+            self._held_out = score.accuracy
+            self._out.detail(text)
+        else:
+            self._out.note(text)
 
     def clear(self) -> None:
         """Take the live line away."""
@@ -70,6 +91,8 @@ class TrainProgress:
         ]
         if point.accuracy is not None:
             parts.append(f"acc {100 * point.accuracy:5.1f} %")
+        if self._held_out is not None:
+            parts.append(f"held out {100 * self._held_out:5.1f} %")
         parts += [f"{point.samples_per_s:,.0f}/s", f"{show_time(_left(point))} left"]
         line = "  ".join(parts)[: width - 1]
         sys.stderr.write(f"\r{line}\x1b[K")
@@ -88,19 +111,6 @@ def _plain(point: Point) -> str:
 
 def _left(point: Point) -> float:
     return point.elapsed_s / point.step * (point.steps - point.step)
-
-
-def show_time(seconds: float) -> str:
-    """Write a duration: ``0.84 s``, ``12.3 s``, ``4:05``, ``1:02:03``."""
-    if not math.isfinite(seconds):
-        return "?"
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def point_body(point: Point) -> dict[str, Any]:

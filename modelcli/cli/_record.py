@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli._progress import show_time
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_si
 
 if TYPE_CHECKING:
-    from modelcli.training.run import Record
+    from modelcli.training.record import Record
+    from modelcli.training.watch import Watched
 
 _SHOWN_WEIGHTS = 8  # a longer row of weights is not printed
 
@@ -57,8 +58,22 @@ def record_body(record: Record) -> dict[str, Any]:
         },
         "samples_per_s": record.samples_per_s,
         "flops_per_s": record.flops_per_s,
+        "roofline_flops_per_s": record.roofline_flops_per_s,
         "elapsed_s": record.elapsed_s,
         "peak_memory_bytes": record.peak_memory_bytes,
+        "fitted": record.fitted,
+        "watched": [
+            {
+                "step": row.step,
+                "epoch": row.epoch,
+                "names": list(row.names),
+                "weight_norm": row.weight_norm,
+                "grad_norm": row.grad_norm,
+                "update_ratio": row.ratio,
+                "warning": row.warning,
+            }
+            for row in record.watched
+        ],
         "run_dir": record.run_dir,
         "diverged": record.diverged,
     }
@@ -79,6 +94,9 @@ def record_table(record: Record) -> Table:
         rows.append(("noise_floor", record.floor, f"{record.floor:.4g} is the loss of the truth"))
     if record.recovered is not None:
         rows.append(("recovered", record.recovered.largest_error, _recovered(record)))
+    if record.fitted is not None:
+        verdict = "it fits one batch" if record.fitted else "it does NOT fit one batch"
+        rows.append(("overfit", record.fitted, verdict))
     rows += [
         ("speed", record.samples_per_s, _speed(record)),
         ("time", record.elapsed_s, _time(record)),
@@ -145,6 +163,10 @@ def _speed(record: Record) -> str:
     text = f"{record.samples_per_s:,.0f} samples/s"
     if record.flops_per_s is not None:
         text += f", {show_si(record.flops_per_s, 'FLOP/s')}"
+    if record.flops_per_s is not None and record.roofline_flops_per_s:
+        share = 100 * record.flops_per_s / record.roofline_flops_per_s
+        ceiling = show_si(record.roofline_flops_per_s, "FLOP/s")
+        text += f": {share:.1f} % of the {ceiling} of a large matrix product"
     return text
 
 
@@ -154,3 +176,37 @@ def _time(record: Record) -> str:
         f"{show_time(record.elapsed_s)} for {steps} on {record.device}, "
         f"{record.dtype}, {record.engine}, seed {record.seed}"
     )
+
+
+def watched_table(rows: list[Watched]) -> Table:
+    """Return what was seen of every parameter tensor at one step."""
+    columns = (
+        Column(key="epoch", title="epoch", align="right"),
+        Column(key="names", title="parameter", show=" = ".join),
+        Column(key="weight_norm", title="weight", align="right", show=_norm),
+        Column(key="grad_norm", title="gradient", align="right", show=_norm),
+        Column(key="update_ratio", title="update / weight", align="right", show=_norm),
+        Column(key="warning", title="", style="yellow"),
+    )
+    cells = tuple(
+        (row.epoch, row.names, row.weight_norm, row.grad_norm, row.ratio, row.warning)
+        for row in rows
+    )
+    return Table(columns=columns, rows=cells, title="watched")
+
+
+def _norm(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def show_time(seconds: float) -> str:
+    """Write a duration: ``0.84 s``, ``12.3 s``, ``4:05``, ``1:02:03``."""
+    if not math.isfinite(seconds):
+        return "?"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Format, Output, dump_json, is_terminal
+from modelcli.cli._record import record_body, record_table, watched_table
 from modelcli.config import Resolved, dump_config, load_config
+from modelcli.errors import UsageError
+from modelcli.loading.grammar import make_request
+from modelcli.loading.target import parse_target
+from modelcli.loading.types import InputRequest
 
 if TYPE_CHECKING:
-    from modelcli.training.run import Record
+    from modelcli.training.record import Record
 
 EXAMPLES = (
     "modelcli train lenet --steps 200",
@@ -150,6 +158,43 @@ def command(
     overfit: Annotated[
         bool | None, _option("--overfit", help="Train on one batch: can the model fit it?")
     ] = None,
+    watch: Annotated[
+        bool | None,
+        _option("--watch", help="Norms of every weight, gradient and update, every epoch."),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        _option("--engine", metavar="NAME", help="eager, compile, graph or auto.  [default: auto]"),
+    ] = None,
+    matmul_precision: Annotated[
+        str | None,
+        _option(
+            "--matmul-precision",
+            metavar="NAME",
+            help="What float32 products may be rounded to: highest, high or medium.",
+        ),
+    ] = None,
+    roofline: Annotated[
+        bool | None,
+        _option("--roofline", help="Also measure what a large matrix product reaches here."),
+    ] = None,
+    run_dir: Annotated[
+        str | None,
+        _option("--out", metavar="DIR", help="Write configuration, metrics, weights and curve."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --out from its last checkpoint.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        _option(
+            "--checkpoint-every",
+            help="Steps between two checkpoints.  [default: under 2 % of the time]",
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        bool | None, _option("--tensorboard", help="Also write event files to --out.")
+    ] = None,
     inputs: InputOption = None,
     kwargs: KwargOption = None,
     dry_run: Annotated[
@@ -165,8 +210,9 @@ def command(
     """Train a model on data whose best possible result is known, and say what it learned."""
     if model is not None and model.endswith(".toml") and config is None:
         model, config = None, model
+    saved = _saved_config(run_dir) if resume else None
     resolved = load_config(
-        config,
+        config if config is not None else saved,
         settings=settings or (),
         flags={
             "model.target": model,
@@ -186,6 +232,13 @@ def command(
             "train.clip": clip,
             "train.freeze": freeze or None,
             "train.overfit": overfit,
+            "train.watch": watch,
+            "train.engine": engine,
+            "train.matmul_precision": matmul_precision,
+            "train.roofline": roofline,
+            "train.out": run_dir,
+            "train.checkpoint_every": checkpoint_every,
+            "train.tensorboard": tensorboard,
             "optimizer.name": optimizer,
             "optimizer.lr": lr,
             "optimizer.momentum": momentum,
@@ -207,42 +260,67 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    _train(resolved, out, inputs=inputs, kwargs=kwargs, lines=wanted is TrainFormat.JSONL)
+    _train(
+        resolved,
+        out,
+        request=make_request(inputs, None, kwargs),
+        lines=wanted is TrainFormat.JSONL,
+        saved=saved,
+    )
+
+
+def _saved_config(run_dir: str | None) -> str:
+    """Return the configuration of the run to continue."""
+    if run_dir is None:
+        raise UsageError("--resume needs the run's directory", "give it with --out DIR")
+    path = Path(run_dir) / "config.toml"
+    if not path.is_file():
+        raise UsageError(
+            f"there is no run to resume in '{run_dir}'", "leave out --resume to start one"
+        )
+    return str(path)
 
 
 def _check_names(resolved: Resolved) -> None:
     """Refuse what is mistyped before torch is imported."""
-    from modelcli.loading.target import parse_target
-
     parse_target(resolved.config.model.target)
     if resolved.config.model.init:
         from modelcli.loading.init_rules import parse_init
 
         parse_init(resolved.config.model.init)
+    if resolved.config.train.tensorboard and not resolved.config.train.out:
+        raise UsageError("--tensorboard needs a run directory", "give one with --out DIR")
 
 
 def _train(
-    resolved: Resolved,
-    out: Output,
-    *,
-    inputs: list[str] | None,
-    kwargs: list[str] | None,
-    lines: bool,
+    resolved: Resolved, out: Output, *, request: InputRequest, lines: bool, saved: str | None
 ) -> None:
     from modelcli.cli._progress import TrainProgress
-    from modelcli.cli._record import record_body
-    from modelcli.loading.grammar import make_request
-    from modelcli.training.run import prepare, train
+    from modelcli.training.run import prepare
+    from modelcli.training.run_dir import RunDir
+    from modelcli.training.session import Session, check_same_run
 
+    config = resolved.config
+    if saved is not None:
+        check_same_run(load_config(saved).config, config, directory=config.train.out)
     progress = TrainProgress(out, lines=lines)
-    run = prepare(resolved.config, make_request(inputs, None, kwargs))
+    directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
     try:
-        record = train(run, progress, narrate=out.verbose)
+        session = Session(
+            prepare(config, request),
+            progress,
+            directory=directory,
+            sources=resolved.sources,
+            narrate=out.verbose,
+        )
+        record = session.train(resume=saved is not None)
+        if directory is not None:
+            directory.write_text("summary.json", dump_json(record_body(record)) + "\n")
     finally:
         progress.clear()
+        if directory is not None:
+            directory.close()
     if lines:
-        import json
-
         out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
     else:
         show_record(record, out)
@@ -250,13 +328,12 @@ def _train(
 
 def show_record(record: Record, out: Output) -> None:
     """Write the record of a run, with its curve where a person reads it."""
-    import dataclasses
-
-    from modelcli.cli._record import record_body, record_table
-    from modelcli.training.curve import draw_curve
-
     table = record_table(record)
     if is_terminal(sys.stdout):
+        from modelcli.training.curve import draw_curve
+
         curve = draw_curve([[(point.step, point.loss) for point in record.points]])
         table = dataclasses.replace(table, notes=tuple(curve))
-    out.result(record_body(record), table)
+    last = [row for row in record.watched if row.step == record.watched[-1].step]
+    tables = (table, watched_table(last)) if last else (table,)
+    out.result(record_body(record), *tables)

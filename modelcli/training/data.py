@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -16,6 +17,8 @@ TargetKind = Literal["labels", "values"]
 
 POOL_SAMPLES = 4096  # how many synthetic samples are made unless told otherwise
 POOL_BYTES = 256 * 1000**2  # and how much memory they may take
+LEAST_SAMPLES = 1024  # a short run does not need all of them
+LEAST_BYTES = 8 * 1000**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +161,11 @@ def count_samples(
         check_batch(batch_size, asked - held_out, held_out=held_out)
         return asked - held_out, held_out
     pool = min(POOL_SAMPLES, max(1, POOL_BYTES // max(1, sample_bytes)))
-    train = max(batch_size, pool if wanted is None else min(pool, wanted))
-    held_out = max(1, round(pool / (1 - validation) * validation)) if validation else 0
-    return (train if asked is None else batch_size), min(held_out, max(train, 64))
+    least = min(pool, max(64, LEAST_BYTES // max(1, sample_bytes)), LEAST_SAMPLES)
+    train = max(batch_size, pool if wanted is None else min(pool, max(least, wanted)))
+    total = math.ceil(train / (1 - validation)) + 1
+    held_out = max(1, round(total * validation)) if validation else 0
+    return (batch_size if asked == 0 else total - held_out), held_out
 
 
 def check_batch(batch_size: int, samples: int, *, held_out: int = 0) -> None:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -63,6 +63,7 @@ class Progress:
         best_loss: lowest of the points.
         elapsed_s: time spent in steps.
         first_step_s: the part of it that the first step took.
+        pending: losses since the last point.
         points: the curve so far.
     """
 
@@ -72,6 +73,7 @@ class Progress:
     elapsed_s: float = 0.0
     timed_steps: int = 0
     timed_s: float = 0.0
+    pending: list[float] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
 
 
@@ -94,7 +96,17 @@ class Plan:
     narrate: bool = False
 
 
-class Interrupted(Exception):
+class Attendant(Protocol):
+    """Looks at a run between steps."""
+
+    def next_stop(self, step: int) -> int:
+        """Return the next step, after this one, that should be looked at."""
+
+    def at(self, step: int, loop: Loop) -> None:
+        """A step is complete; called for every stop, whoever wanted it."""
+
+
+class InterruptedRunError(Exception):
     """A signal asked the run to stop.
 
     Args:
@@ -116,8 +128,7 @@ class Loop:
         plan: how long.
         listener: who is told.
         progress: where to begin.
-        boundary: called with the step count between chunks of steps, when the device is idle;
-            returns the next step at which it wants to be called.
+        attendant: who looks at the run between steps, or None.
     """
 
     def __init__(
@@ -128,31 +139,35 @@ class Loop:
         plan: Plan,
         listener: Listener,
         progress: Progress | None = None,
-        boundary: Callable[[int], int] | None = None,
+        attendant: Attendant | None = None,
     ) -> None:
         self._learner = learner
         self._engine = engine
         self._batches = batches
         self._plan = plan
         self._listener = listener
-        self._boundary = boundary
+        self._attendant = attendant
         self._signal = 0
-        self._losses: list[Tensor] = []
         self.progress = progress or Progress()
+        self._losses: list[Tensor] = [
+            torch.tensor(each, dtype=torch.float64) for each in self.progress.pending
+        ]
 
     def run(self) -> None:
         """Train until the last step.
 
         Raises:
             NonFiniteLossError: a loss is not finite.
-            Interrupted: SIGINT or SIGTERM; the step that was running is complete.
+            InterruptedRunError: SIGINT or SIGTERM; the step that was running is complete.
         """
         self._learner.model.train()
         with self._signals():
             while self.progress.step < self._plan.steps:
                 self._chunk(self._next_stop())
+                if self._attendant is not None:
+                    self._attendant.at(self.progress.step, self)
                 if self._signal:
-                    raise Interrupted(self._signal)
+                    raise InterruptedRunError(self._signal)
 
     def _next_stop(self) -> int:
         """Return the step up to which nothing has to be looked at."""
@@ -160,9 +175,17 @@ class Loop:
         if step == 0:
             return 1  # the first loss is set beside what an untrained model gives
         stop = min(plan.steps, (step // plan.log_every + 1) * plan.log_every)
-        if self._boundary is not None:
-            stop = min(stop, max(step + 1, self._boundary(step)))
+        if not self._log_is_due(stop):  # too close to the end for a point of its own
+            stop = plan.steps
+        if self._attendant is not None:
+            stop = min(stop, max(step + 1, self._attendant.next_stop(step)))
         return stop
+
+    def _log_is_due(self, step: int) -> bool:
+        plan = self._plan
+        if step in (1, plan.steps):
+            return True
+        return step % plan.log_every == 0 and 2 * (plan.steps - step) >= plan.log_every
 
     def _chunk(self, stop: int) -> None:
         progress, began = self.progress, time.perf_counter()
@@ -179,7 +202,7 @@ class Loop:
         if first or self._plan.steps == 1:  # the first step also warms everything up
             progress.timed_steps += progress.step - first
             progress.timed_s += took
-        if progress.step in (1, self._plan.steps) or progress.step % self._plan.log_every == 0:
+        if self._log_is_due(progress.step):
             self._log((progress.step - first) / took if took else 0.0)
 
     def _step(self, number: int) -> Tensor:
@@ -198,12 +221,9 @@ class Loop:
 
     def _log(self, steps_per_s: float) -> None:
         """Read the losses since the last point, which is where the device is waited for."""
-        values = torch.stack(self._losses).double().tolist()
+        values = self.read_losses()
         self._losses.clear()
         progress, plan = self.progress, self._plan
-        for value in values:
-            if not math.isfinite(value):
-                raise NonFiniteLossError(value, None, updated=True)
         if progress.first_loss is None:
             progress.first_loss = values[0]
         point = Point(
@@ -218,6 +238,23 @@ class Loop:
         progress.best_loss = min(progress.best_loss, point.loss)
         progress.points.append(point)
         self._listener.point(point)
+
+    def read_losses(self) -> list[float]:
+        """Return the losses since the last point; the device is waited for.
+
+        Raises:
+            NonFiniteLossError: one of them is not finite.
+        """
+        if not self._losses:
+            return []
+        wide = torch.float32 if self._learner.device.type == "mps" else torch.float64
+        losses = [loss.to(self._learner.device, wide) for loss in self._losses]
+        values: list[float] = torch.stack(losses).tolist()
+        for value in values:
+            if not math.isfinite(value):
+                last = self._batches[self.progress.step * self._plan.accumulate - 1]
+                raise NonFiniteLossError(value, last, updated=True)
+        return values
 
     def _accuracy(self) -> float | None:
         plan = self._plan

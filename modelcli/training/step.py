@@ -86,12 +86,14 @@ class Engine(Protocol):
     """Runs steps.
 
     Attributes:
-        name: ``eager``, ``compile`` or ``graph``.
         output: the model's output for the last batch.
     """
 
-    name: str
     output: Any
+
+    @property
+    def name(self) -> str:
+        """Which engine this is."""
 
     def step(self, batches: Sequence[Split]) -> Tensor:
         """Take one optimiser step on one or more batches; return their mean loss, detached."""

@@ -1,0 +1,143 @@
+"""Why a loss is not finite: one more pass, in which every layer's output is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.training.data import Split
+from modelcli.training.step import Learner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Culprit:
+    """Where numbers stopped being finite.
+
+    Attributes:
+        path: the layer, "" for the model itself.
+        type: its class.
+        what: ``output``; ``weights`` where those are the cause; ``largest`` where every output is
+            finite, and this layer's is the largest.
+        largest: largest magnitude of that output.
+    """
+
+    path: str
+    type: str
+    what: str
+    largest: float = 0.0
+
+
+class _FoundError(Exception):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+def find_nonfinite(learner: Learner, batch: Split) -> Culprit | None:
+    """Return the first layer whose output for a batch is not finite, else that of the largest."""
+    model = learner.model
+    names = {module: name for name, module in model.named_modules()}
+    sizes: dict[nn.Module, float] = {}
+
+    def look(module: nn.Module, _inputs: Any, output: Any) -> None:
+        if not _is_finite(output):
+            raise _FoundError(module)
+        if module is not model:  # a layer says more than the whole
+            sizes[module] = max(_largest(output), sizes.get(module, 0.0))
+
+    handles = [module.register_forward_hook(look) for module in model.modules()]
+    try:
+        with torch.no_grad(), learner.autocast():
+            learner.call(model, batch.inputs)
+    except _FoundError as found:
+        return _describe(found.module, names.get(found.module, ""))
+    except Exception:  # the pass was only to find out more
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not sizes:
+        return None
+    module = max(sizes, key=lambda each: sizes[each])
+    return Culprit(
+        path=names.get(module, ""),
+        type=type(module).__name__,
+        what="largest",
+        largest=sizes[module],
+    )
+
+
+def _describe(module: nn.Module, path: str) -> Culprit:
+    weights = [param.detach() for param in module.parameters()]
+    broken = any(not bool(torch.isfinite(weight).all()) for weight in weights)
+    return Culprit(path=path, type=type(module).__name__, what="weights" if broken else "output")
+
+
+def _largest(value: Any) -> float:
+    if isinstance(value, Tensor):
+        return float(value.detach().abs().max()) if value.numel() else 0.0
+    if isinstance(value, dict):
+        return max(map(_largest, value.values()), default=0.0)
+    if isinstance(value, (tuple, list)):
+        return max(map(_largest, value), default=0.0)
+    return 0.0
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    if isinstance(value, dict):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, (tuple, list)):
+        return all(_is_finite(item) for item in value)
+    return True
+
+
+def describe_culprit(culprit: Culprit | None) -> str:
+    """Return the end of the sentence that says where a loss stopped being finite."""
+    if culprit is None:
+        return "no layer could be named, because the pass that looks for it failed"
+    layer = f"'{culprit.path}' ({culprit.type})" if culprit.path else f"the model ({culprit.type})"
+    if culprit.what == "largest":
+        return f"the loss overflows on the output of {layer}, which reaches {culprit.largest:.2g}"
+    if culprit.what == "weights":
+        return f"the first layer that breaks is {layer}, whose weights are not finite"
+    return f"the first output that is not finite is that of {layer}"
+
+
+@contextlib.contextmanager
+def explain_memory(batch_size: int) -> Any:
+    """Turn running out of memory into two lines that say what was asked for.
+
+    Raises:
+        RunFailedError: memory ran out inside.
+    """
+    from modelcli.errors import RunFailedError
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        text = " ".join(str(error).split())
+        asked = _asked(text)
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not asked:
+            raise
+        size = f": {asked} more were asked for" if asked else ""
+        raise RunFailedError(
+            f"out of memory with a batch of {batch_size}{size}",
+            f"try --batch-size {max(1, batch_size // 2)}, with --accumulate 2 for the same step; "
+            "or --amp bf16",
+        ) from None
+
+
+def _asked(text: str) -> str:
+    import re
+
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ ?[KMGT]?i?B)", text)
+    if found:
+        return found[1]
+    found = re.search(r"you tried to allocate (\d+) bytes", text)
+    return f"{int(found[1]) / 1e9:.1f} GB" if found else ""

@@ -1,0 +1,156 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelcli.training.data import Data, Split
+from modelcli.training.device import device_label, peak_memory_bytes
+from modelcli.training.loop import Point, Progress
+from modelcli.training.measure import (
+    Recovered,
+    Score,
+    evaluate,
+    loss_floor,
+    recover_linear,
+)
+from modelcli.training.objective import untrained_loss
+from modelcli.training.run import Run
+from modelcli.training.throughput import flops_per_sample, measure_roofline
+from modelcli.training.watch import Watched
+
+FITTED_SHARE = 0.01  # of its first value: a loss below counts as fitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a run came to.
+
+    Attributes:
+        target: the model.
+        device: where it ran, for people.
+        params: unique parameters; trainable_params is the part that is trained.
+        expected_first_loss: of a model that knows nothing, and how that is derived.
+        floor: loss of the true function, None where that is not known.
+        held_out: the score on samples that were not learned from.
+        recovered: the linear map that was learned, where the task is one.
+        flops_per_s: traced operations of forward and backward, over the time in steps.
+        roofline_flops_per_s: what a large matrix product reached on the device.
+        fitted: with ``overfit``, whether the one batch was fitted.
+        points: the curve.
+        watched: rows of every epoch that was watched.
+    """
+
+    target: str
+    device: str
+    dtype: str
+    seed: int
+    engine: str
+    params: int
+    trainable_params: int
+    steps: int
+    planned_steps: int
+    batch_size: int
+    data: str
+    data_description: str
+    samples: int
+    held_out_samples: int
+    objective: str
+    first_loss: float | None
+    last_loss: float | None
+    best_loss: float | None
+    expected_first_loss: float
+    expected_first_loss_is: str
+    floor: float | None
+    classes: int
+    best_accuracy: float | None
+    held_out: Score | None
+    accuracy: float | None
+    recovered: Recovered | None
+    samples_per_s: float
+    flops_per_s: float | None
+    roofline_flops_per_s: float | None
+    elapsed_s: float
+    peak_memory_bytes: int
+    points: tuple[Point, ...]
+    watched: tuple[Watched, ...] = ()
+    fitted: bool | None = None
+    run_dir: str | None = None
+    diverged: bool = False
+
+
+def make_record(
+    run: Run, progress: Progress, *, engine: str, watched: list[Watched] | None = None
+) -> Record:
+    """Measure a trained model and put everything that is known of the run together."""
+    config, data, learner = run.config, run.data, run.learner
+    memory = peak_memory_bytes(run.device)  # before measuring takes more
+    batch = config.train.batch_size
+    held_out = None
+    if data.held_out is not None:
+        held_out = evaluate(learner, data, data.held_out, batch_size=max(batch, 256))
+    expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
+    points = progress.points
+    rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
+    samples_per_s = rate * batch * config.train.accumulate
+    flops = flops_per_sample(learner, data.train)
+    roofline = None
+    if config.train.roofline:
+        roofline = measure_roofline(run.device, dtype=config.train.dtype, amp=config.train.amp)
+    return Record(
+        target=config.model.target,
+        device=device_label(run.device),
+        dtype=config.train.dtype if config.train.amp == "off" else f"amp {config.train.amp}",
+        seed=config.train.seed,
+        engine=engine,
+        params=sum(param.numel() for param in run.subject.model.parameters()),
+        trainable_params=sum(param.numel() for param in learner.params),
+        steps=progress.step,
+        planned_steps=run.steps,
+        batch_size=batch,
+        data=data.name,
+        data_description=data.facts.description,
+        samples=len(data.train),
+        held_out_samples=len(data.held_out) if data.held_out else 0,
+        objective=learner.objective.name,
+        first_loss=progress.first_loss,
+        last_loss=points[-1].loss if points else None,
+        best_loss=progress.best_loss if points else None,
+        expected_first_loss=expected,
+        expected_first_loss_is=how,
+        floor=loss_floor(learner, data),
+        classes=data.facts.classes,
+        best_accuracy=data.facts.best_accuracy,
+        held_out=held_out,
+        accuracy=held_out.accuracy if held_out else _last_accuracy(points),
+        recovered=recover_linear(learner, data),
+        samples_per_s=samples_per_s,
+        flops_per_s=flops * samples_per_s if flops is not None else None,
+        roofline_flops_per_s=roofline,
+        elapsed_s=progress.elapsed_s,
+        peak_memory_bytes=memory,
+        points=tuple(points),
+        watched=tuple(watched or ()),
+        fitted=_fitted(progress) if config.train.overfit else None,
+        run_dir=config.train.out or None,
+    )
+
+
+def _known(data: Data) -> Split:
+    """Return samples with their targets."""
+    split = data.held_out or data.train
+    if data.complete is None:
+        return split
+    return Split(inputs=split.inputs, targets=data.complete(split.inputs))
+
+
+def _last_accuracy(points: list[Point]) -> float | None:
+    return points[-1].accuracy if points else None
+
+
+def _fitted(progress: Progress) -> bool:
+    """Tell whether one batch was learned: all its labels right, or next to no loss left."""
+    if not progress.points or not progress.first_loss:
+        return False
+    last = progress.points[-1]
+    return last.accuracy == 1.0 or last.loss <= FITTED_SHARE * progress.first_loss

@@ -1,0 +1,313 @@
+"""The run directory: never half a file, never a lost checkpoint, never two runs at once.
+
+A checkpoint is two files, ``model.safetensors`` and ``state.pt``, that name the same step. They
+are written beside the old ones under temporary names; then the old ones become
+``*.previous.*`` and the new ones take their place, one rename at a time. Killed between any two
+renames, the directory still holds one complete pair, and that pair is found by its step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.errors import CheckpointError, RunFailedError, UsageError
+
+FORMAT = 1  # of the files; a run of another format is not continued
+MODEL = "model.safetensors"
+STATE = "state.pt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One complete pair of files, read.
+
+    Attributes:
+        damaged: files that could not be read, with the reason; the pair is an older one then.
+    """
+
+    step: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+    damaged: tuple[str, ...] = ()
+
+
+class RunDir:
+    """A directory that one run owns until it is closed.
+
+    Args:
+        path: created if it is not there.
+        resume: continue the run in it.
+
+    Raises:
+        UsageError: another process is using it; or there is a run and ``resume`` was not asked
+            for, or none and it was; or it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
+        self.path = Path(path)
+        has_run = (self.path / "config.toml").exists()
+        if resume and not has_run:
+            raise UsageError(
+                f"there is no run to resume in '{self.path}'", "leave out --resume to start one"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _acquire(self.path)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(
+                f"cannot write the run directory '{self.path}': {reason}", "choose another --out"
+            ) from None
+        if has_run and not resume:
+            self.close()
+            raise UsageError(
+                f"'{self.path}' already holds a run",
+                "continue it with --resume, or choose another --out",
+            )
+        self._metrics: IO[str] | None = None
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._lock.close()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file as a whole: a reader sees the old one or the new one.
+
+        Raises:
+            RunFailedError: it cannot be written; the old file is as it was.
+        """
+        with self._telling(name):
+            temporary = self.path / f".{name}.tmp"
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                _flush(file)
+            temporary.replace(self.path / name)
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Add a line to ``metrics.jsonl`` and flush it."""
+        with self._telling("metrics.jsonl"):
+            if self._metrics is None:
+                self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8")
+            self._metrics.write(json.dumps(record) + "\n")
+            self._metrics.flush()
+
+    def cut_metrics(self, step: int) -> list[dict[str, Any]]:
+        """Drop the lines of later steps than this, and return the others."""
+        kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+        self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        return kept
+
+    def save(self, model: nn.Module, state: Mapping[str, Any], *, step: int) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            RunFailedError: it cannot be written, as on a full disk; the one before is as it was.
+        """
+        new_model, new_state = self.path / f".{MODEL}.tmp", self.path / f".{STATE}.tmp"
+        with self._telling(MODEL):
+            _write_model(model, new_model, step=step)
+        with self._telling(STATE):
+            torch.save({**state, "step": step, "model_crc": _crc(new_model)}, new_state)
+            for path in (new_model, new_state):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            for name in (MODEL, STATE):
+                self._keep(name)
+            new_model.replace(self.path / MODEL)
+            new_state.replace(self.path / STATE)
+
+    def _keep(self, name: str) -> None:
+        """Give the present file its second name, in one step."""
+        current = self.path / name
+        if current.exists():
+            link = self.path / f".{name}.link"
+            link.unlink(missing_ok=True)
+            os.link(current, link)
+            link.replace(self.path / previous_name(name))
+
+    @contextlib.contextmanager
+    def _telling(self, name: str) -> Any:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # torch.save wraps what the disk says
+            number = getattr(error, "errno", None)
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            hint = "free some space, then continue with --resume" if number == 28 else ""
+            for leftover in self.path.glob(".*.tmp"):
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
+            raise RunFailedError(
+                f"cannot write '{self.path / name}': {reason}",
+                hint or "what was written before is as it was",
+            ) from None
+
+    def load(self) -> Checkpoint | None:
+        """Return the newest complete checkpoint, None if none was written yet.
+
+        Raises:
+            CheckpointError: files are there, but no two that belong together can be read.
+        """
+        return load_checkpoint(self.path)
+
+
+def previous_name(name: str) -> str:
+    """Return what the file before the present one is called: ``model.previous.safetensors``."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}.previous.{suffix}"
+
+
+def _acquire(path: Path) -> IO[str]:
+    """Lock a directory for as long as the process lives, however it ends."""
+    file = (path / ".lock").open("a+", encoding="utf-8")
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise UsageError(
+            f"run directory '{path}' is in use" + (f" by process {owner}" if owner else ""),
+            "wait for it to end, or choose another --out",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of ``metrics.jsonl``; a last one that a kill has torn is left out."""
+    file = path / "metrics.jsonl"
+    if not file.exists():
+        return []
+    lines = []
+    for text in file.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    return lines
+
+
+def _write_model(model: nn.Module, path: Path, *, step: int) -> None:
+    """Write every tensor once; a tied name is in the metadata, beside the name that has it."""
+    from safetensors.torch import save_file
+
+    kept: dict[str, Tensor] = {}
+    metadata = {"format": "pt", "step": str(step)}
+    seen: dict[tuple[Any, ...], str] = {}
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, Tensor):
+            continue
+        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if tensor.numel() and key in seen:
+            metadata[name] = seen[key]
+            continue
+        seen[key] = name
+        # save_file refuses views of one storage and other layouts than rows
+        whole = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+        kept[name] = tensor if whole else tensor.contiguous().clone()
+    save_file(kept, path, metadata=metadata)
+
+
+def _crc(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Return the newest pair of files that belong together.
+
+    Raises:
+        CheckpointError: files are there, but no such pair can be read.
+    """
+    damaged: list[str] = []
+    states = [_read_state(path / name, damaged) for name in (STATE, previous_name(STATE))]
+    found = sorted((each for each in states if each), key=lambda each: -int(each["step"]))
+    for state in found:
+        for name in (MODEL, previous_name(MODEL)):
+            file = path / name
+            if file.exists() and _model_step(file) == state["step"]:
+                tensors = _read_model(file, state, damaged)
+                if tensors is not None:
+                    return Checkpoint(
+                        step=state["step"], tensors=tensors, state=state, damaged=tuple(damaged)
+                    )
+    exist = [name for name in (MODEL, STATE) if (path / name).exists()]
+    if not exist and not damaged:
+        return None
+    told = "; ".join(dict.fromkeys(damaged)) or f"{' and '.join(exist)} do not belong together"
+    raise CheckpointError(
+        f"no checkpoint in '{path}' can be read: {told}",
+        "start again in another --out; metrics.jsonl has what was measured",
+    )
+
+
+def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise ValueError(f"checksum of {broken} is wrong")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises almost anything
+        damaged.append(f"'{path.name}' is damaged ({str(error).splitlines()[0][:80]})")
+        return None
+    return state if isinstance(state, dict) and isinstance(state.get("step"), int) else None
+
+
+def _model_step(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, 100_000_000)))
+        return int(header["__metadata__"]["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
+
+
+def _read_model(
+    path: Path, state: Mapping[str, Any], damaged: list[str]
+) -> dict[str, Tensor] | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if _crc(path) != state["model_crc"]:
+            raise ValueError("its checksum is wrong")
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+    except (OSError, ValueError, SafetensorError) as error:
+        damaged.append(f"'{path.name}' is damaged ({str(error)[:80]})")
+        return None
+    for name, kept in metadata.items():
+        if name not in ("format", "step"):
+            tensors[name] = tensors[kept]
+    return tensors

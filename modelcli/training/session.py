@@ -1,0 +1,434 @@
+"""A run under way: watched, evaluated, saved, interrupted, continued."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from modelcli import __version__
+from modelcli.config import Resolved, RunConfig, dump_config
+from modelcli.errors import ExitCode, ModelcliError, RunFailedError, UsageError
+from modelcli.training.data import Batches
+from modelcli.training.diagnose import describe_culprit, explain_memory, find_nonfinite
+from modelcli.training.engines import choose_engine, choose_memory_format
+from modelcli.training.loop import InterruptedRunError, Listener, Loop, Point, Progress
+from modelcli.training.measure import Score, evaluate
+from modelcli.training.record import Record, make_record
+from modelcli.training.run import Run
+from modelcli.training.run_dir import FORMAT, RunDir
+from modelcli.training.step import NonFiniteLossError
+from modelcli.training.watch import Watch, Watched
+
+CHECKPOINT_SHARE = 0.02  # of the time that checkpoints may take
+# Keys that a continued run may change: how long, how fast and how closely watched, not what.
+FREE_KEYS = {
+    f"train.{name}"
+    for name in (
+        "steps", "epochs", "device", "engine", "log_every", "checkpoint_every", "out", "watch",
+        "tensorboard", "roofline", "channels_last",
+    )
+}  # fmt: skip
+
+
+class SessionListener(Listener, Protocol):
+    """Is told what happens between the points, too."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+    def watched(self, rows: list[Watched]) -> None:
+        """The parameters of an epoch."""
+
+    def scored(self, epoch: int, score: Score) -> None:
+        """The held-out samples were measured after an epoch."""
+
+
+class StoppedError(ModelcliError):
+    """A signal ended the run."""
+
+    def __init__(self, message: str, hint: str, *, signum: int) -> None:
+        super().__init__(message, hint)
+        codes = {2: ExitCode.INTERRUPTED, 15: ExitCode.TERMINATED}
+        self.exit_code = codes.get(signum, ExitCode.FAILED)
+
+
+class Session:
+    """Trains a prepared run.
+
+    Args:
+        run: what to train.
+        listener: who is told.
+        directory: where to write, or None.
+        sources: where the configuration's values came from, for ``config.toml``.
+        narrate: tell what the first step does.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        listener: SessionListener,
+        *,
+        directory: RunDir | None = None,
+        sources: Mapping[str, str] | None = None,
+        narrate: bool = False,
+    ) -> None:
+        self.run = run
+        self._listener = listener
+        self._directory = directory
+        self._sources = dict(sources or {})
+        self._narrate = narrate
+        self._watch = Watch(run.subject.model) if run.config.train.watch else None
+        self._watched: list[Watched] = []
+        self._events: Any = None
+        self._progress = Progress()
+        self._saved_at = time.perf_counter()
+        self._saved_step = -1
+        self._save_s = 0.0
+
+    def train(self, *, resume: bool = False) -> Record:
+        """Train to the end and return the record.
+
+        Raises:
+            RunFailedError: the loss stopped being finite, memory ran out, or a disk was full.
+            StoppedError: a signal ended the run.
+        """
+        run, config = self.run, self.run.config
+        torch.manual_seed(config.train.seed)  # dropout and whatever else draws while it runs
+        self._prepare_memory_format()
+        engine = choose_engine(
+            config.train.engine,
+            run.learner,
+            accumulate=config.train.accumulate,
+            schedule=config.schedule,
+            tell=self._listener.note,
+        )
+        self._progress = progress = self._restore() if resume else Progress()
+        self._open_files()
+        loop = Loop(
+            run.learner,
+            engine,
+            Batches(
+                run.data,
+                batch_size=config.train.batch_size,
+                seed=config.train.seed,
+                same=config.train.overfit,
+            ),
+            run.plan(narrate=self._narrate),
+            self,
+            progress,
+            self,
+        )
+        try:
+            with explain_memory(config.train.batch_size):
+                loop.run()
+        except NonFiniteLossError as error:
+            raise self._diverged(error, loop.progress) from None
+        except InterruptedRunError as stop:
+            raise self._interrupted(stop.signum, loop) from None
+        self._save(loop)
+        record = make_record(run, loop.progress, engine=engine.name, watched=self._watched)
+        self._finish(record)
+        return record
+
+    # What the loop tells.
+
+    def point(self, point: Point) -> None:
+        """Pass a point on, and write it down."""
+        self._listener.point(point)
+        if self._directory is not None:
+            self._directory.append_metrics(asdict(point))
+        if self._events is not None:
+            self._events.add_scalar("loss", point.loss, point.step)
+            self._events.add_scalar("lr", point.lr, point.step)
+            if point.accuracy is not None:
+                self._events.add_scalar("accuracy", point.accuracy, point.step)
+
+    def detail(self, text: str) -> None:
+        """Pass on what only a verbose run says."""
+        self._listener.detail(text)
+
+    # When the loop stops, and what is done there.
+
+    def next_stop(self, step: int) -> int:
+        """Return the next step at which something is to be done."""
+        stops = [self.run.steps]
+        end = self._epoch_end(step)
+        if self._watch is not None:
+            stops.append(end - 1 if step < end - 1 else end)
+        if self.run.config.train.epochs is not None:
+            stops.append(end)
+        if self._directory is not None:
+            stops.append(self._next_save(step))
+        return min(stop for stop in stops if stop > step)
+
+    def at(self, step: int, loop: Loop) -> None:
+        """Do what is due after a step."""
+        epoch_ends = step == self._epoch_end(step - 1)
+        if self._watch is not None:
+            if epoch_ends:
+                rows = self._watch.look(step=step, epoch=self._epoch(step))
+                self._watched += rows
+                self._listener.watched(rows)
+            if step + 1 == self._epoch_end(step):
+                self._watch.snapshot()
+        if epoch_ends and self.run.config.train.epochs is not None:
+            self._score(step)
+        if self._directory is not None and step < self.run.steps and self._save_is_due(step):
+            self._save(loop)
+
+    def _epoch_end(self, step: int) -> int:
+        """Return the last step of the pass over the samples that the next step belongs to."""
+        size = self._epoch_steps
+        return min(self.run.steps, math.ceil(size * (math.floor(step / size + 1e-9) + 1) - 1e-9))
+
+    @property
+    def _epoch_steps(self) -> float:
+        train = self.run.config.train
+        if train.overfit or self.run.data.draw is not None:  # there is no pass to finish
+            return float(self.run.plan().log_every)
+        return max(1.0, self.run.steps_per_epoch)
+
+    def _epoch(self, step: int) -> int:
+        return max(1, round(step / self._epoch_steps))
+
+    def _score(self, step: int) -> None:
+        data = self.run.data
+        if data.held_out is None:
+            return
+        batch = max(self.run.config.train.batch_size, 256)
+        score = evaluate(self.run.learner, data, data.held_out, batch_size=batch)
+        self._listener.scored(self._epoch(step), score)
+        if self._directory is not None:
+            line = {"held_out_loss": score.loss, "held_out_accuracy": score.accuracy}
+            self._directory.append_metrics({"step": step, "epoch": self._epoch(step), **line})
+
+    # The run directory.
+
+    def _open_files(self) -> None:
+        if self._directory is None:
+            return
+        resolved = Resolved(config=self.run.config, sources=self._sources)
+        self._directory.write_text("config.toml", dump_config(resolved))
+        if self.run.config.train.tensorboard:
+            self._events = _event_writer(self._directory)
+
+    def _next_save(self, step: int) -> int:
+        every = self.run.config.train.checkpoint_every
+        if every is not None:
+            return (step // every + 1) * every
+        # without a number the clock decides, and it is looked at about once a second
+        progress = self._progress
+        rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
+        return step + max(1, int(rate))
+
+    def _save_is_due(self, step: int) -> bool:
+        every = self.run.config.train.checkpoint_every
+        if every is not None:
+            return step % every == 0
+        waited = time.perf_counter() - self._saved_at
+        return waited > max(1.0, self._save_s / CHECKPOINT_SHARE)
+
+    def _save(self, loop: Loop) -> None:
+        if self._directory is None or self._saved_step == loop.progress.step:
+            return
+        began = time.perf_counter()
+        loop.progress.pending = loop.read_losses()
+        state = self._state(loop.progress)
+        self._directory.save(self.run.subject.model, state, step=loop.progress.step)
+        self._saved_at = time.perf_counter()
+        self._saved_step = loop.progress.step
+        self._save_s = self._saved_at - began
+
+    def _state(self, progress: Progress) -> dict[str, Any]:
+        scaler = self.run.learner.scaler
+        plain = {
+            item.name: getattr(progress, item.name)
+            for item in fields(Progress)
+            if item.name != "points"
+        }
+        return {
+            "format": FORMAT,
+            "modelcli": __version__,
+            "torch": str(torch.__version__),
+            "progress": plain,
+            "optimizer": self.run.learner.optimizer.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "random": _random_state(),
+        }
+
+    def _restore(self) -> Progress:
+        """Load the newest checkpoint, and drop what was measured after it."""
+        assert self._directory is not None
+        checkpoint = self._directory.load()
+        if checkpoint is None:
+            self._directory.cut_metrics(0)
+            self._listener.note("there is no checkpoint yet: starting from the first step")
+            return Progress()
+        for damage in checkpoint.damaged:
+            self._listener.note(f"{damage}; going on from step {checkpoint.step}")
+        state, run = checkpoint.state, self.run
+        if state.get("format") != FORMAT:
+            raise UsageError(
+                f"'{self._directory.path}' has format {state.get('format')}, and this is {FORMAT}",
+                f"it was written by modelcli {state.get('modelcli')}; continue it with that",
+            )
+        _load_model(run, checkpoint.tensors)
+        _load_optimizer(run.learner.optimizer, state["optimizer"])
+        if run.learner.scaler is not None and state["scaler"] is not None:
+            run.learner.scaler.load_state_dict(state["scaler"])
+        _set_random_state(state["random"])
+        lines = self._directory.cut_metrics(checkpoint.step)
+        names = {item.name for item in fields(Point)}
+        points = [Point(**line) for line in lines if set(line) == names]
+        self._listener.note(f"continuing from step {checkpoint.step}")
+        return Progress(**{**state["progress"], "points": points})
+
+    def _finish(self, record: Record) -> None:
+        if self._directory is None:
+            return
+        from modelcli.training.curve_svg import svg_curves
+
+        curve = [(float(point.step), point.loss) for point in record.points]
+        title = f"{record.target}: {record.objective}"
+        self._directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
+        if self._events is not None:
+            self._events.close()
+
+    # How a run ends early.
+
+    def _diverged(self, error: NonFiniteLossError, progress: Progress) -> RunFailedError:
+        culprit = None
+        if error.batch is not None:
+            culprit = find_nonfinite(self.run.learner, error.batch)
+        step = progress.step + (0 if error.updated else 1)
+        lr = self.run.config.optimizer.lr or 0.0
+        hint = f"try a smaller --lr than {lr:g}, or --clip 1"
+        if self._directory is not None and self._saved_step >= 0:
+            hint += f"; the checkpoint of step {self._saved_step} is kept"
+        return RunFailedError(
+            f"the loss is {error.value} at step {step}: {describe_culprit(culprit)}", hint
+        )
+
+    def _interrupted(self, signum: int, loop: Loop) -> ModelcliError:
+        step = f"step {loop.progress.step} of {self.run.steps}"
+        if self._directory is None:
+            return StoppedError(
+                f"interrupted after {step}; nothing was saved",
+                "with --out DIR a run can be continued",
+                signum=signum,
+            )
+        try:
+            self._save(loop)
+        except NonFiniteLossError as error:
+            return self._diverged(error, loop.progress)
+        return StoppedError(
+            f"interrupted after {step}; saved in '{self._directory.path}'",
+            f"continue with: modelcli train --out {self._directory.path} --resume",
+            signum=signum,
+        )
+
+    def _prepare_memory_format(self) -> None:
+        run = self.run
+        batch = run.data.train.slice(0, run.config.train.batch_size)
+        if not batch.targets or not choose_memory_format(
+            run.config.train.channels_last, run.learner, batch, self._listener.detail
+        ):
+            return
+        call = run.learner.call
+
+        def channels_last(model: Any, inputs: tuple[Tensor, ...]) -> Any:
+            last = torch.channels_last
+            moved = [x.contiguous(memory_format=last) if x.dim() == 4 else x for x in inputs]
+            return call(model, tuple(moved))
+
+        run.learner.call = channels_last
+
+
+def check_same_run(saved: RunConfig, asked: RunConfig, *, directory: str) -> None:
+    """Refuse to continue a run as another one.
+
+    Raises:
+        UsageError: a key that decides what is learned differs; it is named.
+    """
+    for key, there, here in _differences(saved, asked):
+        if key not in FREE_KEYS:
+            raise UsageError(
+                f"'{directory}' holds another run: {key} is {there!r} there and {here!r} here",
+                "leave it out to continue that run, or choose another --out",
+            )
+
+
+def _differences(saved: RunConfig, asked: RunConfig) -> list[tuple[str, Any, Any]]:
+    pairs = []
+    for section in fields(RunConfig):
+        old, new = getattr(saved, section.name), getattr(asked, section.name)
+        for item in fields(old):
+            there, here = getattr(old, item.name), getattr(new, item.name)
+            if there != here:
+                pairs.append((f"{section.name}.{item.name}", there, here))
+    return pairs
+
+
+def _load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        run.subject.model.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint does not fit '{run.config.model.target}': {text[:200]}",
+            "has the model's file changed since the run began?",
+        ) from None
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built."""
+    how: list[dict[str, Any]] = [
+        {key: group[key] for key in ("lr", "fused", "foreach", "capturable") if key in group}
+        for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(state)
+    for group, kept in zip(optimizer.param_groups, how, strict=True):
+        group.update(kept)
+
+
+def _random_state() -> dict[str, Any]:
+    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        kind, keys, *rest = numpy.random.get_state()
+        state["numpy"] = [kind, keys.tolist(), *rest]
+    return state
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "numpy" in state:
+        import numpy
+
+        numpy.random.set_state(tuple(state["numpy"]))
+
+
+def _event_writer(directory: RunDir) -> Any:
+    from modelcli.errors import UnavailableError
+
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UnavailableError(
+            "--tensorboard needs the tensorboard package", "pip install 'modelcli[tensorboard]'"
+        ) from None
+    return SummaryWriter(log_dir=str(directory.path / "tensorboard"))

@@ -1,0 +1,95 @@
+"""Watching: how large every weight, gradient and update is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+EXPLODING = 1e3  # a gradient norm above this is called exploding
+LARGE_RATIO = 0.5  # an update of half the weight's own size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """One parameter tensor after a step.
+
+    Attributes:
+        names: all names of the tensor; more than one where it is tied.
+        grad_norm: None where it has no gradient.
+        ratio: norm of the update over norm of the weight before it; None without a snapshot.
+        warning: "" or what is wrong.
+    """
+
+    step: int
+    epoch: int
+    names: tuple[str, ...]
+    weight_norm: float
+    grad_norm: float | None
+    ratio: float | None
+    warning: str
+
+
+class Watch:
+    """Compares the parameters of a model before and after a step."""
+
+    def __init__(self, model: nn.Module) -> None:
+        groups: dict[int, tuple[list[str], nn.Parameter]] = {}
+        for name, param in model.named_parameters(remove_duplicate=False):
+            groups.setdefault(id(param), ([], param))[0].append(name)
+        self._groups = list(groups.values())
+        self._before: list[Tensor] = []
+
+    def snapshot(self) -> None:
+        """Remember the weights, before the step that will be looked at."""
+        self._before = [param.detach().clone() for _, param in self._groups]
+
+    def look(self, *, step: int, epoch: int) -> list[Watched]:
+        """Return a row for every tensor, after the step."""
+        rows = []
+        for number, (names, param) in enumerate(self._groups):
+            before = self._before[number] if self._before else None
+            grad = param.grad
+            weight_norm = _norm(param.detach())
+            grad_norm = _norm(grad) if grad is not None else None
+            ratio = None
+            if before is not None:
+                size = _norm(before)
+                ratio = _norm(param.detach() - before) / size if size else None
+            rows.append(
+                Watched(
+                    step=step,
+                    epoch=epoch,
+                    names=tuple(names),
+                    weight_norm=weight_norm,
+                    grad_norm=grad_norm,
+                    ratio=ratio,
+                    warning=_warning(param, weight_norm, grad_norm, ratio),
+                )
+            )
+        self._before = []
+        return rows
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor.float()))
+
+
+def _warning(
+    param: nn.Parameter, weight_norm: float, grad_norm: float | None, ratio: float | None
+) -> str:
+    if not math.isfinite(weight_norm):
+        return "weight is not finite"
+    if not param.requires_grad:
+        return "frozen"
+    if grad_norm is None:
+        return "no gradient: it did not run"
+    if not math.isfinite(grad_norm):
+        return "gradient is not finite"
+    if grad_norm == 0:
+        return "gradient is zero"
+    if grad_norm > EXPLODING:
+        return "gradient is exploding"
+    return "update is large" if ratio is not None and ratio > LARGE_RATIO else ""
