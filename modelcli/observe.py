@@ -256,15 +256,13 @@ def _sum_up(
 
 
 def _remark_on(seen: Observation, tensors: Sequence[Tensor]) -> tuple[str, ...]:
-    from modelcli.views.text import plural
-
     remarks: list[str] = []
     if seen.tree.unregistered:
         found = seen.tree.unregistered.values()
         params = sum(p.numel() for module in found for p in module.parameters())
         remarks.append(
-            f"{plural(len(found), 'module')} ran that no parent registers (kept in a plain list or "
-            f"dict?): {plural(params, 'parameter')} of theirs are in no total and in no state_dict"
+            f"modules ran that no parent registers (kept in a plain list or dict?): {len(found)}, "
+            f"with {params:,} parameters that are in no total and in no state_dict"
         )
     if any(t.kind == "parameter" and not t.shape and t.numel == 0 for t in tensors):
         remarks.append("some lazy layers never saw an input: their parameters have no size yet")

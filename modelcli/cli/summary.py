@@ -146,7 +146,7 @@ def _judge(trace: Trace, *, strict: bool) -> None:
     from modelcli.views.summary import describe_failure
 
     if trace.failure is not None:
-        raise RunFailedError(*describe_failure(trace.failure, trace.model_type))
+        raise RunFailedError(*describe_failure(trace))
     if strict and not trace.coverage.complete:
         names = ", ".join(trace.coverage.uncounted)
         raise RunFailedError(f"not every operation was counted: {names}", "the totals are too low")

@@ -153,7 +153,7 @@ def _describe_inputs(trace: Trace) -> str:
 def _total_lines(trace: Trace) -> list[str]:
     totals = trace.totals
     at_least = "" if trace.coverage.complete and trace.failure is None else ">= "
-    lines = [f"params    {describe_params(totals)}"]
+    lines = [f"params    {describe_params(totals, failed=trace.failure is not None)}"]
     if totals.buffers:
         lines.append(f"buffers   {show_count(totals.buffers)}, {show_bytes(totals.buffer_bytes)}")
     lines.append(
@@ -175,8 +175,11 @@ def _show_both(cost: int, unit: str) -> str:
     return f"{show_count(cost)} {unit}{rounded}"
 
 
-def describe_params(totals: Totals) -> str:
-    """Return a sentence on the parameters: how many, trainable or not, used or not."""
+def describe_params(totals: Totals, *, failed: bool = False) -> str:
+    """Return a sentence on the parameters: how many, trainable or not, used or not.
+
+    After a failed pass nothing is said of use.
+    """
     parts = [f"{show_count(totals.params)}, {show_bytes(totals.param_bytes)}"]
     if totals.frozen_params:
         parts.append(
@@ -186,7 +189,7 @@ def describe_params(totals: Totals) -> str:
     else:
         parts.append("all trainable" if totals.params else "nothing to train")
     idle = totals.params - totals.executed_params
-    if idle:
+    if idle and not failed:
         parts.append(f"{show_count(idle)} never run")
     if totals.unmasked_params is not None:
         parts.append(f"{show_count(totals.unmasked_params)} left by pruning")
@@ -210,14 +213,34 @@ def describe_coverage(trace: Trace) -> str:
     return f"{text}, none left out"
 
 
-def describe_failure(failure: Failure, model_type: str) -> tuple[str, str]:
-    """Return the two lines for a forward that raised: what and where, and what to try."""
-    where = f"'{failure.path}' ({failure.node_type})" if failure.path else model_type
+def describe_failure(trace: Trace) -> tuple[str, str]:
+    """Return the two lines for a forward that raised: what and where, and what to try.
+
+    The trace must hold a failure.
+    """
+    failure = trace.failure
+    assert failure is not None
+    where = f"'{failure.path}' ({failure.node_type})" if failure.path else trace.model_type
     if failure.op:
         where += f", in {failure.op}"
     shapes = show_shapes(failure.input_shapes) if failure.input_shapes else "no tensor"
     message = f"forward failed in {where} on {shapes}: {failure.type}: {failure.message}"
+    if _lacks_batch(trace):
+        return message, _BATCH_HINT
     return message, suggest_mend(failure)
+
+
+def _lacks_batch(trace: Trace) -> bool:
+    """Tell whether the first convolution took its input for one unbatched sample."""
+    for call in trace.calls:
+        ndim = _CONVOLUTION_DIMS.get(call.base)
+        if ndim is not None and call.input_shapes:
+            return len(call.input_shapes[0]) == ndim + 1
+    return False
+
+
+_CONVOLUTION_DIMS = {f"Conv{n}d": n for n in (1, 2, 3)} | {f"conv{n}d": n for n in (1, 2, 3)}
+_BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
 
 
 def suggest_mend(failure: Failure) -> str:
@@ -226,8 +249,8 @@ def suggest_mend(failure: Failure) -> str:
     batchless = ("expected 2d or 3d", "expected 3d or 4d", "expected 3d (unbatched) or 4d",
                  "expected 4d", "self must be a matrix", "unbatched")  # fmt: skip
     if any(part in text for part in batchless) or "dimension out of range" in text:
-        return "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
-    if "must have same dtype" in text or "same dtype" in text or "scalar type" in text:
+        return _BATCH_HINT
+    if any(part in text for part in ("same dtype", "scalar type", "input type (", "dtype")):
         return "the input's dtype does not fit: --input takes one, as int64:1x128"
     if "indices" in text and ("long" in text or "int" in text):
         return "an embedding takes ids: --input int64:1x16"

@@ -1,0 +1,68 @@
+"""What the tests share: running a command as a user would, and models in files of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelcli.cli import main
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def assert_error(self, code: int, message: str, hint: str = "") -> None:
+        """Check an expected error: its two lines, its code and an empty stdout."""
+        lines = self.err.strip().splitlines()
+        assert self.code == code, self.err
+        assert self.out == ""
+        assert len(lines) == 2, self.err
+        assert lines[0].startswith("error: ")
+        assert message in lines[0]
+        assert lines[1].startswith("hint: ")
+        assert hint in lines[1]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command line in this process: ``run("summary", "lenet")``."""
+
+    def run_words(*words: str) -> Result:
+        code = main(list(words))
+        captured = capsys.readouterr()
+        return Result(code=code, out=captured.out, err=captured.err)
+
+    return run_words
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a file into the test's own folder: ``write("net.py", source)``."""
+
+    def write_file(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file
