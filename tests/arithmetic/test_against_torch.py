@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from layer_cases import KINDS, Case, make
+from arithmetic.layer_cases import KINDS, Case, make
 
 from modelcli.arithmetic.problem import ShapeError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import entry, two_tensors, write
+from checkpoints.checkpoint_files import entry, two_tensors, write
 
 from modelcli.checkpoints.read import read_checkpoint
 from modelcli.errors import CheckpointError

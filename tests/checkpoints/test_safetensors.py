@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoint_files import entry, header_bytes, two_tensors, write
+from checkpoints.checkpoint_files import entry, header_bytes, two_tensors, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
