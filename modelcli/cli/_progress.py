@@ -78,7 +78,7 @@ class TrainProgress:
             self._drawn = False
 
     def _draw(self, point: Point) -> None:
-        from modelcli.training.curve import sparkline
+        from modelcli.views.curves import sparkline
 
         width = shutil.get_terminal_size().columns
         done = point.step / point.steps

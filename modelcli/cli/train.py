@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelcli import __version__
 from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Format, Output, dump_json, is_terminal
 from modelcli.cli._record import record_body, record_table, watched_table
@@ -22,6 +23,7 @@ from modelcli.loading.types import InputRequest
 
 if TYPE_CHECKING:
     from modelcli.training.record import Record
+    from modelcli.training.run_dir import RunDir
 
 EXAMPLES = (
     "modelcli train lenet --steps 200",
@@ -315,7 +317,7 @@ def _train(
         )
         record = session.train(resume=saved is not None)
         if directory is not None:
-            directory.write_text("summary.json", dump_json(record_body(record)) + "\n")
+            _write_results(directory, record)
     finally:
         progress.clear()
         if directory is not None:
@@ -326,11 +328,29 @@ def _train(
         show_record(record, out)
 
 
+def _write_results(directory: RunDir, record: Record) -> None:
+    """Write what the run came to, and its curve."""
+    import torch
+
+    from modelcli.views.curves import svg_curves
+
+    envelope = {
+        "schema": "modelcli.train/1",
+        "modelcli": __version__,
+        "torch": str(torch.__version__),
+        "target": record.target,
+    }
+    directory.write_text("summary.json", dump_json({**envelope, **record_body(record)}) + "\n")
+    curve = [(float(point.step), point.loss) for point in record.points]
+    title = f"{record.target}: {record.objective}"
+    directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
+
+
 def show_record(record: Record, out: Output) -> None:
     """Write the record of a run, with its curve where a person reads it."""
     table = record_table(record)
     if is_terminal(sys.stdout):
-        from modelcli.training.curve import draw_curve
+        from modelcli.views.curves import draw_curve
 
         curve = draw_curve([[(point.step, point.loss) for point in record.points]])
         table = dataclasses.replace(table, notes=tuple(curve))

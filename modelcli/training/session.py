@@ -135,7 +135,8 @@ class Session:
             raise self._interrupted(stop.signum, loop) from None
         self._save(loop)
         record = make_record(run, loop.progress, engine=engine.name, watched=self._watched)
-        self._finish(record)
+        if self._events is not None:
+            self._events.close()
         return record
 
     # What the loop tells.
@@ -290,17 +291,6 @@ class Session:
         points = [Point(**line) for line in lines if set(line) == names]
         self._listener.note(f"continuing from step {checkpoint.step}")
         return Progress(**{**state["progress"], "points": points})
-
-    def _finish(self, record: Record) -> None:
-        if self._directory is None:
-            return
-        from modelcli.training.curve_svg import svg_curves
-
-        curve = [(float(point.step), point.loss) for point in record.points]
-        title = f"{record.target}: {record.objective}"
-        self._directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
-        if self._events is not None:
-            self._events.close()
 
     # How a run ends early.
 
