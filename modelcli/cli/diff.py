@@ -1,0 +1,205 @@
+"""``modelcli diff``: what two models or checkpoints do not have in common, and the mend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from modelcli.cli._options import (
+    AllowRealOption,
+    FormatOption,
+    QuietOption,
+    SetOption,
+    VerboseOption,
+)
+from modelcli.cli._output import Format, Output
+from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values
+from modelcli.errors import ExitCode, UsageError
+from modelcli.loading.target import TargetKind, parse_target
+
+if TYPE_CHECKING:
+    from modelcli.checkpoints.compare import Difference
+    from modelcli.checkpoints.match import NamedTensor
+
+EXAMPLES = (
+    "modelcli diff lenet weights.pt",
+    "modelcli diff hf:DIR model.safetensors --emit-map map.json",
+    "modelcli diff old.safetensors new.safetensors --values",
+    "modelcli diff mlp nest-mlp",
+)
+
+_HELP = (
+    "A model or a checkpoint: a registered name, PATH.py:NAME, timm:NAME, hf:DIR, "
+    "*.safetensors, *.pt, ..."
+)
+
+
+def command(
+    a: Annotated[
+        str,
+        typer.Argument(metavar="A", help=f"{_HELP} By custom the model.", show_default=False),
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(metavar="B", help="Likewise; by custom the checkpoint.", show_default=False),
+    ],
+    values: Annotated[
+        bool,
+        typer.Option("--values", help="Compare values too, one tensor at a time."),
+    ] = False,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="KEY",
+            help="Which dictionary of a .pt file; given twice, of A and of B.",
+            show_default=False,
+        ),
+    ] = None,
+    emit_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--emit-map",
+            metavar="FILE",
+            help="Write as JSON which key of the checkpoint goes into which name of the model.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            help="Of the values of a model, with --values.  [default: 0]",
+            show_default=False,
+        ),
+    ] = None,
+    set_: SetOption = None,
+    allow_real: AllowRealOption = False,
+    format: FormatOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare the names, shapes and types of two models or checkpoints, and say how to mend.
+
+    Exits 0 if everything that was compared is the same, 1 if not.
+    """
+    out = Output("diff", target=f"{a} {b}", format=format, quiet=quiet, verbose=verbose)
+    if seed is not None and not values:
+        raise UsageError("--seed changes only values, and none are compared", "add --values")
+    wish = BuildWish(seed=seed, allow_real=allow_real) if values else None
+    sides = _open_both(a, b, keys=key or [], settings=set_ or [], wish=wish)
+    difference = _compare(sides, values=values)
+    into: Literal["a", "b"] = "b" if sides[0].checkpoint and sides[1].model else "a"
+    _write(out, difference, a, b, values=values)
+    if emit_map is not None:
+        _emit(out, emit_map, difference, sides, into=into)
+    if not difference.identical:
+        raise typer.Exit(int(ExitCode.FAILED))
+
+
+def _open_both(
+    a: str, b: str, *, keys: list[str], settings: list[str], wish: BuildWish | None
+) -> tuple[Opened, Opened]:
+    """Open both sides; ``--key`` and ``--set`` go where they mean something."""
+    stored = [parse_target(text).kind is TargetKind.CHECKPOINT for text in (a, b)]
+    if len(keys) > 2:
+        raise UsageError(f"--key was given {len(keys)} times", "at most once for A and once for B")
+    if keys and not any(stored):
+        raise UsageError("--key is for a checkpoint, and both sides are models", "leave it out")
+    if settings and all(stored):
+        raise UsageError("--set is for a model, and both sides are checkpoints", "leave it out")
+    of_side: list[str | None] = [*(keys if len(keys) == 2 else keys * 2)] or [None, None]
+    opened = [
+        open_target(
+            text,
+            key=of_side[number] if stored[number] else None,
+            settings=() if stored[number] else settings,
+            wish=None if stored[number] else wish,
+        )
+        for number, text in enumerate((a, b))
+    ]
+    return opened[0], opened[1]
+
+
+def _compare(sides: tuple[Opened, Opened], *, values: bool) -> Difference:
+    from modelcli.checkpoints.compare import compare, with_values
+
+    ordered = all(_in_order(side) for side in sides)
+    difference = compare(_named(sides[0]), _named(sides[1]), ordered=ordered)
+    if not values:
+        return difference
+    from modelcli.checkpoints.value_diff import compare_values
+
+    with open_values(sides[0]) as left, open_values(sides[1]) as right:
+        return with_values(difference, compare_values(difference, left, right))
+
+
+def _named(opened: Opened) -> list[NamedTensor]:
+    """Return what a state_dict would hold: parameters, and the buffers that are saved."""
+    from modelcli.checkpoints.match import NamedTensor
+
+    return [
+        NamedTensor(
+            name=row.name,
+            shape=row.shape,
+            dtype=row.dtype,
+            numel=row.numel,
+            tied_to=row.tied_to,
+        )
+        for row in opened.rows
+        if row.persistent
+    ]
+
+
+def _in_order(opened: Opened) -> bool:
+    """Tell whether names come as modules were defined; safetensors sorts them."""
+    from modelcli.checkpoints.records import Format as FileFormat
+
+    return opened.checkpoint is None or opened.checkpoint.format is not FileFormat.SAFETENSORS
+
+
+def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool) -> None:
+    from modelcli.checkpoints.causes import find_causes
+    from modelcli.views.diff import diff_body, diff_tables
+
+    hints = find_causes(difference, a="A", b="B", values=values)
+    body: dict[str, Any] = {}
+    if out.format is Format.JSON:
+        body = diff_body(difference, hints, a=a, b=b)
+    rows_only = out.format is Format.TSV
+    every = out.verbose or rows_only
+    tables = diff_tables(difference, hints, a=a, b=b, every=every)
+    shown = tables[1:] if rows_only else tables
+    out.result(body, *(table for table in shown if table.columns))
+
+
+def _emit(
+    out: Output,
+    path: Path,
+    difference: Difference,
+    sides: Sequence[Opened],
+    *,
+    into: Literal["a", "b"],
+) -> None:
+    from modelcli.checkpoints.key_map import key_map_document, make_key_map
+
+    model, file = (sides[1], sides[0]) if into == "b" else (sides[0], sides[1])
+    key_map = make_key_map(difference, into=into)
+    document = key_map_document(
+        key_map,
+        model=model.target.text,
+        checkpoint=file.target.text,
+        key=file.checkpoint.key if file.checkpoint is not None else "",
+    )
+    try:
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write '{path}': {error.strerror}", "name a file in a folder that exists"
+        ) from None
+    kept = f", {len(key_map.keep):,} keep their own values" if key_map.keep else ""
+    out.note(f"wrote {path}: {len(key_map.keys):,} of {len(difference.a):,} names{kept}")
