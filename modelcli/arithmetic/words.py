@@ -69,7 +69,12 @@ def parse_word(text: str, position: int = 1) -> Word:
     return word
 
 
-def _look_up(name: str, text: str, position: int) -> tuple[Vocable, int | None]:
+def is_layer_name(name: str) -> bool:
+    """Tell whether a word's first part names a layer: ``conv``, ``MaxPool2d``."""
+    return _find(name)[0] is not None
+
+
+def _find(name: str) -> tuple[Vocable | None, int | None]:
     bare, dims = name.strip(), None
     match = re.fullmatch(r"(?i)(.+?)([123])d", bare)
     if match:
@@ -80,10 +85,14 @@ def _look_up(name: str, text: str, position: int) -> tuple[Vocable, int | None]:
         for spelling in (vocable.name, vocable.kind, *vocable.aliases)
         if vocable.family == "point" or spelling != vocable.kind
     }
-    vocable = known.get(bare.lower())
+    return known.get(bare.lower()), dims
+
+
+def _look_up(name: str, text: str, position: int) -> tuple[Vocable, int | None]:
+    vocable, dims = _find(name)
     if vocable is not None:
         return vocable, dims
-    close = suggest(bare, [vocable.name for vocable in VOCABULARY])
+    close = suggest(name, [vocable.name for vocable in VOCABULARY])
     did = f"did you mean '{close}'? " if close else ""
     raise ShapeError(
         f"word {position}, '{text}': no layer is called '{name}'",

@@ -1,0 +1,189 @@
+"""``modelcli shapes``: the sizes of feature maps, shown, explained, solved and proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelcli.cli._options import (
+    AllowRealOption,
+    BatchSizeOption,
+    ExecutionOption,
+    FormatOption,
+    KwargOption,
+    QuietOption,
+    SetOption,
+    VerboseOption,
+)
+from modelcli.cli._output import Format, Output
+from modelcli.cli._shapes_common import Picture
+from modelcli.errors import UsageError
+
+EXAMPLES = (
+    "modelcli shapes lenet",
+    "modelcli shapes conv-rect --explain",
+    "modelcli shapes alexnet --input 1x3x224x224,1x3x256x256",
+    "modelcli shapes alexnet --plot -o maps.svg",
+    "modelcli shapes --input 3x224x224 conv:64,k7,s2,p3 bn relu maxpool:k3,s2,p1",
+    "modelcli shapes --solve --input 224 --output 112 conv:k7",
+    "modelcli shapes --layers",
+)
+
+
+def command(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET | LAYER...",
+            help="A model (registered name, PATH.py:NAME, torchvision:NAME, ...), or a stack of "
+            "layers as --layers describes.",
+            show_default=False,
+        ),
+    ] = None,
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="SHAPE[,SHAPE...]",
+            help="For a model one input tensor with its batch, as 1x3x224x224, or several sizes "
+            "side by side, 1x3x224x224,1x3x256x256; for a stack its input, as 3x224x224.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Work every formula in words, one step a line.")
+    ] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw the pyramid of feature maps in the terminal.")
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--picture",
+            metavar="FILE.svg",
+            help="Draw the pyramid as a picture.",
+            show_default=False,
+        ),
+    ] = None,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Measure receptive fields on the real model, by backpropagation."
+        ),
+    ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Describe how a stack of layers is written.")
+    ] = False,
+    solve: Annotated[
+        bool,
+        typer.Option(
+            "--solve",
+            help="Find the stride, padding and dilation that lead from --input to --output; "
+            "without --input, the inputs that a stack turns into --output.",
+        ),
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="SIZE|same",
+            help="The size to solve for, as 112, 112x56 or same.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: BatchSizeOption = None,
+    kwarg: KwargOption = None,
+    set_: SetOption = None,
+    execution: ExecutionOption = None,
+    allow_real: AllowRealOption = False,
+    format: FormatOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the size of every feature map, how it comes about and what it sees."""
+    out = Output(
+        "shapes",
+        target=" ".join(words or []) or None,
+        format=format or Format.TABLE,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    if layers:
+        _describe_layers(out)
+        return
+    _check(words, solve=solve, output=output, picture=picture)
+    show = Picture(explain=explain, plot=plot, path=picture)
+    if solve:
+        from modelcli.cli._shapes_stack import solve_stack
+
+        solve_stack(out, words or [], inputs=input or [], output=output or "")
+        return
+    if _is_stack(words or []):
+        from modelcli.cli._shapes_stack import show_stack
+
+        if prove:
+            raise UsageError("--prove needs a model", "a stack of words has no weights to run")
+        show_stack(out, words or [], inputs=input or [], show=show)
+        return
+    from modelcli.cli._shapes_model import ModelOptions, show_model
+
+    show_model(
+        out,
+        (words or [""])[0],
+        inputs=input or [],
+        options=ModelOptions(
+            batch_size=batch_size,
+            kwargs=kwarg or [],
+            settings=set_ or [],
+            execution=execution.value if execution is not None else None,
+            allow_real=allow_real,
+        ),
+        show=show,
+        prove=prove,
+    )
+
+
+def _describe_layers(out: Output) -> None:
+    from modelcli.views.shapes_words import describe_language, language_body
+
+    if out.format is Format.JSON:
+        out.result(language_body())
+    else:
+        out.text(describe_language())
+
+
+def _check(
+    words: list[str] | None, *, solve: bool, output: str | None, picture: Path | None
+) -> None:
+    if not words:
+        raise UsageError(
+            "shapes needs a model or a stack of layers",
+            "try 'modelcli shapes lenet', or 'modelcli shapes --layers' for stacks",
+        )
+    if solve and output is None:
+        raise UsageError("--solve needs --output", "as --output 112, or --output same")
+    if output is not None and not solve:
+        hint = f"-o {output} draws a picture" if output.endswith(".svg") else "add --solve"
+        raise UsageError(f"--output {output} is the size that --solve looks for", hint)
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise UsageError(f"-o {picture} is not an .svg file", "pictures are written as SVG")
+
+
+def _is_stack(words: list[str]) -> bool:
+    """Tell a stack of layers from a model: several words, or one that names a layer."""
+    if len(words) != 1:
+        return True
+    word = words[0]
+    head, colon, rest = word.partition(":")
+    from modelcli.arithmetic.words import is_layer_name
+    from modelcli.registry import all_specs
+
+    if any(spec.name == word for spec in all_specs()):
+        return False
+    if is_layer_name(head):
+        return True
+    return bool(colon) and "," in rest and "." not in head

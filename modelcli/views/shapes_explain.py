@@ -1,0 +1,128 @@
+"""The working of every layer in words, one step a line, like a worked example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from modelcli.arithmetic.record import AxisResult, Ranges
+from modelcli.views.shapes import ShapeRow, channels_of
+from modelcli.views.shapes_table import show_share
+from modelcli.views.text import show_dims
+
+
+def explain(rows: Sequence[ShapeRow]) -> str:
+    """Return the working of all rows as text."""
+    return "\n\n".join("\n".join(explain_row(row)) for row in rows)
+
+
+def explain_row(row: ShapeRow) -> list[str]:
+    """Return the working of one row as lines."""
+    return list(_explain_row(row))
+
+
+def _explain_row(row: ShapeRow) -> Iterator[str]:
+    result = row.result
+    yield f"{row.path}: {row.type}{_options(result.axes)}"
+    yield f"  {show_dims(result.input_shape)} goes in"
+    groups = _group(result.axes)
+    for axes in groups:
+        names = " and ".join(axis.axis.name for axis in axes)
+        axis = axes[0]
+        yield ""
+        yield f"  {names}: {axis.size_in} in, {axis.size_out} out"
+        yield from _numbered(axis.steps)
+        if axis.rule and axis.rule != "as asked":
+            yield f"     in one line: out = {axis.rule}"
+            yield f"     {' ' * 12} = {axis.formula}"
+        for line in _lost(axis):
+            yield f"     {line}"
+    yield from _close(row)
+
+
+def _close(row: ShapeRow) -> Iterator[str]:
+    result = row.result
+    yield ""
+    if result.formula:
+        yield f"  {result.formula}"
+    if result.channels is not None:
+        words, value = result.channels
+        yield f"  channels: {words}: {value}"
+    elif result.axes and channels_of(row, 1) is not None:
+        yield f"  channels: unchanged, {channels_of(row, 1)}"
+    yield f"  {show_dims(result.output_shape)} comes out"
+    sight = _sight(row)
+    if sight:
+        yield f"  {sight}"
+
+
+def _group(axes: Sequence[AxisResult]) -> list[list[AxisResult]]:
+    """Put axes with the same numbers together, so that a square layer is worked once."""
+    groups: list[list[AxisResult]] = []
+    for axis in axes:
+        for group in groups:
+            if _numbers(group[0]) == _numbers(axis):
+                group.append(axis)
+                break
+        else:
+            groups.append([axis])
+    return groups
+
+
+def _numbers(axis: AxisResult) -> tuple[object, ...]:
+    return axis.size_in, axis.kernel, axis.stride, axis.padding, axis.dilation, axis.formula
+
+
+def _numbered(steps: Sequence[tuple[str, str]]) -> Iterator[str]:
+    width = min(max((len(words) for words, _ in steps), default=0), 62)
+    for number, (words, value) in enumerate(steps, start=1):
+        yield f"  {number}. {words + ':':<{width + 1}}  {value}"
+
+
+def _options(axes: Sequence[AxisResult]) -> str:
+    parts = []
+    for name in ("kernel", "stride", "padding", "dilation"):
+        values = [getattr(axis, name) for axis in axes]
+        if not values or None in values or (name == "dilation" and set(values) == {1}):
+            continue
+        if name == "padding":
+            values = [a if a == b else f"{a}+{b}" for a, b in values]
+        shown = str(values[0]) if len(set(values)) == 1 else " x ".join(map(str, values))
+        parts.append(f"{name} {shown}")
+    return f", {', '.join(parts)}" if parts else ""
+
+
+def _lost(axis: AxisResult) -> Iterator[str]:
+    if axis.unseen:
+        verb = "is" if _single(axis.unseen) else "are"
+        which = show_ranges(axis.unseen)
+        noun = axis.axis.one if _single(axis.unseen) else axis.axis.many
+        yield f"{noun} {which} of the input {verb} under no window"
+
+
+def _single(ranges: Ranges) -> bool:
+    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+
+
+def show_ranges(ranges: Ranges) -> str:
+    """Write ranges: ``27``, ``3-5, 9``; long lists are cut."""
+    texts = [str(a) if a == b else f"{a}-{b}" for a, b in ranges]
+    if len(texts) > 6:
+        return f"{', '.join(texts[:4])}, ... {texts[-1]}"
+    return ", ".join(texts)
+
+
+def _sight(row: ShapeRow) -> str:
+    """Write what one output cell sees of the model's input."""
+    field, sizes = row.receptive_field, row.field.sizes
+    if not sizes or all(extent is None for extent in field):
+        return ""
+    seen = " x ".join("-" if extent is None else str(extent) for extent in field)
+    whole = " x ".join(str(size) for size in sizes)
+    line = f"one cell of it sees {seen} of the input's {whole}"
+    if row.share is not None:
+        line += f" ({show_share(row.share)}, the cell in the middle)"
+    jumps = [jump for jump in row.jump if jump is not None]
+    if len(jumps) == len(sizes) and jumps:
+        apart = " x ".join(str(jump) for jump in dict.fromkeys(jumps))
+        line += f"; neighbours are {apart} apart"
+    return line

@@ -1,0 +1,73 @@
+"""The same model at several input sizes, its feature maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelcli.views.shapes import ShapeRow, row_body
+from modelcli.views.shapes_table import show_axes
+from modelcli.views.table import Column, Table
+from modelcli.views.text import show_dims
+
+
+def sizes_table(
+    labels: Sequence[str], columns: Sequence[Sequence[ShapeRow]], *, notes: Sequence[str] = ()
+) -> Table:
+    """Return one row per layer and one output column per input size.
+
+    Args:
+        labels: how each size was asked for.
+        columns: the rows of each size. A layer that did not run at a size is left empty there.
+        notes: lines to print below.
+    """
+    paths = _paths(columns)
+    known = [_by_path(rows) for rows in columns]
+    cells = []
+    for key in paths:
+        found = [rows.get(key) for rows in known]
+        first = next(row for row in found if row is not None)
+        fields = list(dict.fromkeys(show_axes(row.receptive_field) for row in found if row))
+        outputs = [None if row is None else list(row.result.output_shape) for row in found]
+        cells.append((first.path, first.type, " / ".join(fields), *outputs))
+    return Table(
+        columns=(
+            Column(key="path", title="layer"),
+            Column(key="type", title="type", style="cyan"),
+            Column(key="receptive_field", title="field", align="right", style="green"),
+            *(Column(key=label, title=label, show=show_dims) for label in labels),
+        ),
+        rows=tuple(cells),
+        notes=tuple(notes),
+        title="feature maps",
+    )
+
+
+def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[ShapeRow]]) -> dict[str, Any]:
+    """Return the rows of every size as JSON; ``rows`` are those of the first."""
+    return {
+        "rows": [row_body(row) for row in columns[0]] if columns else [],
+        "sizes": [
+            {"input": label, "rows": [row_body(row) for row in rows]}
+            for label, rows in zip(labels, columns, strict=True)
+        ],
+    }
+
+
+def _paths(columns: Sequence[Sequence[ShapeRow]]) -> list[tuple[str, int]]:
+    """Return every layer of any size, in order; a layer that runs twice counts twice."""
+    longest = max(columns, key=len)
+    order = list(_by_path(longest))
+    for rows in columns:
+        order.extend(key for key in _by_path(rows) if key not in order)
+    return order
+
+
+def _by_path(rows: Sequence[ShapeRow]) -> dict[tuple[str, int], ShapeRow]:
+    found: dict[tuple[str, int], ShapeRow] = {}
+    turns: dict[str, int] = {}
+    for row in rows:
+        turn = turns.get(row.path, 0)
+        turns[row.path] = turn + 1
+        found[row.path, turn] = row
+    return found

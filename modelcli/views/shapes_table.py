@@ -1,0 +1,162 @@
+"""The table of feature maps, as wide as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from modelcli.views.shapes import ShapeRow, row_body
+from modelcli.views.table import Column, Table
+from modelcli.views.text import show_bytes, show_count, show_dims
+
+# left out one after the other, in this order, where the table would not fit
+_DISPENSABLE = ("activation", "jump", "type", "formula", "share", "dilation", "unseen")
+
+
+def shapes_table(
+    rows: Sequence[ShapeRow], *, notes: Sequence[str] = (), width: int | None = None
+) -> Table:
+    """Return the rows as a table.
+
+    Args:
+        rows: one per layer.
+        notes: lines to print below.
+        width: columns of the terminal; what does not fit is left out for people. None keeps all.
+    """
+    shown = [(key, title, align, [cell(row) for row in rows]) for key, title, align, cell in _SHOWN]
+    shown = [entry for entry in shown if entry[0] in _NEEDED or any(entry[3])]
+    kept, dropped = _fit(shown, width)
+    bodies = [row_body(row) for row in rows]
+    keys = list(bodies[0]) if bodies else []
+    columns = (
+        *(
+            Column(key=key, title=title, align="right" if right else "left", only="people",
+                   style=_STYLES.get(key, ""))
+            for key, title, right, _ in kept
+        ),
+        *(Column(key=key, title=key, only="data") for key in keys),
+    )  # fmt: skip
+    cells = [
+        (*(entry[3][i] for entry in kept), *(_flat(bodies[i][key]) for key in keys))
+        for i in range(len(rows))
+    ]
+    more = list(notes)
+    if dropped:
+        more.append(
+            f"columns without room here: {', '.join(dropped)} (a wider terminal, or a pipe)"
+        )
+    return Table(columns=columns, rows=tuple(cells), notes=tuple(more), title="feature maps")
+
+
+def _flat(value: Any) -> Any:
+    """Return a value as TSV can hold it."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
+        return ",".join("-".join(str(part) for part in item) for item in value)
+    if isinstance(value, list) and any(item is None for item in value):
+        return ["" if item is None else str(item) for item in value]
+    return value
+
+
+def _fit(
+    entries: list[tuple[str, str, bool, list[str]]], width: int | None
+) -> tuple[list[tuple[str, str, bool, list[str]]], list[str]]:
+    dropped: list[str] = []
+    if width is None:
+        return entries, dropped
+    for key in _DISPENSABLE:
+        if _width(entries) <= width:
+            break
+        titles = [entry[1] for entry in entries if entry[0] == key]
+        dropped.extend(titles)
+        entries = [entry for entry in entries if entry[0] != key]
+    return entries, dropped
+
+
+def _width(entries: Sequence[tuple[str, str, bool, list[str]]]) -> int:
+    return sum(max([len(title), *map(len, cells)]) + 2 for _, title, _, cells in entries)
+
+
+def show_axes(values: Sequence[int | Fraction | None] | None) -> str:
+    """Write one value per axis: ``7`` where they agree, ``5x3`` where not, nothing for none."""
+    if not values or all(value is None for value in values):
+        return ""
+    texts = ["-" if value is None else show_fraction(value) for value in values]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
+
+
+def show_fraction(value: int | Fraction) -> str:
+    """Write a whole number or a fraction: ``2``, ``1/2``."""
+    return str(value)
+
+
+def _axis_values(name: str) -> Callable[[ShapeRow], str]:
+    def cell(row: ShapeRow) -> str:
+        return show_axes([getattr(axis, name) for axis in row.result.axes])
+
+    return cell
+
+
+def _padding(row: ShapeRow) -> str:
+    pairs = [axis.padding for axis in row.result.axes]
+    texts = [
+        "" if pair is None else str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}+{pair[1]}"
+        for pair in pairs
+    ]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
+
+
+def _dilation(row: ShapeRow) -> str:
+    values = [axis.dilation for axis in row.result.axes]
+    return "" if all(value in (None, 1) for value in values) else show_axes(values)
+
+
+def _without_batch(row: ShapeRow, side: int) -> str:
+    shape = (row.result.input_shape, row.result.output_shape)[side]
+    return show_dims(shape[1:] if row.batched and shape[0] == 1 and len(shape) > 1 else shape)
+
+
+def _unseen(row: ShapeRow) -> str:
+    return show_axes(row.unseen) if any(row.unseen) else ""
+
+
+def _share(row: ShapeRow) -> str:
+    return "" if row.share is None else show_share(row.share)
+
+
+def show_share(share: float) -> str:
+    """Write a share of the input: ``2.4%``, ``100%``."""
+    percent = 100 * share
+    return f"{percent:.0f}%" if percent >= 99.95 else f"{percent:.2g}%"
+
+
+def _activation(row: ShapeRow) -> str:
+    if row.activation_bytes is not None:
+        return show_bytes(row.activation_bytes)
+    size = 1
+    for number in row.result.output_shape:
+        size *= number
+    return show_count(size)
+
+
+# key, title, flush right, cell
+_SHOWN: tuple[tuple[str, str, bool, Callable[[ShapeRow], str]], ...] = (
+    ("layer", "layer", False, lambda row: row.path),
+    ("type", "type", False, lambda row: row.type),
+    ("input", "input", False, lambda row: _without_batch(row, 0)),
+    ("kernel", "kernel", False, _axis_values("kernel")),
+    ("stride", "stride", False, _axis_values("stride")),
+    ("padding", "pad", False, _padding),
+    ("dilation", "dilation", False, _dilation),
+    ("output", "output", False, lambda row: _without_batch(row, 1)),
+    ("field", "field", True, lambda row: show_axes(row.receptive_field)),
+    ("jump", "jump", True, lambda row: show_axes(row.jump)),
+    ("unseen", "unseen", True, _unseen),
+    ("share", "sees", True, _share),
+    ("activation", "activation", True, _activation),
+    ("formula", "formula", False, lambda row: row.formula),
+)
+_NEEDED = ("layer", "input", "output")
+_STYLES = {"type": "cyan", "output": "bold", "field": "green", "formula": "dim"}

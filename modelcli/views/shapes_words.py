@@ -1,0 +1,74 @@
+"""The reference of the little layer language, as ``shapes --layers`` prints it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from modelcli.arithmetic.vocabulary import OPTIONS, VOCABULARY, Vocable, show_option
+
+_INTRO = """\
+A stack of layers is written as words, one a layer:
+
+  modelcli shapes --input 3x224x224 conv:64,k7,s2,p3 bn relu maxpool:k3,s2,p1
+
+A word is a name and, after a colon, its items, separated by commas. An item is
+
+  a number         what the layer is mostly about: conv:64 has 64 kernels, linear:10
+  letter + number  k7 kernel, s2 stride, p3 padding, d2 dilation, g4 groups, op1 output
+                   padding, o14 output size, x2 scale, r2 factor; per axis k5x3, p2x1
+  name=value       the same written out: kernel=7, padding=same, mode=bilinear
+  a switch         ceil (round up), corners (align corners), same, valid
+
+The input is C x sizes (3x224x224, 1x28x28, 2x1000), or with a batch in front
+(8x3x224x224). Three axes need the name of the layer to say so: conv3d:8,k3. Torch's
+own names are understood as well: Conv2d:64,kernel_size=7, MaxPool2d:2.
+"""
+
+
+def describe_language(*, width: int = 88) -> str:
+    """Return the whole reference as text."""
+    return "\n".join([_INTRO, *_layers(width)]).rstrip()
+
+
+def _layers(width: int) -> Iterator[str]:
+    made = [vocable for vocable in VOCABULARY if vocable.family != "point"]
+    room = max(len(vocable.example) for vocable in made)
+    for vocable in made:
+        yield from _entry(vocable, room, width)
+    yield ""
+    kept = ", ".join(vocable.name for vocable in VOCABULARY if vocable.family == "point")
+    yield from textwrap.wrap(f"These keep the shape: {kept}.", width=width, subsequent_indent="  ")
+
+
+def _entry(vocable: Vocable, room: int, width: int) -> Iterator[str]:
+    takes = [show_option(option) for option in vocable.options]
+    text = vocable.about
+    if takes:
+        text += f" [{', '.join(takes)}]"
+    indent = " " * (room + 4)
+    lines = textwrap.wrap(text, width=max(width - room - 4, 30))
+    yield f"  {vocable.example:<{room}}  {lines[0]}"
+    yield from (f"{indent}{line}" for line in lines[1:])
+
+
+def language_body() -> dict[str, object]:
+    """Return the vocabulary as JSON."""
+    return {
+        "rows": [
+            {
+                "name": vocable.name,
+                "example": vocable.example,
+                "about": vocable.about,
+                "options": list(vocable.options),
+                "needs": list(vocable.needs),
+                "bare_number": vocable.first or None,
+                "aliases": list(vocable.aliases),
+            }
+            for vocable in VOCABULARY
+        ],
+        "options": {
+            name: {"letter": letter or None, "names": list(names)}
+            for name, (letter, names) in OPTIONS.items()
+        },
+    }
