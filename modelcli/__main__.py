@@ -8,8 +8,9 @@ import sys
 def run() -> None:
     """Run the command line of this process and exit with its code."""
     from modelcli.cli import main
-    from modelcli.cli._startup import defer_dynamo
+    from modelcli.cli._startup import defer_dynamo, pause_collection
 
+    pause_collection()
     defer_dynamo()
     sys.exit(main())
 

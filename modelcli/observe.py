@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from modelcli.errors import UsageError
+from modelcli.errors import RunFailedError
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
     BuildError,
@@ -87,7 +88,10 @@ class _Ladder:
         self.inputs: ExampleInputs | None = None
 
     def climb(self, execution: Execution | None) -> Trace:
-        if execution == "real" or (execution is None and self._is_known_small()):
+        if execution is None and self._is_known_small():
+            with _one_thread():
+                return self._run_real()
+        if execution == "real":
             return self._run_real()
         try:
             meta = self._prepared(build(self.source, execution="meta", attempts=self.attempts))
@@ -112,8 +116,8 @@ class _Ladder:
                 return trace
             real, real_error = self._try_real()
             return real if real is not None and real_error is None else trace
-        fake = self._run_fake(build(self.source, execution="meta"))
-        if fake.failure is None:
+        fake = self._try_fake()
+        if fake is not None and fake.failure is None:
             return fake
         if self.guard_bytes is not None and param_bytes > self.guard_bytes:
             raise MemoryGuardError(param_bytes, self.guard_bytes)
@@ -127,12 +131,26 @@ class _Ladder:
         assert self.inputs is not None
         return self._run(model, _with_values(self.inputs, torch.device("cpu")), "real")
 
+    def _try_fake(self) -> Trace | None:
+        try:
+            return self._run_fake(build(self.source, execution="meta"))
+        except RunFailedError:
+            return None
+
     def _run_fake(self, meta: nn.Module) -> Trace:
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         assert self.inputs is not None
         fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
-        model = self._prepared(to_fake(meta, fake_mode))
+        try:
+            model = self._prepared(to_fake(meta, fake_mode))
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            reason = describe(error)  # lazy weights and wrapper subclasses have no fake twin
+            self.attempts.append(Attempt(execution="fake", stage="build", reason=reason))
+            raise RunFailedError(
+                f"'{self.source.label}' has tensors that cannot be faked: {reason}",
+                "--execution meta or real may run it",
+            ) from error
         with fake_mode:
             inputs = _with_values(self.inputs, torch.device("cpu"))
             trace, error = self._run(model, inputs, "fake")
@@ -197,6 +215,17 @@ class _Ladder:
         if execution != "real" or not self.attempts:
             return ()
         return (f"ran for real, with memory: on meta, {self.attempts[0].reason}",)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run small models on one thread: starting the others takes longer than the pass (50 ms)."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_trace(
@@ -300,4 +329,4 @@ def _numel(shape: Sequence[int]) -> int:
     return total
 
 
-__all__ = ["Mode", "UsageError", "make_trace", "observe"]
+__all__ = ["Mode", "make_trace", "observe"]

@@ -1,15 +1,17 @@
-"""Keep torch's compiler out of a process that does not compile.
+"""What makes a process of our own answer sooner; a library must not do this to its host.
 
-The first operation on meta, the first ``TorchDispatchMode`` and the first optimiser step each
-import ``torch._dynamo`` (about as long again as ``import torch``) only to call its ``disable``,
-through ``torch._compile._disable_dynamo``. A stand-in answers that one question and becomes the
-real module as soon as anything else is asked of it.
+**The compiler.** The first operation on meta, the first ``TorchDispatchMode`` and the first
+optimiser step each import ``torch._dynamo`` (about as long again as ``import torch``) only to call
+its ``disable``, through ``torch._compile._disable_dynamo``. A stand-in answers that one question
+and becomes the real module as soon as anything else is asked of it.
 
-Only for a process that is ours: a library must not change what its host imports.
+**The garbage collector.** Importing torch makes several hundred thousand objects that live as long
+as the process. Collecting among them takes 0.2 s and finds nothing.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -100,3 +102,15 @@ def defer_dynamo() -> None:
         return
     sys.modules[_NAME] = _DeferredDynamo()
     sys.meta_path.insert(0, _SubmoduleFinder())
+
+
+def pause_collection() -> None:
+    """Collect no garbage until :func:`resume_collection`: a short command ends before it pays."""
+    gc.disable()
+
+
+def resume_collection() -> None:
+    """Collect garbage again, leaving out what importing torch has made; for commands that go on."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()

@@ -195,9 +195,9 @@ class MemoryGuardError(UsageError):
 @contextlib.contextmanager
 def preserved_state() -> Iterator[None]:
     """Leave random states, default dtype and device and the threads' grad mode as they were."""
-    numpy = sys.modules.get("numpy")
+    numpy_random = sys.modules.get("numpy.random")  # torch imports numpy, nobody its random
     python_state = random.getstate()
-    numpy_state = numpy.random.get_state() if numpy is not None else None
+    numpy_state = numpy_random.get_state() if numpy_random is not None else None
     grad = torch.is_grad_enabled()
     dtype = torch.get_default_dtype()
     in_use = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
@@ -207,8 +207,8 @@ def preserved_state() -> Iterator[None]:
             yield
     finally:
         random.setstate(python_state)
-        if numpy is not None:
-            numpy.random.set_state(numpy_state)
+        if numpy_random is not None:
+            numpy_random.set_state(numpy_state)
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
 
