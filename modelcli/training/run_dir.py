@@ -252,11 +252,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     for state in found:
         for name in (MODEL, previous_name(MODEL)):
             file = path / name
-            if file.exists() and _model_step(file) == state["step"]:
+            if file.exists() and _model_step(file, damaged) == state["step"]:
                 tensors = _read_model(file, state, damaged)
                 if tensors is not None:
                     return Checkpoint(
-                        step=state["step"], tensors=tensors, state=state, damaged=tuple(damaged)
+                        step=state["step"],
+                        tensors=tensors,
+                        state=state,
+                        damaged=tuple(dict.fromkeys(damaged)),
                     )
     exist = [name for name in (MODEL, STATE) if (path / name).exists()]
     if not exist and not damaged:
@@ -283,13 +286,14 @@ def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
     return state if isinstance(state, dict) and isinstance(state.get("step"), int) else None
 
 
-def _model_step(path: Path) -> int:
+def _model_step(path: Path, damaged: list[str]) -> int:
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(size, 100_000_000)))
         return int(header["__metadata__"]["step"])
     except (OSError, ValueError, KeyError, TypeError):
+        damaged.append(f"'{path.name}' is damaged (its header cannot be read)")
         return -1
 
 

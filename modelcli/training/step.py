@@ -159,7 +159,7 @@ def narrate_step(
         output, loss = learner.forward(batch)
         shapes = " ".join(str(tuple(x.shape)) for x in batch.inputs)
         tell(f"forward: {shapes} -> {_described(output)}")
-        tell(f"loss: {learner.objective.name} = {float(loss):.6g}")
+        tell(f"loss: {learner.objective.name} = {float(loss.detach()):.6g}")
         scaled = loss if len(batches) == 1 else loss / len(batches)
         if learner.scaler is not None:
             scaled = learner.scaler.scale(scaled)

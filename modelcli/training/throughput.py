@@ -41,6 +41,8 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
     model = learner.model
     training = [(module, module.training) for module in model.modules()]
     grads = [param.grad for param in learner.params]
+    for param in learner.params:
+        param.grad = None  # or the pass would add to them
     model.eval()  # batch norm keeps its statistics
     try:
         with preserved_state():

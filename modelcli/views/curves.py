@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from modelcli.errors import UnavailableError, UsageError, suggest
 
@@ -130,7 +131,7 @@ def read_curve(run: Path, metric: str) -> Curve:
     raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
 
 
-def _lines(file: Path) -> list[dict[str, object]]:
+def _lines(file: Path) -> list[dict[str, Any]]:
     """Return the complete lines; the last may be torn while a run writes it."""
     found = []
     for text in file.read_text(encoding="utf-8").splitlines():

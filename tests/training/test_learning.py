@@ -1,0 +1,320 @@
+"""Runs: what they learn, that they repeat, and what they tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from training.training_runs import Silent, make_run, run
+
+from modelcli.config import OptimizerConfig, ScheduleConfig
+from modelcli.errors import RunFailedError, UsageError
+from modelcli.registry import all_specs
+from modelcli.training.objective import Objective, float_tensors
+from modelcli.training.optimizer import build_optimizer, optimizer_class, schedule_factor
+from modelcli.training.session import Session
+
+LEARNABLE = [spec for spec in all_specs() if spec.params]
+EMPTY = [spec for spec in all_specs() if not spec.params]
+
+
+@pytest.mark.parametrize("spec", LEARNABLE, ids=lambda spec: spec.name)
+def test_three_steps_of_every_model_run_and_change_it(spec: object) -> None:
+    name = spec.name  # type: ignore[attr-defined]
+    size = 2 if name == "alexnet" else 8
+    made = make_run(model_target=name, train_steps=3, train_batch_size=size, data_samples=4 * size)
+    before = [param.detach().clone() for param in made.learner.params]
+    record = Session(made, Silent()).train()
+    assert record.steps == 3
+    assert math.isfinite(record.last_loss or math.nan)
+    after = made.learner.params
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("spec", EMPTY, ids=lambda spec: spec.name)
+def test_a_model_without_parameters_is_refused_with_the_reason(spec: object) -> None:
+    name = spec.name  # type: ignore[attr-defined]
+    with pytest.raises(UsageError) as caught:
+        make_run(model_target=name)
+    assert caught.value.message == f"'{name}' has no parameters to train"
+    assert caught.value.hint
+
+
+def test_lenet_learns_prototypes() -> None:
+    record = run(train_steps=200, train_batch_size=32, data_samples=1024)
+    assert record.first_loss == pytest.approx(math.log(10), rel=0.1)
+    assert record.expected_first_loss == pytest.approx(math.log(10))
+    assert (record.last_loss or 9) < 0.5 * (record.first_loss or 0)
+    assert record.accuracy == 1.0
+    assert record.held_out_samples == 102
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
+    def losses(seed: int) -> list[float]:
+        record = run(model_target="autoencoder", train_steps=8, train_seed=seed, data_samples=128)
+        return [point.loss for point in record.points]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+
+
+def test_training_leaves_the_process_as_it_was() -> None:
+    torch.manual_seed(5)
+    make_run(model_target="mlp", train_steps=1)
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(1))
+
+
+def test_linear_regression_recovers_the_truth() -> None:
+    record = run(
+        "in_features=2",
+        "out_features=1",
+        model_target="linear",
+        data_weight=[2.0, -3.4],
+        data_bias=4.2,
+        data_noise=0.01,
+        data_samples=1000,
+        data_validation=0.0,
+        train_epochs=10,
+        train_batch_size=10,
+        optimizer_name="sgd",
+        optimizer_lr=0.03,
+    )
+    assert record.steps == 1000
+    assert record.recovered is not None
+    assert record.recovered.largest_error < 0.01
+    assert record.recovered.weight[0][0] == pytest.approx(2, abs=0.01)
+    assert record.recovered.weight[1][0] == pytest.approx(-3.4, abs=0.01)
+    assert record.recovered.bias[0] == pytest.approx(4.2, abs=0.01)
+    assert record.floor == pytest.approx(1e-4, rel=0.1)
+
+
+def test_a_network_that_is_not_linear_recovers_nothing() -> None:
+    assert run(model_target="perceptron", train_steps=5).recovered is None
+
+
+def test_watching_shows_one_gradient_under_two_names() -> None:
+    listener = Silent()
+    made = make_run(model_target="shared", train_epochs=2, data_samples=100, train_watch=True)
+    Session(made, listener).train()
+    assert [row.epoch for row in listener.rows] == [1, 1, 1, 1, 2, 2, 2, 2]
+    first = listener.rows[0]
+    assert first.names == ("0.weight", "2.weight")
+    param = dict(made.subject.model.named_parameters(remove_duplicate=False))["2.weight"]
+    assert listener.rows[4].grad_norm == pytest.approx(float(param.grad.norm()))  # type: ignore[union-attr]
+    assert all(row.ratio is not None and row.ratio > 0 for row in listener.rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "flags", "name", "warning"),
+    [
+        ("dict-dense", {}, "params.linear2", "no gradient: it did not run"),
+        ("mlp", {"train_freeze": ["hidden.*"]}, "hidden.weight", "frozen"),
+        ("linear", {"optimizer_lr": 30.0}, "w", "update is large"),
+        ("list-dense", {"model_init": "normal:std=30"}, "params.0", "gradient is exploding"),
+        ("mlp", {"model_init": "zeros"}, "hidden.weight", "gradient is zero"),
+    ],
+)
+def test_watching_warns(target: str, flags: dict[str, object], name: str, warning: str) -> None:
+    listener = Silent()
+    made = make_run(model_target=target, train_steps=4, data_samples=71, train_watch=True, **flags)
+    Session(made, listener).train()
+    warnings = {row.names[0]: row.warning for row in listener.rows}
+    assert warnings[name] == warning
+
+
+def test_a_frozen_layer_stays_as_it_is() -> None:
+    made = make_run(model_target="mlp", train_steps=3, train_freeze=["hidden.*"])
+    before = made.subject.model.hidden.weight.detach().clone()  # type: ignore[union-attr, operator]
+    record = Session(made, Silent()).train()
+    assert torch.equal(before, made.subject.model.hidden.weight)  # type: ignore[union-attr, arg-type]
+    assert record.params - record.trainable_params == 784 * 256 + 256
+
+
+def test_overfitting_says_whether_one_batch_is_fitted() -> None:
+    flags = {"model_target": "mlp", "train_overfit": True, "train_batch_size": 8}
+    assert run(train_steps=60, **flags).fitted is True
+    assert run(train_steps=2, optimizer_lr=1e-6, **flags).fitted is False
+
+
+def test_accumulating_two_halves_is_one_whole_batch() -> None:
+    def weights(**flags: object) -> list[torch.Tensor]:
+        made = make_run(model_target="mlp", train_steps=2, data_samples=300, **flags)
+        Session(made, Silent()).train()
+        return [param.detach() for param in made.learner.params]
+
+    whole = weights(train_batch_size=64)
+    halves = weights(train_batch_size=32, train_accumulate=2)
+    for one, other in zip(whole, halves, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_clipping_bounds_the_gradient() -> None:
+    made = make_run(model_target="list-dense", train_steps=1, train_clip=0.5)
+    Session(made, Silent()).train()
+    norms = [param.grad.norm() for param in made.learner.params if param.grad is not None]
+    assert float(torch.stack(norms).norm()) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_loss_that_is_not_finite_names_the_layer() -> None:
+    with pytest.raises(RunFailedError) as caught:
+        run(optimizer_name="sgd", optimizer_lr=1e6, train_steps=50, data_samples=200)
+    assert "the first output that is not finite is that of 'conv2' (Conv2d)" in caught.value.message
+    assert caught.value.hint == "try a smaller --lr than 1e+06, or --clip 1"
+
+
+def test_a_loss_that_overflows_names_the_largest_output() -> None:
+    with pytest.raises(RunFailedError) as caught:
+        run(optimizer_lr=1e6, train_steps=50, data_samples=200)
+    assert "the loss overflows on the output of 'fc3' (Linear)" in caught.value.message
+
+
+def test_bf16_mixed_precision_trains() -> None:
+    record = run(model_target="mlp", train_amp="bf16", train_steps=60, data_samples=500)
+    assert (record.last_loss or 9) < 0.5 * (record.first_loss or 0)
+    assert record.dtype == "amp bf16"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_weights_and_data_have_the_dtype(dtype: str) -> None:
+    made = make_run(model_target="mlp", train_dtype=dtype, train_steps=2)
+    assert {param.dtype for param in made.learner.params} == {getattr(torch, dtype)}
+    Session(made, Silent()).train()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"train_amp": "fp16"}, "--amp fp16 does not train on a CPU"),
+        ({"train_dtype": "float16"}, "--dtype float16 does not train on a CPU"),
+        (
+            {"train_amp": "bf16", "train_dtype": "float64"},
+            "--amp bf16 mixes a lower precision into float32 weights, not into float64",
+        ),
+        ({"train_engine": "graph"}, "--engine graph: graphs are CUDA's, and the device is cpu"),
+        (
+            {"loss_name": "mse"},
+            "the loss 'mse' takes real values, and this task has class labels",
+        ),
+        (
+            {"model_target": "linear", "loss_name": "nll"},
+            "the loss 'nll' takes class labels, and this task has real values",
+        ),
+        ({"train_freeze": ["nope*"]}, "--freeze 'nope*' matches no parameter"),
+        ({"train_freeze": ["*"]}, "--freeze leaves no parameter to train"),
+        ({"optimizer_name": "adm"}, "unknown optimizer 'adm'"),
+        (
+            {"model_target": "parallel", "data_name": "linear"},
+            "linear needs an output row for each input row, "
+            "and 'parallel' gives (4, 16) for two rows",
+        ),
+        (
+            {"model_target": "linear", "data_name": "reconstruction"},
+            "reconstruction needs an output like the input (4,), and 'linear' gives (3,)",
+        ),
+        (
+            {"model_target": "autoencoder", "data_name": "prototypes"},
+            "prototypes need scores (B, classes), and 'autoencoder' gives (B, 1, 32, 32)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(flags: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(train_steps=1, **flags)
+    assert caught.value.message == message
+    assert caught.value.hint
+
+
+def test_the_first_step_can_be_followed() -> None:
+    listener = Silent()
+    made = make_run(model_target="mlp", train_steps=2, data_samples=128)
+    told = Session(made, listener, narrate=True).train()
+    parts = [text.split(":")[0] for text in listener.details]
+    assert parts == ["before", "zeroing", "forward", "loss", "backward", "step"]
+    assert listener.details[0] == "before: 4 of 4 gradients are None"
+    assert listener.details[2] == "forward: (64, 784) -> (64, 10)"
+    silent = Session(make_run(model_target="mlp", train_steps=2, data_samples=128), Silent())
+    assert [p.loss for p in told.points] == [p.loss for p in silent.train().points]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (ScheduleConfig(), [1, 1, 1, 1, 1]),
+        (ScheduleConfig(warmup=4), [0.25, 0.5, 0.75, 1, 1]),
+        (ScheduleConfig(name="linear"), [1, 0.9, 0.8, 0.7, 0.6]),
+        (ScheduleConfig(name="linear", final=0.5), [1, 0.95, 0.9, 0.85, 0.8]),
+        (ScheduleConfig(name="step", step_size=2, gamma=0.1), [1, 1, 0.1, 0.1, 0.01]),
+        (ScheduleConfig(name="cosine"), [0.5 * (1 + math.cos(math.pi * i / 10)) for i in range(5)]),
+    ],
+)
+def test_a_schedule_scales_the_rate(schedule: ScheduleConfig, factors: list[float]) -> None:
+    assert [schedule_factor(schedule, step, 10) for step in range(5)] == pytest.approx(factors)
+
+
+def test_the_schedule_reaches_the_optimiser() -> None:
+    listener = Silent()
+    made = make_run(model_target="mlp", train_steps=4, train_log_every=1, schedule_name="linear")
+    Session(made, listener).train()
+    assert [point.lr for point in listener.points] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    assert made.learner.optimizer.param_groups[0]["lr"] == pytest.approx(2.5e-4)
+
+
+@pytest.mark.parametrize(
+    "name", ["sgd", "adam", "AdamW", "rmsprop", "adagrad", "nadam", "radam", "adadelta"]
+)
+def test_any_optimiser_takes_a_step(name: str) -> None:
+    assert run(model_target="mlp", optimizer_name=name, train_steps=2).steps == 2
+
+
+def test_arguments_reach_the_optimiser() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    config = OptimizerConfig(name="adam", lr=0.5, weight_decay=0.1, kwargs={"betas": [0.8, 0.9]})
+    group = build_optimizer(config, [weight], device=torch.device("cpu")).param_groups[0]
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (0.5, 0.1, (0.8, 0.9))
+    with pytest.raises(UsageError, match="takes no 'momentum'"):
+        build_optimizer(
+            replace(config, kwargs={"momentum": 1}), [weight], device=torch.device("cpu")
+        )
+
+
+def test_an_optimiser_that_needs_another_loop_is_refused() -> None:
+    with pytest.raises(UsageError, match="calls the model several times a step"):
+        optimizer_class("lbfgs")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("mse", 4.0), ("l1", 2.0), ("huber", 1.5), ("smooth_l1", 1.5)],
+)
+def test_losses_are_those_of_torch(name: str, expected: float) -> None:
+    objective = Objective(name, kind="values")
+    assert float(objective.loss(torch.tensor([2.0]), (torch.tensor([0.0]),))) == expected
+
+
+def test_a_loss_takes_its_arguments() -> None:
+    objective = Objective("huber", kind="values", kwargs={"delta": 0.5})
+    assert float(objective.loss(torch.tensor([2.0]), (torch.tensor([0.0]),))) == 0.875
+    with pytest.raises(UsageError, match="refuses its arguments"):
+        Objective("huber", kind="values", kwargs={"detla": 1})
+
+
+def test_tensors_are_found_in_any_output() -> None:
+    a, b, ids = torch.zeros(1), torch.ones(2), torch.tensor([1])
+    assert float_tensors({"logits": a, "more": (b, [a]), "ids": ids, "none": None}) == (a, b)
+    with pytest.raises(RunFailedError, match="has no floating-point tensor"):
+        float_tensors({"ids": ids})
+
+
+def test_the_traced_work_of_lenet_is_forward_and_backward_without_the_image() -> None:
+    from modelcli.training.throughput import flops_per_sample
+
+    made = make_run(train_steps=1, data_samples=128)
+    forward = 2 * 416_520
+    first_layer = 2 * 6 * 25 * 28 * 28
+    expected = 3 * forward - first_layer  # the image gets no gradient
+    assert flops_per_sample(made.learner, made.data.train) == expected
+    assert all(param.grad is None for param in made.learner.params)

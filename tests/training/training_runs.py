@@ -1,0 +1,71 @@
+"""Small runs for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelcli.config import load_config
+from modelcli.loading.types import InputRequest
+from modelcli.training.loop import Point
+from modelcli.training.measure import Score
+from modelcli.training.record import Record
+from modelcli.training.run import Run, prepare
+from modelcli.training.run_dir import RunDir
+from modelcli.training.session import Session
+from modelcli.training.watch import Watched
+
+
+class Silent:
+    """Keeps what a run tells."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.notes: list[str] = []
+        self.details: list[str] = []
+        self.rows: list[Watched] = []
+        self.scores: list[Score] = []
+
+    def point(self, point: Point) -> None:
+        self.points.append(point)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def detail(self, text: str) -> None:
+        self.details.append(text)
+
+    def watched(self, rows: list[Watched]) -> None:
+        self.rows += rows
+
+    def scored(self, epoch: int, score: Score) -> None:
+        self.scores.append(score)
+
+
+def make_run(*settings: str, request: InputRequest | None = None, **flags: object) -> Run:
+    """Prepare a run on the CPU; flags are named by section, as ``train_steps=3``."""
+    dotted = {name.replace("_", ".", 1): value for name, value in flags.items()}
+    config = load_config(settings=settings, flags={"train.device": "cpu", **dotted}).config
+    return prepare(config, request or InputRequest())
+
+
+def run(*settings: str, **flags: object) -> Record:
+    """Train to the end."""
+    return Session(make_run(*settings, **flags), Silent()).train()
+
+
+def run_in(
+    directory: Path,
+    flags: Mapping[str, object],
+    *,
+    resume: bool = False,
+    listener: Silent | None = None,
+) -> tuple[Run, Record]:
+    """Train in a run directory."""
+    made = make_run(**flags, train_out=str(directory))
+    opened = RunDir(directory, resume=resume)
+    try:
+        session = Session(made, listener or Silent(), directory=opened)
+        return made, session.train(resume=resume)
+    finally:
+        opened.close()
