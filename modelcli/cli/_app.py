@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from modelcli import __version__
-from modelcli.cli._output import write_error
+from modelcli.cli._output import ClosedPipeError, abandon_stdout, write_error
 from modelcli.errors import ExitCode, ModelcliError, UsageError, suggest
 
 # The order in which --help lists them: looking first, then judging, then running.
@@ -55,9 +56,31 @@ def build_app() -> typer.Typer:
             continue
         module = importlib.import_module(f"modelcli.cli.{name}")
         app.command(name, epilog=_epilog(module.EXAMPLES), context_settings=_CONTEXT)(
-            module.command
+            _interruptible(module.command)
         )
     return app
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell Ctrl-C from an exit with 130, which typer makes one."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise CtrlCError from None
+
+    return run
+
+
+class CtrlCError(ModelcliError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", "nothing more was done")
 
 
 def _epilog(examples: Sequence[str]) -> str:
@@ -75,22 +98,18 @@ def run_command(argv: Sequence[str] | None = None) -> int:
             raise
         write_error(error)
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        write_error(ModelcliError("interrupted", "nothing more was done"))
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        _close_stdout()
+    except ClosedPipeError:
+        abandon_stdout()
         return 128 + 13  # as a program that SIGPIPE ended
 
 
 def _run(words: list[str]) -> int:
     try:
         code = build_app()(args=words, prog_name="modelcli", standalone_mode=False)
-        sys.stdout.flush()
     except typer.Exit as stop:
         return stop.exit_code
     except typer.Abort:
-        raise KeyboardInterrupt from None
+        raise CtrlCError from None
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(str(error.args[0]) if error.args else error.format_message())
@@ -117,10 +136,3 @@ def _explain(error: Any, words: list[str]) -> UsageError:
         message = message.split(" (Possible")[0].rstrip(".")
         return UsageError(message, f"did you mean '{possible[0]}'? {see}")
     return UsageError(message, see)
-
-
-def _close_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush cannot complain."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from modelcli import __version__
-from modelcli.errors import ModelcliError
+from modelcli.errors import ModelcliError, UsageError
 from modelcli.views.table import Column, Table
 
 
@@ -248,5 +248,29 @@ def _console(stream: TextIO) -> Any:
 
 
 def _write_lines(stream: TextIO, lines: Iterable[str]) -> None:
-    stream.write("".join(f"{line}\n" for line in lines))
-    stream.flush()
+    try:
+        stream.write("".join(f"{line}\n" for line in lines))
+        stream.flush()
+    except BrokenPipeError:
+        raise ClosedPipeError from None  # typer would end the process with 1
+    except OSError as error:
+        _abandon(stream)
+        raise UsageError(
+            f"the output cannot be written: {error.strerror}", "is the disk full, or read-only?"
+        ) from error
+
+
+class ClosedPipeError(Exception):
+    """Nobody reads the result any more (``| head``)."""
+
+
+def _abandon(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter's last flush cannot complain."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)
+
+
+def abandon_stdout() -> None:
+    """Write nothing more on stdout, whatever is still in its buffer."""
+    _abandon(sys.stdout)
