@@ -224,6 +224,7 @@ def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
             title_justify="left",
             pad_edge=False,
             show_edge=False,
+            collapse_padding=True,
         )
         for column in columns:
             shown.add_column(

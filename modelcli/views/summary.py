@@ -199,18 +199,15 @@ def describe_params(totals: Totals, *, failed: bool = False) -> str:
 
 
 def describe_coverage(trace: Trace) -> str:
-    """Return a sentence on what the cost stands for."""
+    """Return a sentence on which operations the cost stands for."""
     coverage = trace.coverage
-    text = (
-        f"{plural(coverage.counted, 'operation')} counted, {show_count(coverage.free)} free"
-        " (element-wise, normalisation, pooling, look-up, movement)"
+    ran = f"{plural(coverage.counted, 'operation')} counted, {show_count(coverage.free)} free"
+    if not coverage.uncounted:
+        return f"complete: {ran}"
+    names = ", ".join(
+        f"{name} ({plural(calls, 'call')})" for name, calls in coverage.uncounted.items()
     )
-    if coverage.uncounted:
-        names = ", ".join(
-            f"{name} ({plural(calls, 'call')})" for name, calls in coverage.uncounted.items()
-        )
-        return f"{text}, NOT counted: {names}"
-    return f"{text}, none left out"
+    return f"NOT complete: {ran}, not known: {names}"
 
 
 def describe_failure(trace: Trace) -> tuple[str, str]:
