@@ -47,12 +47,14 @@ class Opened:
     Attributes:
         model: built, on meta unless values were asked for; None for a checkpoint.
         checkpoint: None for a model.
+        packed: weights of quantised layers, which have no name.
     """
 
     target: Target
     rows: tuple[ParamRow, ...]
     model: nn.Module | None = None
     checkpoint: Checkpoint | None = None
+    packed: int = 0
 
 
 def open_target(
@@ -91,11 +93,36 @@ def _open_model(target: Target, settings: Sequence[str], wish: BuildWish | None)
 
     from modelcli.loading.build import build
     from modelcli.loading.source import find_source
-    from modelcli.tracing.survey import survey
+    from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)
     model = build(source, execution="meta") if wish is None else _build_real(source, wish)
-    return Opened(target=target, rows=tuple(model_rows(survey(model))), model=model)
+    if _has_lazy(model):
+        return _open_lazy(target, source, wish)
+    return Opened(
+        target=target,
+        rows=tuple(model_rows(survey(model))),
+        model=model,
+        packed=sum(packed_elements(module) for module in model.modules()),
+    )
+
+
+def _has_lazy(model: nn.Module) -> bool:
+    from torch.nn.parameter import is_lazy
+
+    return any(is_lazy(t) for t in (*model.parameters(), *model.buffers()))
+
+
+def _open_lazy(target: Target, source: Any, wish: BuildWish | None) -> Opened:
+    """Let one forward pass give lazy layers their shapes; values they have none of before it."""
+    if wish is not None:
+        raise UsageError(
+            f"'{target.text}' has lazy layers, which have no values before their first input",
+            "leave --stats and --values out, or build it with plain layers",
+        )
+    from modelcli.observe import observe
+
+    return Opened(target=target, rows=tuple(model_rows(observe(source).tensors)))
 
 
 def _build_real(source: Any, wish: BuildWish) -> nn.Module:
@@ -167,6 +194,10 @@ def with_stats(opened: Opened, rows: Sequence[ParamRow], wish: BuildWish) -> lis
     return found
 
 
+# Layers of torch.nn each of whose outputs sums over a fan-in of inputs.
+_SUMMING = ("Linear", "NonDynamicallyQuantizableLinear", "Conv", "Bilinear", "RNN", "LSTM", "GRU")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fact:
     """The layer around a parameter: its type in torch.nn, and the shape that bounds its bias."""
@@ -181,7 +212,8 @@ class _Fact:
         """Return fan-in, promised standard deviation, and by whom."""
         from modelcli.loading.init_theory import default_std, expected_std, fans
 
-        fan = None if self.kind == "Embedding" or 0 in shape else fans(shape)
+        # A fan-in is only known where the layer is: a hand-written weight may be turned round.
+        fan = fans(shape) if self.kind.startswith(_SUMMING) and 0 not in shape else None
         fan_in = fan[0] if fan is not None else None
         if rule is not None:
             given, is_bias = rule

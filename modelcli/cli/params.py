@@ -164,7 +164,7 @@ def command(
     if stats:
         rows = with_stats(opened, rows, wish)
     totals = sum_rows(rows)
-    notes = [] if buffers else _hidden_buffers(opened.rows)
+    notes = _notes(opened, buffers=buffers)
     body, tables = _main_part(out, opened, rows, totals, notes, group=group, stats=stats)
     if values:
         more, table = _values_part(values, opened, rows)
@@ -185,9 +185,17 @@ def _check_flags(wish: BuildWish, *, needs_values: bool, group: int | None, stat
         raise UsageError("--group sums tensors, and --stats looks into each", "leave one out")
 
 
-def _hidden_buffers(rows: Sequence[ParamRow]) -> list[str]:
-    hidden = sum(row.kind == "buffer" for row in rows)
-    return [f"{plural(hidden, 'buffer')} not listed (--buffers)"] if hidden else []
+def _notes(opened: Opened, *, buffers: bool) -> list[str]:
+    """Say what the model has besides the rows."""
+    notes = []
+    hidden = 0 if buffers else sum(row.kind == "buffer" for row in opened.rows)
+    if hidden:
+        notes.append(f"{plural(hidden, 'buffer')} not listed (--buffers)")
+    if opened.packed:
+        notes.append(
+            f"{opened.packed:,} more are packed in quantised layers, which have no named parameters"
+        )
+    return notes
 
 
 def _main_part(
@@ -213,6 +221,8 @@ def _main_part(
             body |= groups_body(group_rows(rows, group))
         if opened.checkpoint is not None:
             body |= checkpoint_body(opened.checkpoint)
+        else:
+            body["totals"]["packed_params"] = opened.packed
         return body, []
     if group is not None:
         from modelcli.views.params_groups import group_rows, groups_table

@@ -58,6 +58,7 @@ def test_rows_of_a_model(capsys):
         "trainable_params": 61706,
         "buffers": 0,
         "bytes": 246824,
+        "packed_params": 0,
     }
 
 
@@ -181,3 +182,35 @@ def test_an_unknown_order(capsys):
 
 def test_an_unknown_model(capsys):
     assert "did you mean 'lenet'?" in refused(capsys, "lent")
+
+
+def test_lazy_layers_get_their_shapes_from_a_pass(capsys, tmp_path):
+    source = tmp_path / "net.py"
+    source.write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.LazyLinear(5))\n"
+        "    def example_inputs(self):\n"
+        "        return torch.zeros(2, 7)\n"
+    )
+    document = read(capsys, f"{source}:Net")
+    assert [row["shape"] for row in document["rows"]] == [[5, 7], [5]]
+    err = refused(capsys, f"{source}:Net", "--stats")
+    assert "lazy layers, which have no values before their first input" in err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_packed_weights_are_mentioned(capsys, tmp_path):
+    source = tmp_path / "net.py"
+    source.write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def make():\n"
+        "    model = nn.Sequential(nn.Linear(10, 10))\n"
+        "    return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)\n"
+    )
+    assert read(capsys, f"{source}:make")["totals"]["packed_params"] == 110
+    assert main(["params", f"{source}:make"]) == 0
+    assert "110 more are packed in quantised layers" in capsys.readouterr().out
