@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from modelcli.checkpoints.compare import Difference, ValueChange
+from modelcli.checkpoints.dtypes import DTYPES
 from modelcli.checkpoints.values import Array, Values
 
 
-def compare_values(difference: Difference, a: Values, b: Values) -> dict[str, ValueChange]:
+def compare_values(
+    difference: Difference, a: Values, b: Values, *, done: Callable[[int], None] = lambda _: None
+) -> dict[str, ValueChange]:
     """Return, by A's names, how far every comparable pair is apart.
 
     Pairs of one shape are compared, and transposed ones after turning; tensors of a type that
-    cannot be decoded, or of another size, are left out.
+    cannot be decoded, or of another size, are left out. ``done`` is told the bytes of A's side
+    after every pair.
     """
     turned = {changed.a.name for changed in difference.changed if changed.transposed}
     found: dict[str, ValueChange] = {}
@@ -28,6 +32,7 @@ def compare_values(difference: Difference, a: Values, b: Values) -> dict[str, Va
             found[name] = compare_chunks([a.whole(name).reshape(-1)], [whole])
         elif match.a.shape == match.b.shape:
             found[name] = compare_chunks(a.chunks(name), b.chunks(other))
+        done(match.a.numel * DTYPES[match.a.dtype].bits // 8)
     return found
 
 

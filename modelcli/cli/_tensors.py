@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -170,8 +170,17 @@ def open_values(opened: Opened) -> Iterator[Values]:
     yield TensorValues({name: tensor for name, _, tensor, _ in named_tensors(opened.model)})
 
 
-def with_stats(opened: Opened, rows: Sequence[ParamRow], wish: BuildWish) -> list[ParamRow]:
-    """Return rows with their statistics and, for a model, what theory says of them."""
+def with_stats(
+    opened: Opened, rows: Sequence[ParamRow], wish: BuildWish, *, done: Callable[[int], None]
+) -> list[ParamRow]:
+    """Return rows with their statistics and, for a model, what theory says of them.
+
+    Args:
+        opened: where the rows come from.
+        rows: those to look into.
+        wish: how the model was built.
+        done: told the bytes of every chunk that was read.
+    """
     from modelcli.checkpoints.reduce import reduce_chunks
     from modelcli.views.params_stats import judge
 
@@ -183,7 +192,7 @@ def with_stats(opened: Opened, rows: Sequence[ParamRow], wish: BuildWish) -> lis
             if not values.readable(row.name):
                 found.append(row)
                 continue
-            stats = reduce_chunks(values.chunks(row.name))
+            stats = reduce_chunks(_told(values.chunks(row.name), row, done))
             theory = None
             if row.name in facts:
                 fan_in, expected, scheme = facts[row.name].promise(rules.get(row.name), row.shape)
@@ -192,6 +201,14 @@ def with_stats(opened: Opened, rows: Sequence[ParamRow], wish: BuildWish) -> lis
                 )
             found.append(replace(row, stats=stats, theory=theory))
     return found
+
+
+def _told(chunks: Iterator[Any], row: ParamRow, done: Callable[[int], None]) -> Iterator[Any]:
+    """Pass chunks on, and tell how many of the tensor's bytes each stands for."""
+    width = row.bytes / max(row.numel, 1)
+    for chunk in chunks:
+        yield chunk
+        done(round(chunk.size * width))
 
 
 # Layers of torch.nn each of whose outputs sums over a fan-in of inputs.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from modelcli.cli._meter import Meter
 from modelcli.cli._options import (
     AllowRealOption,
     FormatOption,
@@ -92,7 +93,7 @@ def command(
         raise UsageError("--seed changes only values, and none are compared", "add --values")
     wish = BuildWish(seed=seed, allow_real=allow_real) if values else None
     sides = _open_both(a, b, keys=key or [], settings=set_ or [], wish=wish)
-    difference = _compare(sides, values=values)
+    difference = _compare(out, sides, values=values)
     into: Literal["a", "b"] = "b" if sides[0].checkpoint and sides[1].model else "a"
     _write(out, difference, a, b, values=values)
     if emit_map is not None:
@@ -125,7 +126,7 @@ def _open_both(
     return opened[0], opened[1]
 
 
-def _compare(sides: tuple[Opened, Opened], *, values: bool) -> Difference:
+def _compare(out: Output, sides: tuple[Opened, Opened], *, values: bool) -> Difference:
     from modelcli.checkpoints.compare import compare, with_values
 
     ordered = all(_in_order(side) for side in sides)
@@ -134,8 +135,14 @@ def _compare(sides: tuple[Opened, Opened], *, values: bool) -> Difference:
         return difference
     from modelcli.checkpoints.value_diff import compare_values
 
-    with open_values(sides[0]) as left, open_values(sides[1]) as right:
-        return with_values(difference, compare_values(difference, left, right))
+    size = sum(row.bytes for row in sides[0].rows)
+    with (
+        Meter(out, size) as meter,
+        open_values(sides[0]) as left,
+        open_values(sides[1]) as right,
+    ):
+        found = compare_values(difference, left, right, done=meter.add)
+    return with_values(difference, found)
 
 
 def _named(opened: Opened) -> list[NamedTensor]:

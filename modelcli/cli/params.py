@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modelcli.cli._meter import Meter
 from modelcli.cli._options import (
     AllowRealOption,
     FormatOption,
@@ -162,7 +163,8 @@ def command(
     )
     rows = select_rows(opened.rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
     if stats:
-        rows = with_stats(opened, rows, wish)
+        with Meter(out, sum(row.bytes for row in rows)) as meter:
+            rows = with_stats(opened, rows, wish, done=meter.add)
     totals = sum_rows(rows)
     notes = _notes(opened, buffers=buffers)
     body, tables = _main_part(out, opened, rows, totals, notes, group=group, stats=stats)

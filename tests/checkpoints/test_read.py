@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from checkpoints.checkpoint_files import entry, two_tensors, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelcli.checkpoints.read import read_checkpoint
 from modelcli.errors import CheckpointError
@@ -185,3 +188,21 @@ def test_a_distributed_checkpoint_names_its_converter(tmp_path):
     message, hint = refusal(tmp_path)
     assert "torch.distributed.checkpoint" in message
     assert "dcp_to_torch" in hint
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(document=_json, as_map=st.booleans())
+def test_any_json_as_an_index(tmp_path_factory, document, as_map):
+    folder = tmp_path_factory.mktemp("index")
+    shard(folder / "a", "a")
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": document} if as_map else document))
+    with contextlib.suppress(CheckpointError):  # and nothing else
+        assert read_checkpoint(path).numel == 2
