@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelcli.arithmetic.layer import Sizes, SpatialLayer, per_axis, require
-from modelcli.arithmetic.problem import AxisRefusal
+from modelcli.arithmetic.problem import AxisRefusal, count_of
 from modelcli.arithmetic.record import AxisName, AxisResult, Shape
 from modelcli.arithmetic.windows import Window
 
@@ -46,7 +46,7 @@ class Convolution(SpatialLayer):
         out = channels if self.out_channels is None else self.out_channels
         check_groups(self, shape, self.in_channels or channels, out, self.groups)
         check_in_channels(self, shape, channels, self.in_channels)
-        return out, (f"{out} kernel{'s'[: out != 1]}, each gives one map", f"{out} channels")
+        return out, (f"{count_of(out, 'kernel')}, each gives one map", count_of(out, "channel"))
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         return self.window(index).result(size, axis)

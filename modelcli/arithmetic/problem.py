@@ -32,6 +32,11 @@ def show_dims(shape: Sequence[int]) -> str:
     return "x".join(str(size) for size in shape) or "scalar"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Write a count with its noun: ``1 channel``, ``3 channels``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def refusal(label: str, shape: Sequence[int], reason: str, hint: str) -> ShapeError:
     """Return the error for a layer that refuses its input.
 

@@ -138,8 +138,8 @@ class Resize(SpatialLayer):
     def _reach(self, size: int, out: int, ratio: Fraction) -> Reach:
         if self.mode == "area":
             return adaptive_reach(size, out)
-        if ratio == 0:  # a single cell, aligned with the first
-            return Reach((0,), (0,), size)
+        if ratio == 0:  # one cell on either side: all are aligned with the first
+            return Reach((0,) * out, (0,) * out, size)
 
         def interval(cell: int) -> tuple[int, int]:
             return self._interval(cell, ratio)

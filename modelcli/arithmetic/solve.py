@@ -57,12 +57,12 @@ class Solution:
 
     @property
     def effort(self) -> tuple[int, ...]:
-        """How far from simple: dilation first, then what is lost, kernel, stride and padding."""
+        """How far from simple: what is lost first, then dilation, kernel, stride and padding."""
         centred = abs(2 * self.padding - self.dilation * (self.kernel - 1))
         return (
+            min(self.unseen, 1),
             self.dilation,
             self.output_padding,
-            min(self.unseen, 1),
             self.usual,
             self.stride,
             centred,

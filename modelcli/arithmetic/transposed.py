@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelcli.arithmetic.convolution import check_groups, check_in_channels
 from modelcli.arithmetic.layer import Sizes, SpatialLayer, per_axis, require
-from modelcli.arithmetic.problem import AxisRefusal
+from modelcli.arithmetic.problem import AxisRefusal, count_of
 from modelcli.arithmetic.reach import Reach
 from modelcli.arithmetic.record import AxisName, AxisResult, Shape
 
@@ -49,7 +49,7 @@ class TransposedConvolution(SpatialLayer):
         out = channels if self.out_channels is None else self.out_channels
         check_groups(self, shape, self.in_channels or channels, out, self.groups)
         check_in_channels(self, shape, channels, self.in_channels)
-        return out, (f"{out} map{'s'[: out != 1]} summed from the copies", f"{out} channels")
+        return out, (f"{count_of(out, 'map')} summed from the copies", count_of(out, "channel"))
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         numbers = self._numbers(index)
@@ -153,7 +153,11 @@ def _steps(
 
 
 def _reach(kernel: int, stride: int, padding: int, dilation: int) -> Reach:
-    """Return the hull of the input cells i with i*s + d*t = o + p for a kernel cell t."""
+    """Return the hull of the input cells i with i*s + d*t = o + p for a kernel cell t.
+
+    With stride and dilation both above 1 the sources of neighbouring cells interleave; the bounds
+    are those of the run of cells, so that a single cell may see less than they say.
+    """
     # two periods each way hold a cell that sees something, wherever any cell does
     cells = range(-stride, 2 * stride)
     lows: list[int] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelcli.arithmetic.problem import AxisRefusal
+from modelcli.arithmetic.problem import AxisRefusal, count_of
 from modelcli.arithmetic.reach import window
 from modelcli.arithmetic.record import AxisName, AxisResult, Ranges, to_ranges
 
@@ -155,7 +155,7 @@ class Window:
     def _moves(self, room: int, axis: AxisName) -> tuple[str, str]:
         moves = -(-room // self.stride) if self.ceil else room // self.stride
         if self.stride == 1:
-            return f"it moves {axis.count(1)} at a time", f"{room} / 1 = {moves} moves"
+            return f"it moves {axis.count(1)} at a time", f"{room} / 1 = {count_of(moves, 'move')}"
         over = room % self.stride
         words = f"it moves {axis.count(self.stride)} at a time"
         if over and not self.ceil:
@@ -163,7 +163,7 @@ class Window:
         if over and self.ceil:
             words += ", the last one over the edge"
         rounding = "ceil" if self.ceil else "floor"
-        return words, f"{rounding}({room} / {self.stride}) = {moves} move{'s'[: moves != 1]}"
+        return words, f"{rounding}({room} / {self.stride}) = {count_of(moves, 'move')}"
 
 
 def _padding_step(size: int, before: int, after: int, axis: AxisName) -> tuple[str, str]:

@@ -73,8 +73,8 @@ def show_model(
         _show_sizes(out, traces)
     else:
         _show_one(out, traces[0], show=show, title=target)
-    for trace in traces:
-        _judge(source, trace)
+    for given, trace in zip(arguments, traces, strict=True):
+        _judge(source, given, trace)
 
 
 def split_sizes(inputs: Sequence[str]) -> list[list[str]]:
@@ -165,55 +165,50 @@ def _input_body(trace: Trace) -> list[dict[str, Any]]:
     return [dataclasses.asdict(record) for record in trace.inputs]
 
 
-def _judge(source: Source, trace: Trace) -> None:
+def _judge(source: Source, given: ModelArguments, trace: Trace) -> None:
     """Raise where the forward failed; where a layer refused its input, say what would work."""
-    failure = trace.failure
-    if failure is None:
+    if trace.failure is None:
         return
     from modelcli.views.summary import describe_failure
 
     message, hint = describe_failure(trace)
-    refused = _refused_by_formula(source, trace)
+    refused = _refused_by_formula(source, given, trace)
     if refused is not None:
         raise RunFailedError(*refused)
     raise RunFailedError(message, hint)
 
 
-def _refused_by_formula(source: Source, trace: Trace) -> tuple[str, str] | None:
-    """Return the arithmetic's own words on the layer that failed, None where it has none."""
+def _refused_by_formula(
+    source: Source, given: ModelArguments, trace: Trace
+) -> tuple[str, str] | None:
+    """Return the arithmetic's own words on the call that failed, None where it has none."""
     from modelcli.arithmetic.problem import ShapeError
     from modelcli.loading.build import build
-    from modelcli.tracing.operations import is_layer, layer_attributes, layer_base
-    from modelcli.tracing.record import Call
+    from modelcli.loading.inputs import find_inputs
+    from modelcli.tracing.refusal import find_refused_call
     from modelcli.views.shapes_layers import layer_of
 
     failure = trace.failure
-    if failure is None or not failure.input_shapes:
+    model = build(source, execution="meta").eval()
+    inputs = find_inputs(source, model, given.request)
+    if failure is None or inputs is None:
         return None
-    modules = dict(build(source, execution="meta").named_modules())
-    module = modules.get(failure.path)
-    if module is None or not is_layer(module):
-        return None
-    call = Call(
-        index=0,
-        node=0,
-        path=failure.path,
-        kind="module",
-        type=failure.node_type or type(module).__name__,
-        base=layer_base(module),
-        input_shapes=failure.input_shapes,
-        output_shapes=(),
-        sources=(),
-        geometry=layer_attributes(module, {}),
-    )
-    layer = layer_of(call)
-    if layer is None:
+    place, kind = failure.path, failure.node_type
+    if failure.op:
+        place, kind = ".".join(part for part in (place, failure.op) if part), failure.op
+    call = find_refused_call(model, inputs.args, inputs.kwargs, path=place, type_name=kind)
+    layer = layer_of(call) if call is not None else None
+    if call is None or layer is None:
         return None
     try:
-        layer.apply(failure.input_shapes[0])
+        layer.apply(call.input_shapes[0])
     except ShapeError as error:
-        return error.message, error.hint
+        return error.message.replace(layer.label, _label(call.path, call.type), 1), error.hint
     return None
+
+
+def _label(path: str, type_name: str) -> str:
+    return f"'{path}'" if path == type_name else f"'{path}' ({type_name})"
 
 
 def _prove(

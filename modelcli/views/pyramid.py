@@ -47,6 +47,11 @@ class Level:
         return show_count(high) if low == high else f"{show_count(low)}-{show_count(high)}"
 
     @property
+    def noun(self) -> str:
+        """The noun for the channel counts."""
+        return "channel" if self.channels == (1,) else "channels"
+
+    @property
     def layer_text(self) -> str:
         """The layers: ``conv1``, ``layer1.0.conv1 ... layer1.2.conv3 (10 layers)``."""
         if self.layers <= 1:
@@ -111,10 +116,12 @@ def draw_pyramid(found: Sequence[Level], *, width: int) -> str:
     most = _most_channels(found)
     lines = []
     for level, size, channels in zip(found, head, tail, strict=True):
-        length = max(1, round(room * _side(level) / largest))
+        length = max(1, round(room * _side(level) / largest)) if level.sizes else 1
         bar = (_shade(max(level.channels), most) if level.sizes else "┃") * length
         lines.append(f"{size:>{left}}  {bar:^{room}}  {channels:>{right}}".rstrip())
         lines.append(" " * (left + 2) + _fit(_caption(level), width - left - 2))
+    lines.append("")
+    lines.append(_fit("width: side of a map; shade: channels; sees: cells of the input", width))
     return "\n".join(lines)
 
 
@@ -144,7 +151,7 @@ def _shade(channels: int, most: int) -> str:
 
 # A slide of 16:9. Sides are drawn by their square root: 224 and 7 must both be seen.
 _WIDTH, _HEIGHT, _MARGIN = 1280, 720, 60
-_FLOOR, _TALLEST = 470, 280
+_FLOOR, _TALLEST = 485, 290
 _FACE, _SIDE, _TOP, _EDGE, _INK = "#7fb3d5", "#4a86ad", "#aed2e8", "#1f4e6b", "#1b2a33"
 
 
@@ -160,6 +167,11 @@ def svg_pyramid(found: Sequence[Level], *, title: str) -> str:
     ]
     for number, box in enumerate(boxes):
         parts.extend(_draw_box(box, lower=number % 2 == 1 and len(boxes) > 8))
+    parts.append(
+        f'<text x="{_MARGIN}" y="{_HEIGHT - 30}" font-size="13" fill="#5b6b75">height: side of a '
+        "map; depth: channels (both by their square root); sees: cells of the input that one cell "
+        "depends on</text>"
+    )
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
@@ -220,7 +232,7 @@ def _labels(box: _Box, *, lower: bool) -> list[str]:
     size = show_dims(level.sizes).replace("x", " × ") if level.sizes else "vector"
     lines = [
         (size, 17, "bold", _INK),
-        (f"{level.channel_text} channels" if level.sizes else level.channel_text, 14, "normal",
+        (f"{level.channel_text} {level.noun}" if level.sizes else level.channel_text, 14, "normal",
          _INK),
         (f"sees {level.field}" if level.field else level.first, 13, "normal", "#5b6b75"),
     ]  # fmt: skip

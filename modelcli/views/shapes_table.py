@@ -46,7 +46,10 @@ def shapes_table(
         more.append(
             f"columns without room here: {', '.join(dropped)} (a wider terminal, or a pipe)"
         )
-    return Table(columns=columns, rows=tuple(cells), notes=tuple(more), title="feature maps")
+    styles = tuple("dim" if row.result.formula == "kept" else "" for row in rows)
+    return Table(
+        columns=columns, rows=tuple(cells), notes=tuple(more), title="feature maps", styles=styles
+    )
 
 
 def _flat(value: Any) -> Any:
@@ -54,6 +57,8 @@ def _flat(value: Any) -> Any:
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
+        if not any(value):
+            return None
         return ",".join("-".join(str(part) for part in item) for item in value)
     if isinstance(value, list) and any(item is None for item in value):
         return ["" if item is None else str(item) for item in value]
