@@ -153,9 +153,9 @@ class _Ladder:
             ) from error
         with fake_mode:
             inputs = _with_values(self.inputs, torch.device("cpu"))
-            trace, error = self._run(model, inputs, "fake")
-        if error is not None:
-            self._note("fake", error)
+            trace, failure = self._run(model, inputs, "fake")
+        if failure is not None:
+            self._note("fake", failure)
         return trace
 
     def _run_real(self) -> Trace:

@@ -21,6 +21,12 @@ from torch.overrides import TorchFunctionMode
 _WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
 _SMALL_NUMEL = 256  # below it a tensor costs nothing, and .item() on it may be wanted
 
+# Functions that want the lengths of sequences on the CPU, wherever the sequences are.
+_CPU_IDS = frozenset(
+    "_pack_padded_sequence _pad_packed_sequence pack_padded_sequence pad_packed_sequence "
+    "lstm gru rnn_tanh rnn_relu".split()
+)
+
 # In-place methods that change values only. While a model is built they have nothing to do on
 # meta, and copy_ from a real tensor or an initialiser's arithmetic would only take time.
 _VALUE_METHODS = frozenset(
@@ -57,7 +63,8 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     devices.look(args)
     devices.look(kwargs)
     if devices.meta and devices.real:
-        args, kwargs = _to_meta(args), _to_meta(kwargs)
+        keep_ids = name in _CPU_IDS
+        args, kwargs = _to_meta(args, keep_ids), _to_meta(kwargs, keep_ids)
     return func(*args, **kwargs)
 
 
@@ -86,13 +93,14 @@ class _Devices:
                 self.look(item)
 
 
-def _to_meta(value: Any) -> Any:
+def _to_meta(value: Any, keep_ids: bool) -> Any:
     if isinstance(value, torch.Tensor):
-        return value if value.is_meta or not value.dim() else value.to("meta")
-    if isinstance(value, (tuple, list)) and type(value) in (tuple, list, torch.Size):
-        return value if isinstance(value, torch.Size) else type(value)(_to_meta(v) for v in value)
+        stays = value.is_meta or not value.dim() or (keep_ids and value.dtype is torch.int64)
+        return value if stays else value.to("meta")
+    if type(value) in (tuple, list):
+        return type(value)(_to_meta(item, keep_ids) for item in value)
     if type(value) is dict:
-        return {key: _to_meta(item) for key, item in value.items()}
+        return {key: _to_meta(item, keep_ids) for key, item in value.items()}
     return value
 
 

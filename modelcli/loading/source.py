@@ -74,14 +74,18 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         module_name, _, attribute = spec.target.partition(":")
         found = getattr(importlib.import_module(module_name), attribute)
         return replace(_bind(found, parsed.text, given), spec=spec)
-    if parsed.kind is TargetKind.FILE:
-        path = Path(parsed.place).resolve()
-        with importable(path.parent):
-            found = _attribute(_load_file(path, parsed.place), parsed)
-        return replace(_bind(found, parsed.text, given), folder=path.parent)
-    with importable(Path.cwd()):
-        found = _attribute(_import_module(parsed.place), parsed)
-    return replace(_bind(found, parsed.text, given), folder=Path.cwd())
+    from modelcli.loading.libraries import lenient_torchvision, torchvision_remarks
+
+    is_file = parsed.kind is TargetKind.FILE
+    path = Path(parsed.place).resolve()
+    folder = path.parent if is_file else Path.cwd()
+    with importable(folder), lenient_torchvision():
+        module = _load_file(path, parsed.place) if is_file else _import_module(parsed.place)
+        source = _bind(_attribute(module, parsed), parsed.text, given)
+    return replace(source, folder=folder, remarks=torchvision_remarks())
+
+
+_FROM_FILE = "__modelcli_file__"  # marks a module that was loaded from a path
 
 
 @contextlib.contextmanager
@@ -115,6 +119,7 @@ def _load_file(path: Path, shown: str) -> ModuleType:
         raise TargetError(f"'{shown}' cannot be imported", "is it a Python file?")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
+    setattr(module, _FROM_FILE, True)
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -131,6 +136,8 @@ def _load_file(path: Path, shown: str) -> ModuleType:
 
 
 def _import_module(name: str) -> ModuleType:
+    if hasattr(sys.modules.get(name), _FROM_FILE):
+        del sys.modules[name]  # a file of that name, which need not be what an import finds
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

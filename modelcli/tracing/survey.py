@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import _disable_current_modes
 
 from modelcli.tracing.record import Tensor
 
@@ -97,14 +98,16 @@ def packed_elements(module: nn.Module) -> int:
     """Return how many weights a quantised layer keeps in a packed form that is no parameter."""
     if not type(module).__module__.startswith("torch.ao.nn.quantized"):
         return 0
+    counted = {id(tensor) for tensor in module.parameters()}
     total = 0
     for name in ("weight", "bias"):
         getter = getattr(module, name, None)
         try:
-            value = getter() if callable(getter) else getter
+            with _disable_current_modes():  # a fake tensor mode does not unpack
+                value = getter() if callable(getter) else getter
         except (RuntimeError, TypeError, AttributeError):
             continue
-        if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        if isinstance(value, torch.Tensor) and id(value) not in counted:
             total += value.numel()
     return total
 

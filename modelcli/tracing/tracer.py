@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.loading.meta import call_on_meta, tensors_in
 from modelcli.loading.types import Shape
-from modelcli.tracing.formulas import count_flops, has_formula
+from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.operations import (
     function_arguments,
     function_name,
@@ -158,6 +158,7 @@ class _Observer:
             for tensor in (*module._parameters.values(), *module._buffers.values())
             if tensor is not None
         }
+        self._formulas: dict[Any, Formula | None] = {}
         self._origins: dict[int, tuple[Any, int]] = {}
         self._in_backward = False
         self._spans: list[tuple[int, Branch]] = []
@@ -360,21 +361,37 @@ class _Observer:
             elif isinstance(arg, (list, tuple)):
                 self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
         output = func(*args, **kwargs)
-        flops = count_flops(func, args, kwargs, output)
+        if func in self._formulas:
+            formula = self._formulas[func]
+        else:
+            formula = self._formulas[func] = find_formula(func)
+        if formula is free:
+            self.notes.free += 1
+        else:
+            self._book(func, formula, args, kwargs, output)
+        return output
+
+    def _book(
+        self,
+        func: Any,
+        formula: Formula | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Any,
+    ) -> None:
+        """Book a cost, or that it is not known, on the innermost open module or function."""
         branch = self._branch_of_backward() if self._in_backward else self._stack[-1].branch
-        if flops is None:
-            name = func._schema.name
-            name = name.removeprefix("aten::")
+        if formula is None:
+            name = func._schema.name.removeprefix("aten::")
             self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
             branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
-        elif self._in_backward:
+            return
+        flops = int(formula(*args, **kwargs, out_val=output))
+        self.notes.counted += 1
+        if self._in_backward:
             branch.backward_flops += flops
-        elif flops or has_formula(func):
-            self.notes.counted += 1
-            branch.flops += flops
         else:
-            self.notes.free += 1
-        return output
+            branch.flops += flops
 
     # backward
 

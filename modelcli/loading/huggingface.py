@@ -1,0 +1,141 @@
+"""Architectures of transformers, from a configuration: ``hf:DIR``, ``hf:gpt2``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from modelcli.errors import TargetError, UsageError, suggest
+from modelcli.loading.libraries import import_library, settle_torchvision
+from modelcli.loading.source import Source, describe
+from modelcli.loading.types import InputSpec
+
+
+class Transformers:
+    """``hf:DIR``, ``hf:config.json``, ``hf:gpt2``: an architecture from its configuration."""
+
+    def names(self) -> list[str]:
+        """Return the names of all models."""
+        transformers = import_library("transformers")
+        return sorted(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
+
+    def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
+        """Return the source of one model."""
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        transformers = import_library("transformers")
+        settle_torchvision()  # transformers imports it whenever it first needs it
+        config = _hub_or_local_config(transformers, reference)
+        for key, value in kwargs.items():
+            if not hasattr(config, key):
+                close = suggest(key, list(config.to_dict()))
+                did = f"did you mean '{close}'? " if close else ""
+                raise UsageError(
+                    f"{type(config).__name__} has no '{key}'", f"{did}see the config's keys"
+                )
+            setattr(config, key, value)
+        return Source(
+            label=f"hf:{reference}",
+            construct=lambda: _from_config(transformers, config),
+            convention=transformers_inputs,
+            kwargs=dict(kwargs),
+        )
+
+
+def _hub_or_local_config(transformers: Any, reference: str) -> Any:
+    path = Path(reference)
+    if path.is_dir():
+        path = path / "config.json"
+        if not path.is_file():
+            raise TargetError(f"'{reference}' has no config.json", "name a saved model's folder")
+    if path.suffix == ".json" or path.is_file():
+        return _local_config(transformers, path)
+    mapping = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    try:
+        return transformers.AutoConfig.from_pretrained(reference)
+    except Exception as error:  # no network, no such name, a damaged cache
+        close = suggest(reference, list(mapping))
+        if reference in mapping or close:
+            name = reference if reference in mapping else close
+            hint = (
+                f"without the Hub, write its config to a folder and use hf:DIR ('{name}' is known)"
+            )
+        else:
+            hint = "is the name right, and the Hub reachable? A local folder is hf:DIR"
+        raise TargetError(
+            f"the Hub gave no configuration for '{reference}': {type(error).__name__}", hint
+        ) from error
+
+
+def _local_config(transformers: Any, path: Path) -> Any:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(
+            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise TargetError(
+            f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
+        ) from error
+    model_type = values.get("model_type") if isinstance(values, dict) else None
+    known = list(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
+    if model_type not in known:
+        close = suggest(str(model_type), known)
+        did = f"did you mean '{close}'? " if close else ""
+        raise TargetError(
+            f"'{path}' has the model_type {model_type!r}, which this transformers does not know",
+            f"{did}a newer transformers may: pip install --upgrade transformers",
+        )
+    return transformers.AutoConfig.for_model(**values)
+
+
+def _from_config(transformers: Any, config: Any) -> nn.Module:
+    """Build the architecture that a configuration names, else the base model of its type."""
+    for name in getattr(config, "architectures", None) or ():
+        found = getattr(transformers, name, None)
+        if found is not None:
+            return cast(nn.Module, _new(found, config))
+    return cast(nn.Module, transformers.AutoModel.from_config(config))
+
+
+def _new(architecture: Any, config: Any) -> Any:
+    make = getattr(architecture, "_from_config", None)
+    return make(config) if make is not None else architecture(config)
+
+
+def transformers_inputs(model: nn.Module) -> tuple[Any, str] | None:
+    """Return what a transformers model says of its inputs, and its origin."""
+    config: Any = model.config
+    main = str(model.main_input_name)
+    if main == "pixel_values":
+        vision = getattr(config, "vision_config", None) or config
+        size = getattr(vision, "image_size", None) or 224
+        height, width = size if isinstance(size, (list, tuple)) else (size, size)
+        channels = getattr(vision, "num_channels", None) or 3
+        spec = InputSpec(name=main, shape=(1, channels, height, width))
+        return (spec,), "config.image_size"
+    if main == "input_values":
+        return (InputSpec(name=main, shape=(1, 16000)),), "one second of sound"
+    if main == "input_features":
+        bins = getattr(config, "num_mel_bins", 80)
+        length = 2 * getattr(config, "max_source_positions", 500)
+        return (InputSpec(name=main, shape=(1, bins, length)), *_decoder_ids(config)), "config"
+    dummy = getattr(model, "dummy_inputs", None)
+    if not isinstance(dummy, Mapping):
+        return None
+    inputs = dict(dummy)
+    if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in inputs:
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+    return inputs, "dummy_inputs"
+
+
+def _decoder_ids(config: Any) -> tuple[InputSpec, ...]:
+    if not getattr(config, "is_encoder_decoder", False):
+        return ()
+    return (InputSpec(name="decoder_input_ids", dtype="int64", shape=(1, 8)),)
