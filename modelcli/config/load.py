@@ -135,15 +135,26 @@ def _read_toml(file: str | Path) -> dict[str, object]:
         text = Path(file).read_text(encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot read the configuration {file}: {reason}") from None
+        raise ConfigError(
+            f"cannot read the configuration {file}: {reason}", _nearby(file)
+        ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"cannot read the configuration {file}: it is not UTF-8 text") from None
+        raise ConfigError(
+            f"cannot read the configuration {file}: it is not UTF-8 text", "is it TOML?"
+        ) from None
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{file} is not TOML: {error}", "strings need quotes, tables look like [train]"
         ) from None
+
+
+def _nearby(file: str | Path) -> str:
+    path = Path(file)
+    here = sorted(str(each) for each in path.parent.glob("*.toml"))
+    close = suggest(str(path), here)
+    return f"did you mean '{close}'?" if close else "a configuration is a TOML file"
 
 
 def _settings_layer(settings: Sequence[str]) -> _Layer:

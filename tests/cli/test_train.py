@@ -1,0 +1,269 @@
+"""``modelcli train`` as a user runs it: formats, records, mistakes, run directories."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SMOKE = str(CONFIGS / "smoke.toml")
+KEYS = {
+    "device", "dtype", "seed", "steps", "batch_size", "data", "loss", "accuracy", "samples_per_s",
+    "flops_per_s", "elapsed_s", "peak_memory_bytes", "run_dir", "diverged",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_the_json_record_is_complete(run: Any) -> None:
+    result = run("train", "--config", SMOKE, "--format", "json", "-q")
+    assert result.code == 0
+    assert result.err == ""
+    record = result.json
+    assert record["schema"] == "modelcli.train/1"
+    assert record["target"] == "mlp"
+    assert set(record) >= KEYS
+    assert record["data"]["name"] == "prototypes"
+    assert (record["steps"], record["batch_size"], record["device"]) == (20, 32, "cpu")
+    assert record["loss"]["last"] < record["loss"]["first"]
+    assert record["loss"]["untrained"] == pytest.approx(math.log(10))
+    assert record["chance_accuracy"] == 0.1
+    assert record["flops_per_s"] > 0
+    assert record["run_dir"] is None
+    assert record["diverged"] is False
+
+
+def test_the_same_command_gives_the_same_numbers(run: Any) -> None:
+    first, second = (run("train", "-c", SMOKE, "--format", "json").json for _ in range(2))
+    assert first["loss"] == second["loss"]
+    assert first["accuracy"] == second["accuracy"]
+
+
+def test_a_person_reads_a_row_for_every_fact(run: Any) -> None:
+    result = run("train", "-c", SMOKE)
+    lines = result.out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        "what", "model", "data", "loss", "accuracy", "speed", "time", "peak memory"
+    ]  # fmt: skip
+    assert "mlp, 12,730 parameters" in lines[1]
+    assert "untrained is ln 10 = 2.303" in lines[3]
+    assert "chance 10 %, best there is 100.0 %" in lines[4]
+    assert lines[6].endswith("on cpu, float32, eager, seed 0")
+    progress = result.err.splitlines()
+    assert len(progress) == 20
+    assert progress[0].startswith("step  1/20  loss 2.3")
+
+
+def test_tsv_has_raw_values(run: Any) -> None:
+    rows = dict(
+        line.split("\t") for line in run("train", "-c", SMOKE, "--format", "tsv").out.splitlines()
+    )
+    assert rows["what"] == "value"
+    assert float(rows["loss"]) > 0
+    assert int(rows["peak_memory"]) > 0
+
+
+def test_jsonl_is_a_line_a_point_and_the_record(run: Any) -> None:
+    lines = run("train", "-c", SMOKE, "--format", "jsonl", "--log-every", "5").out.splitlines()
+    points = [json.loads(line) for line in lines[:-1]]
+    assert [point["step"] for point in points] == [1, 5, 10, 15, 20]
+    assert json.loads(lines[-1])["record"]["steps"] == 20
+
+
+def test_markdown_is_a_table(run: Any) -> None:
+    lines = run("train", "-c", SMOKE, "--format", "md", "-q").out.splitlines()
+    assert lines[:2] == ["| what | result |", "| --- | --- |"]
+
+
+def test_quiet_says_nothing_but_the_result(run: Any) -> None:
+    assert run("train", "-c", SMOKE, "-q").err == ""
+
+
+def test_verbose_follows_the_first_step(run: Any) -> None:
+    told = run("train", "-c", SMOKE, "-v").err
+    for part in ("before: 4 of 4 gradients are None", "zeroing:", "forward: (32, 784) -> (32, 10)",
+                 "loss: cross_entropy =", "backward: 4 of 4 gradients", "step: Adam"):  # fmt: skip
+        assert part in told
+
+
+def test_linear_regression_says_what_it_recovered(run: Any) -> None:
+    result = run("train", "-c", str(CONFIGS / "linear_regression.toml"), "--device", "cpu")
+    row = next(line for line in result.out.splitlines() if line.startswith("recovered"))
+    assert "true 2, -3.4 and 4.2: to within 0.00" in row
+
+
+def test_the_shared_experiment_shows_one_gradient_under_two_names(run: Any) -> None:
+    result = run("train", "-c", str(CONFIGS / "shared.toml"), "--device", "cpu")
+    assert result.out.count("0.weight = 2.weight") == 1
+    assert result.err.count("0.weight = 2.weight") == 10  # once every epoch
+    record = run("train", "-c", str(CONFIGS / "shared.toml"), "--format", "json", "-q").json
+    assert record["loss"]["last"] < 3 * record["loss"]["floor"]
+    assert [row["names"] for row in record["watched"][:4]] == [
+        ["0.weight", "2.weight"], ["0.bias", "2.bias"], ["1.weight"], ["1.bias"]
+    ]  # fmt: skip
+
+
+def test_a_dry_run_shows_the_sources_and_trains_nothing(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    result = run("train", "mlp", "-c", SMOKE, "--dry-run", "--lr", "0.5", "--out", str(out),
+                 "--set", "train.seed=7", "--set", "hidden_features=9")  # fmt: skip
+    assert result.code == 0
+    assert 'target = "mlp"  # MODEL' in result.out
+    assert "hidden_features = 9  # --set" in result.out
+    assert "seed = 7  # --set" in result.out
+    assert "lr = 0.5  # --lr" in result.out
+    assert f"steps = 20  # {SMOKE}" in result.out
+    assert not out.exists()
+    tomllib.loads(result.out)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_example_dry_runs_to_itself(run: Any, tmp_path: Path, path: Path) -> None:
+    first = run("train", "--config", str(path), "--dry-run")
+    assert first.code == 0
+    again = tmp_path / "again.toml"
+    again.write_text(first.out)
+    second = run("train", "--config", str(again), "--dry-run")
+    assert tomllib.loads(first.out) == tomllib.loads(second.out)
+
+
+def test_a_configuration_can_be_named_as_the_model(run: Any) -> None:
+    assert run("train", SMOKE, "--format", "json", "-q").json["steps"] == 20
+
+
+def test_a_run_directory_has_everything_and_continues(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "mlp"
+    first = run("train", "-c", SMOKE, "--out", str(out), "-q", "--format", "json")
+    assert first.json["run_dir"] == str(out)
+    assert {path.name for path in out.iterdir()} >= {
+        "config.toml", "metrics.jsonl", "model.safetensors", "state.pt", "curve.svg", "summary.json"
+    }  # fmt: skip
+    assert json.loads((out / "summary.json").read_text())["loss"] == first.json["loss"]
+    assert (out / "curve.svg").read_text().startswith("<svg")
+    assert "steps = 20" in (out / "config.toml").read_text()
+    again = run("train", "--out", str(out), "--resume", "--steps", "30", "--format", "json")
+    assert again.json["steps"] == 30
+    assert "continuing from step 20" in again.err
+    assert again.json["loss"]["first"] == first.json["loss"]["first"]
+    whole = run("train", "-c", SMOKE, "--steps", "30", "--format", "json", "-q").json
+    assert whole["loss"]["held_out"] == again.json["loss"]["held_out"]
+
+
+def test_a_run_is_not_overwritten_or_mixed_up(run: Any, tmp_path: Path) -> None:
+    out = str(tmp_path / "r")
+    run("train", "-c", SMOKE, "--out", out, "-q")
+    run("train", "-c", SMOKE, "--out", out).assert_error(
+        2, f"'{out}' already holds a run", "--resume"
+    )
+    run("train", "lenet", "--out", out, "--resume").assert_error(
+        2, f"'{out}' holds another run: model.target is 'mlp' there and 'lenet' here", "--out"
+    )
+    run("train", "--out", out, "--resume", "--seed", "3").assert_error(
+        2, "train.seed is 0 there and 3 here"
+    )
+    run("train", "--resume").assert_error(2, "--resume needs the run's directory", "--out DIR")
+    run("train", "--resume", "--out", out + "x").assert_error(
+        2, f"there is no run to resume in '{out}x'"
+    )
+
+
+def test_digits_are_learned(run: Any) -> None:
+    words = ["train", "mlp", "--data", "digits", "--epochs", "4", "--device", "cpu"]
+    result = run(*words, "--format", "json")
+    assert result.json["accuracy"] > 0.93
+    assert result.json["data"]["held_out"] == 180
+    assert result.err.count("held-out loss") == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message", "hint"),
+    [
+        (["lent"], 2, "unknown model 'lent'", "did you mean 'lenet'?"),
+        (["no.py:Net"], 2, "'no.py' does not exist", ""),
+        (["mlp", "--lr", "nan"], 2, "--lr must be a finite number, not nan", "learning rate"),
+        (["mlp", "--lr", "inf"], 2, "--lr must be a finite number, not inf", "learning rate"),
+        (["mlp", "--steps", "0"], 2, "--steps must be at least 1, not 0", "optimiser steps"),
+        (["mlp", "--batch-size", "-1"], 2, "--batch-size must be at least 1, not -1", ""),
+        (["mlp", "--set", "train.stpes=3"], 2, "unknown key 'train.stpes'", "'train.steps'"),
+        (["mlp", "--set", "hiden_features=3"], 2, "'hiden_features'", "'hidden_features'"),
+        (["mlp", "--config", "gone.toml"], 2, "cannot read the configuration gone.toml", ""),
+        (["mlp", "--device", "tpu"], 2, "--device must be auto, cpu, cuda", "'cuda:N'"),
+        (["mlp", "--loss", "mse"], 2, "takes real values", "cross_entropy"),
+        (["mlp", "--optimizer", "adm"], 2, "unknown optimizer 'adm'", "did you mean 'adam'?"),
+        (["mlp", "--init", "normale"], 2, "'normale'", "did you mean 'normal'?"),
+        (["mlp", "--data", "digit"], 2, "not 'digit'", "did you mean 'digits'?"),
+        (["mlp", "--data", "gone.npz"], 2, "'gone.npz' does not exist", "x and y"),
+        (["linear", "--data", "digits"], 2, "digits are images", "(B, C, H, W)"),
+        (["centered"], 2, "'centered' has no parameters to train", ""),
+        (["sequential-list"], 2, "'sequential-list' has no parameters", "not registered"),
+        (["mlp", "--amp", "fp16", "--device", "cpu"], 2, "does not train on a CPU", "bf16"),
+        (["mlp", "--samples", "9"], 2, "a batch of 64 is larger than the data", "--batch-size 8"),
+        (["mlp", "--input", "1x3"], 1, "forward of 'mlp' failed on (2, 3)", "--input"),
+        (["mlp", "--tensorboard"], 2, "--tensorboard needs a run directory", "--out"),
+        (["lenet", "--lr", "1e6", "--device", "cpu", "-q"], 1, "of 'fc3' (Linear)", "smaller --lr"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_told_in_two_lines(
+    run: Any, words: list[str], code: int, message: str, hint: str
+) -> None:
+    run("train", *words).assert_error(code, message, hint)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_here_is_never_replaced(run: Any) -> None:
+    run("train", "--device", "cuda").assert_error(3, "device 'cuda' is not available", "cpu")
+
+
+def test_an_unwritable_directory_is_told(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "file" / "r")
+    run("train", "-c", SMOKE, "--out", out).assert_error(2, "cannot write the run directory")
+
+
+def test_a_network_in_a_file_trains(run: Any, write: Any) -> None:
+    path = write(
+        "elsewhere/net.py",
+        "from torch import nn\n"
+        "import widths\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, classes: int = 3):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(widths.IN, classes))\n",
+    )
+    write("elsewhere/widths.py", "IN = 16\n")
+    words = ["train", f"{path}:Net", "--input", "1x1x4x4", "--steps", "5", "--device", "cpu"]
+    record = run(*words, "--format", "json", "-q").json
+    assert record["data"]["name"] == "prototypes"
+    assert record["params"] == 51
+
+
+def test_an_output_that_is_no_score_is_taught_by_a_second_network(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embed = nn.Embedding(11, 4)\n"
+        "        self.rnn = nn.GRU(4, 5, batch_first=True)\n"
+        "    def forward(self, ids):\n"
+        "        out, last = self.rnn(self.embed(ids))\n"
+        "        return {'out': out, 'last': last}\n",
+    )
+    words = ["train", f"{path}:Net", "--input", "ids:int64:1x6", "--steps", "5", "--device", "cpu"]
+    record = run(*words, "--format", "json", "-q").json
+    assert record["data"]["name"] == "teacher"
+    assert record["accuracy"] is None
