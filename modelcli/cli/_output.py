@@ -175,8 +175,12 @@ def md_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
 
 
 def _md_row(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("|", "\\|").replace("\u00a0", "&nbsp;") for cell in cells)
-    return "| " + " | ".join(escaped) + " |"
+    return "| " + " | ".join(_md_cell(cell) for cell in cells) + " |"
+
+
+def _md_cell(text: str) -> str:
+    indent = len(text) - len(text.lstrip(" "))  # Markdown would drop it, and the tree with it
+    return "&nbsp;" * indent + text.lstrip(" ").replace("|", "\\|")
 
 
 def tsv_lines(tables: Sequence[Table]) -> list[str]:
