@@ -21,6 +21,7 @@ import json
 import logging
 import multiprocessing
 import platform
+import resource
 import signal
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from typing import Any
 LIBRARIES = ("torchvision", "timm", "transformers")
 SECONDS_PER_MODEL = 180
 MODELS_PER_PROCESS = 60
+MEMORY_BYTES = 8 * 1000**3  # of address space; a model that is built for real must fit in it
 # torchvision publishes googlenet's parameters without its auxiliary heads, which its builder makes.
 GOOGLENET_AUXILIARY_PARAMS = 6_379_984
 
@@ -108,6 +110,7 @@ def _run_all(library: str, names: list[str], jobs: int) -> Iterator[Result]:
 def _prepare() -> None:
     import torch
 
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

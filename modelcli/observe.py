@@ -22,7 +22,7 @@ from modelcli.loading.build import (
     to_fake,
 )
 from modelcli.loading.inference import infer_inputs, needs_values
-from modelcli.loading.inputs import ExampleInputs, find_inputs
+from modelcli.loading.inputs import ExampleInputs, find_inputs, on_meta
 from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.source import Source, describe, importable
 from modelcli.loading.types import Attempt, InputRequest
@@ -49,6 +49,7 @@ def observe(
     backward: bool = False,
     execution: Execution | None = None,
     allow_real: bool = False,
+    inputs: ExampleInputs | None = None,
 ) -> Trace:
     """Build a model, run it once under observation, and return what was seen.
 
@@ -59,6 +60,7 @@ def observe(
         backward: also run the backward pass.
         execution: insist on one rung of the ladder; None takes the first that holds.
         allow_real: lift the memory guard of a real run.
+        inputs: what to run on, in place of what the request or the model says.
 
     Returns:
         The trace. A forward that raised is in ``Trace.failure``, with the rows up to there.
@@ -68,6 +70,7 @@ def observe(
         UsageError: the inputs do not fit ``forward``, or a real run would exceed the guard.
     """
     ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
+    ladder.given = inputs
     with preserved_state(), importable(source.folder), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ladder.climb(execution)
@@ -85,6 +88,7 @@ class _Ladder:
         self.backward = backward
         self.guard_bytes = None if allow_real else DEFAULT_GUARD_BYTES
         self.attempts: list[Attempt] = []
+        self.given: ExampleInputs | None = None
         self.inputs: ExampleInputs | None = None
 
     def climb(self, execution: Execution | None) -> Trace:
@@ -128,8 +132,7 @@ class _Ladder:
             model = self._prepared(build(self.source, execution="real", seed=0))
         except (BuildError, MemoryGuardError) as error:
             return None, error
-        assert self.inputs is not None
-        return self._run(model, _with_values(self.inputs, torch.device("cpu")), "real")
+        return self._run(model, self._real_inputs(), "real")
 
     def _try_fake(self) -> Trace | None:
         try:
@@ -164,7 +167,11 @@ class _Ladder:
         )
         if self.inputs is None:
             self.inputs = self._find_inputs(model)
-        return self._run(model, _with_values(self.inputs, torch.device("cpu")), "real")[0]
+        return self._run(model, self._real_inputs(), "real")[0]
+
+    def _real_inputs(self) -> ExampleInputs:
+        assert self.inputs is not None
+        return _with_values(self.given or self.inputs, torch.device("cpu"))
 
     def _run(
         self, model: nn.Module, inputs: ExampleInputs, execution: Execution
@@ -184,6 +191,8 @@ class _Ladder:
         )
 
     def _find_inputs(self, model: nn.Module) -> ExampleInputs:
+        if self.given is not None:
+            return on_meta(self.given)
         found = find_inputs(self.source, model, self.request)
         if found is not None:
             return found
@@ -305,7 +314,7 @@ def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
     def fill(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             if not value.is_meta:
-                return value.to(device)
+                return value.detach().to(device, copy=True)
             if value.is_floating_point():
                 return torch.rand(value.shape, generator=generator, device=device).to(value.dtype)
             return torch.zeros(value.shape, dtype=value.dtype, device=device)

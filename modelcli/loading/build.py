@@ -8,7 +8,6 @@ meta build whose tensors claim to be on the CPU.
 from __future__ import annotations
 
 import contextlib
-import copy
 import random
 import sys
 import warnings
@@ -17,12 +16,14 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.meta import (
     MetaFactories,
-    MetaTwins,
+    Twins,
+    copy_to_cpu,
     copy_to_meta,
     move_tensors,
     move_to_meta,
@@ -121,7 +122,10 @@ def user_line(error: BaseException, source: Source) -> str:
 
 def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:
     if source.instance is not None:
-        return _copy(source, copy.deepcopy)
+        needed = sum(t.numel() * t.element_size() for t in _tensors(source.instance))
+        if guard_bytes is not None and needed > guard_bytes:
+            raise MemoryGuardError(needed, guard_bytes)
+        return _copy(source, copy_to_cpu)
     construct = source.construct
     assert construct is not None
     try:
@@ -131,6 +135,10 @@ def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:
         raise
     except Exception as error:  # whatever the user's constructor raises
         raise BuildError(source, error) from error
+
+
+def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    return (t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t))
 
 
 def _copy(source: Source, copier: Callable[[nn.Module], nn.Module]) -> nn.Module:
@@ -216,4 +224,4 @@ def preserved_state() -> Iterator[None]:
 def to_fake(model: nn.Module, mode: Any) -> nn.Module:
     """Replace the tensors of a meta module of our own by fake ones on the CPU, ties kept."""
     with mode:
-        return move_tensors(model, MetaTwins(device="cpu"))
+        return move_tensors(model, Twins("cpu"))

@@ -11,7 +11,7 @@ from typing import Any, cast
 from torch import nn
 
 from modelcli.errors import TargetError, UsageError, suggest
-from modelcli.loading.libraries import import_library, settle_torchvision
+from modelcli.loading.libraries import import_library
 from modelcli.loading.source import Source, describe
 from modelcli.loading.types import InputSpec
 
@@ -29,7 +29,6 @@ class Transformers:
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         transformers = import_library("transformers")
-        settle_torchvision()  # transformers imports it whenever it first needs it
         config = _hub_or_local_config(transformers, reference)
         for key, value in kwargs.items():
             if not hasattr(config, key):
@@ -101,7 +100,26 @@ def _from_config(transformers: Any, config: Any) -> nn.Module:
         found = getattr(transformers, name, None)
         if found is not None:
             return cast(nn.Module, _new(found, config))
+    own = _model_of(config)
+    if own is not None:
+        return cast(nn.Module, _new(own, config))
     return cast(nn.Module, transformers.AutoModel.from_config(config))
+
+
+def _model_of(config: Any) -> Any:
+    """Return the model that goes with a part's configuration (``ClipTextConfig``) by its name.
+
+    The automatic classes know whole models only, and raise for the parts of larger ones.
+    """
+    from importlib import import_module
+
+    config_class = type(config)
+    place = config_class.__module__.replace(".configuration_", ".modeling_")
+    try:
+        module = import_module(place)
+    except ImportError:
+        return None
+    return getattr(module, config_class.__name__.removesuffix("Config") + "Model", None)
 
 
 def _new(architecture: Any, config: Any) -> Any:

@@ -177,16 +177,17 @@ def example_from(value: Any, origin: str, *, lead: str = "") -> ExampleInputs | 
         value = (value,)
     if isinstance(value, Mapping):
         kwargs = {str(key): to_example(item) for key, item in value.items() if item is not None}
-        records = _named_records(kwargs.items(), origin)
+        records = record_inputs(kwargs.items(), origin)
         return ExampleInputs(kwargs=kwargs, records=records)
     if isinstance(value, (tuple, list)):
         args = tuple(to_example(item) for item in value)
-        records = _named_records(((str(i), arg) for i, arg in enumerate(args)), origin)
+        records = record_inputs(((str(i), arg) for i, arg in enumerate(args)), origin)
         return ExampleInputs(args=args, records=records)
     return None
 
 
-def _named_records(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
+def record_inputs(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
+    """Return one record for each tensor inside the named arguments."""
     from modelcli.loading.meta import tensors_in
 
     records: list[InputRecord] = []
@@ -209,6 +210,15 @@ def to_example(value: Any) -> Any:
     if type(value) is dict:
         return {key: to_example(item) for key, item in value.items()}
     return value
+
+
+def on_meta(inputs: ExampleInputs) -> ExampleInputs:
+    """Return the same inputs without the values of floating tensors."""
+    return dataclasses.replace(
+        inputs,
+        args=tuple(to_example(arg) for arg in inputs.args),
+        kwargs={key: to_example(value) for key, value in inputs.kwargs.items()},
+    )
 
 
 def _from_convention(source: Source, model: nn.Module) -> ExampleInputs | None:

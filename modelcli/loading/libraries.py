@@ -24,6 +24,8 @@ def import_library(package: str) -> Any:
             f"{package} is not installed",
             f"pip install {package}  (or all of them: pip install 'modelcli[zoo]')",
         )
+    if package != "torchvision":
+        settle_torchvision()  # timm imports it at once, transformers whenever it first needs it
     try:
         with lenient_torchvision():
             return importlib.import_module(package)

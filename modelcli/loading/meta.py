@@ -27,6 +27,8 @@ _CPU_IDS = frozenset(
     "lstm gru rnn_tanh rnn_relu".split()
 )
 
+_GROUPED = frozenset({"_grouped_mm", "grouped_mm"})
+
 # In-place methods that change values only. While a model is built they have nothing to do on
 # meta, and copy_ from a real tensor or an initialiser's arithmetic would only take time.
 _VALUE_METHODS = frozenset(
@@ -59,6 +61,8 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         return func(*args, **kwargs)
     if name == "__get__":
         return func(*args, **kwargs)
+    if name in _GROUPED:
+        return _grouped_product(func, args, kwargs)
     devices = _Devices()
     devices.look(args)
     devices.look(kwargs)
@@ -66,6 +70,20 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         keep_ids = name in _CPU_IDS
         args, kwargs = _to_meta(args, keep_ids), _to_meta(kwargs, keep_ids)
     return func(*args, **kwargs)
+
+
+def _grouped_product(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Multiply the experts' matrices in bfloat16, the only type that meta takes for it."""
+    args, kwargs = _to_meta(args, False), _to_meta(kwargs, False)
+    dtype = args[0].dtype
+    narrow = tuple(
+        a.to(torch.bfloat16) if isinstance(a, torch.Tensor) and a.is_floating_point() else a
+        for a in args
+    )
+    product: torch.Tensor = func(*narrow, **kwargs)
+    return product.to(dtype)
 
 
 class _Devices:
@@ -126,21 +144,23 @@ def _makes_weight(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
     return numel > _SMALL_NUMEL
 
 
-class MetaTwins:
+class Twins:
     """Makes one twin per tensor: aliases of a storage stay aliases of one storage.
 
     Args:
-        device: where the twins claim to be; anything but meta only under a FakeTensorMode.
+        device: where the twins are: ``meta``, or ``cpu`` under a FakeTensorMode.
+        values: give the twins the tensors' values; only on ``cpu``.
     """
 
-    def __init__(self, device: str = "meta") -> None:
+    def __init__(self, device: str = "meta", *, values: bool = False) -> None:
         self.device = torch.device(device)
+        self.values = values
         self._twins: dict[int, torch.Tensor] = {}
-        self._storages: dict[int, torch.Tensor] = {}
+        self._storages: dict[int, torch.UntypedStorage] = {}
         self._keep: list[torch.Tensor] = []  # ids are only unique among the living
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the twin: same shape, strides, dtype, class and requires_grad, no storage."""
+        """Return the twin: same shape, strides, dtype, class and requires_grad."""
         known = self._twins.get(id(tensor))
         if known is None:
             known = self._make(tensor)
@@ -166,22 +186,33 @@ class MetaTwins:
         return bare.requires_grad_(tensor.requires_grad and tensor.is_leaf)
 
     def _bare(self, tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.device == self.device and not isinstance(tensor, nn.Parameter):
-            return tensor.detach()
-        if tensor.layout is not torch.strided or tensor.is_quantized:
+        storage = _storage(tensor)
+        if storage is None and self.values:
+            return tensor.detach().clone().to(self.device)
+        if storage is None:
             return torch.empty(tensor.shape, dtype=_plain_dtype(tensor), device=self.device)
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # subclasses that wrap other tensors
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=self.device)
         base = self._storages.get(storage._cdata)
         if base is None:
-            base = torch.empty(storage.nbytes(), dtype=torch.uint8, device=self.device)
-            self._storages[storage._cdata] = base
+            base = self._storages[storage._cdata] = self._copy(storage)
         empty = torch.empty(0, dtype=tensor.dtype, device=self.device)
-        return empty.set_(
-            base.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
-        )
+        return empty.set_(base, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+    def _copy(self, storage: torch.UntypedStorage) -> torch.UntypedStorage:
+        made = torch.empty(storage.nbytes(), dtype=torch.uint8, device=self.device)
+        if self.values:
+            seen = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+            made.copy_(seen)
+        return made.untyped_storage()
+
+
+def _storage(tensor: torch.Tensor) -> torch.UntypedStorage | None:
+    """Return what a tensor's elements lie in; None where they lie in no plain storage."""
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return None
+    try:
+        return tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):  # subclasses that wrap other tensors
+        return None
 
 
 def _plain_dtype(tensor: torch.Tensor) -> torch.dtype:
@@ -206,7 +237,7 @@ def tensors_in(value: Any, depth: int = 4) -> Iterator[torch.Tensor]:
 class _TwinCopies(TorchFunctionMode):
     """Answers ``copy.deepcopy`` of any tensor, however deep, with its twin."""
 
-    def __init__(self, twins: MetaTwins) -> None:
+    def __init__(self, twins: Twins) -> None:
         super().__init__()
         self._twins = twins
 
@@ -225,7 +256,19 @@ def copy_to_meta(model: nn.Module) -> nn.Module:
     Raises:
         whatever ``copy.deepcopy`` raises for a module that cannot be copied.
     """
-    twins = MetaTwins()
+    return _copy_with(model, Twins())
+
+
+def copy_to_cpu(model: nn.Module) -> nn.Module:
+    """Return a private copy of a module on the CPU, values and ties kept.
+
+    Raises:
+        whatever ``copy.deepcopy`` raises for a module that cannot be copied.
+    """
+    return _copy_with(model, Twins("cpu", values=True))
+
+
+def _copy_with(model: nn.Module, twins: Twins) -> nn.Module:
     for module in model.modules():
         for tensor in _tensors_of(module):
             twins.twin(tensor)
@@ -241,10 +284,10 @@ def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
 
 def move_to_meta(model: nn.Module) -> nn.Module:
     """Replace, in a module of our own, every parameter and buffer that is still real."""
-    return move_tensors(model, MetaTwins())
+    return move_tensors(model, Twins())
 
 
-def move_tensors(model: nn.Module, twins: MetaTwins) -> nn.Module:
+def move_tensors(model: nn.Module, twins: Twins) -> nn.Module:
     """Replace the parameters and buffers of a module of our own by their twins."""
     for module in model.modules():
         for table in (module._parameters, module._buffers):

@@ -12,7 +12,7 @@ from torch import nn
 from tracing.parts import Box, pruned
 
 from modelcli.loading.grammar import make_request
-from modelcli.loading.libraries import import_library, settle_torchvision
+from modelcli.loading.libraries import import_library
 from modelcli.loading.source import Source, find_source
 from modelcli.observe import observe
 from modelcli.tracing.record import Trace
@@ -22,7 +22,6 @@ def transformer(name: str, config: str, **values: Any) -> Callable[[], nn.Module
     """Return what builds a transformers model, with torchvision imported as it can be here."""
 
     def build() -> nn.Module:
-        settle_torchvision()
         library = import_library("transformers")
         return getattr(library, name)(getattr(library, config)(**values))
 

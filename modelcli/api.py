@@ -1,0 +1,211 @@
+"""The same summary in code: ``modelcli.summary(model, inputs)``."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from modelcli.errors import UsageError
+from modelcli.loading.inputs import ExampleInputs, check_forward_names, from_specs, record_inputs
+from modelcli.loading.source import Source, find_source
+from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.observe import Mode, observe
+from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
+from modelcli.views.summary import DEFAULT_DEPTH, describe_failure, summary_body, summary_table
+from modelcli.views.table import Column, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Summary:
+    """The structure of a model, its sizes and its costs.
+
+    Printing it shows a table, and so does a notebook; the attributes are for programs.
+
+    Attributes:
+        trace: everything that the pass has left.
+        depth: the deepest level that is shown; None shows all. No number depends on it.
+    """
+
+    trace: Trace
+    depth: int | None = DEFAULT_DEPTH
+
+    @property
+    def rows(self) -> tuple[Node, ...]:
+        """The rows of the tree, parents before children; all of them, whatever is shown."""
+        return self.trace.nodes
+
+    @property
+    def totals(self) -> Totals:
+        """Parameters, buffers, MACs and FLOPs of the model, every tensor counted once."""
+        return self.trace.totals
+
+    @property
+    def coverage(self) -> Coverage:
+        """Which operations the totals stand for."""
+        return self.trace.coverage
+
+    @property
+    def failure(self) -> Failure | None:
+        """Where and how the forward stopped, or None if it ran to its end."""
+        return self.trace.failure
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document that ``modelcli summary --format json`` writes, all rows in it."""
+        return summary_body(self.trace, depth=None)
+
+    def __repr__(self) -> str:
+        table = summary_table(self.trace, depth=self.depth)
+        return "\n".join([*_text_lines(table), "", *table.notes, *self._error_lines()])
+
+    def _repr_html_(self) -> str:
+        table = summary_table(self.trace, depth=self.depth)
+        notes = "\n".join([*table.notes, *self._error_lines()])
+        return f"{_html_table(table)}<pre>{html.escape(notes)}</pre>"
+
+    def _error_lines(self) -> tuple[str, ...]:
+        if self.failure is None:
+            return ()
+        message, hint = describe_failure(self.trace)
+        return (f"error     {message}", f"hint      {hint}")
+
+
+def summary(
+    model: nn.Module | str,
+    inputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    mode: Mode = "eval",
+    backward: bool = False,
+    depth: int | None = DEFAULT_DEPTH,
+    allow_real: bool = False,
+) -> Summary:
+    """Summarise a model without touching it: a copy that holds no weights runs once.
+
+    Args:
+        model: a module, on any device and in any mode, or a target as on the command line
+            (``"lenet"``, ``"timm:resnet50"``).
+        inputs: what ``forward`` takes: a tensor, a tuple or list of positional arguments or a
+            dict of keyword arguments; a tuple of sizes such as ``(1, 3, 224, 224)`` stands for
+            a tensor. None follows the model's own convention or infers a shape.
+        kwargs: further keyword arguments of ``forward``.
+        batch_size: replaces the first dimension of what was found, where no inputs are given.
+        mode: the training flag of the copy during the pass.
+        backward: also count the backward pass.
+        depth: the deepest level that is shown; None shows all.
+        allow_real: run for real, if it must be, whatever memory that takes.
+
+    Returns:
+        The summary. A forward that raised is in ``Summary.failure``, with the rows up to there.
+
+    Raises:
+        UsageError: the inputs do not fit ``forward``, or none could be inferred.
+        TargetError, UnavailableError: a target that leads to no model.
+        RunFailedError: the constructor raised, or the module cannot be copied.
+    """
+    source = find_source(model) if isinstance(model, str) else _source_of(model)
+    extra = dict(kwargs or {})
+    given = None
+    if inputs is not None:
+        if batch_size is not None:
+            raise UsageError("batch_size goes with no inputs", "give the inputs that batch")
+        given = _given(inputs, extra, source)
+    trace = observe(
+        source,
+        InputRequest(batch_size=batch_size, kwargs=extra),
+        mode=mode,
+        backward=backward,
+        allow_real=allow_real,
+        inputs=given,
+    )
+    return Summary(trace=trace, depth=depth)
+
+
+def _source_of(model: Any) -> Source:
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"a summary is of a module, not of {_kind(model)}",
+            "give an instance of torch.nn.Module, or a target as on the command line",
+        )
+    return Source(label=type(model).__name__, instance=model)
+
+
+def _kind(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _given(inputs: Any, extra: dict[str, Any], source: Source) -> ExampleInputs:
+    """Sort what the caller gave into positional and keyword arguments."""
+    model = source.instance
+    if isinstance(inputs, Mapping):
+        args: tuple[Any, ...] = ()
+        named = {**{str(key): value for key, value in inputs.items()}, **extra}
+    else:
+        args = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+        named = extra
+        if _is_shape(inputs):
+            args = (inputs,)
+    if model is not None:
+        check_forward_names(model, list(named))
+    args = tuple(_tensor_for(arg, model) for arg in args)
+    named = {key: _tensor_for(value, model) for key, value in named.items()}
+    records = record_inputs(
+        [*((str(i), arg) for i, arg in enumerate(args)), *named.items()], "given"
+    )
+    return ExampleInputs(args=args, kwargs=named, records=records)
+
+
+def _is_shape(value: Any) -> bool:
+    if not isinstance(value, (tuple, list)) or not value:
+        return False
+    return all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+
+
+def _tensor_for(value: Any, model: nn.Module | None) -> Any:
+    """Make a tensor of a tuple of sizes; anything else is an argument as it is."""
+    if isinstance(value, Tensor) or not isinstance(value, tuple) or not _is_shape(value):
+        return value
+    spec = InputSpec(shape=value)
+    return from_specs([spec], model or nn.Identity(), origin="given").args[0]
+
+
+def _people(table: Table) -> tuple[list[Column], list[list[str]]]:
+    kept = [i for i, column in enumerate(table.columns) if column.only != "data"]
+    columns = [table.columns[i] for i in kept]
+    return columns, [[table.columns[i].text(row[i]) for i in kept] for row in table.rows]
+
+
+def _text_lines(table: Table) -> list[str]:
+    columns, rows = _people(table)
+    grid = [[column.title for column in columns], *rows]
+    widths = [max(len(line[i]) for line in grid) for i in range(len(columns))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column.align == "right" else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ).rstrip()
+        for line in grid
+    ]
+
+
+def _html_table(table: Table) -> str:
+    columns, rows = _people(table)
+    styles = [f"text-align:{column.align};white-space:pre" for column in columns]
+    head = "".join(
+        f'<th style="{style}">{html.escape(column.title)}</th>'
+        for style, column in zip(styles, columns, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{style}">{html.escape(cell)}</td>'
+            for style, cell in zip(styles, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
