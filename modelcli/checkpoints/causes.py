@@ -158,7 +158,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         if resized:
             yield Hint(
                 cause=Cause.UNRELATED,
-                text=f"{len(resized):,} tensors have other shapes: the models were built otherwise",
+                text=f"{_tensors(resized, 'has', 'have')} other shapes: the models are built otherwise",
                 mend="compare the constructors' arguments; --set changes them",
             )
         return
@@ -246,25 +246,29 @@ def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         if counters:
             yield Hint(
                 cause=Cause.COUNTERS,
-                text=f"{len(counters):,} num_batches_tracked are only in {where}: {other} was "
-                "saved by torch before 0.4.1, or by another framework",
+                text=f"num_batches_tracked ({len(counters):,} times) is only in {where}: {other} "
+                "was saved by torch before 0.4.1, or by another framework",
                 mend="load with strict=False: they only count batches",
             )
         adapters = [t for t in only if _has_part(t, _ADAPTER)]
         if adapters:
             yield Hint(
                 cause=Cause.ADAPTER,
-                text=f"{len(adapters):,} tensors of {where} belong to an adapter (LoRA)",
+                text=f"{_tensors(adapters, 'belongs', 'belong')} to an adapter (LoRA) in {where}",
                 mend="load it on top of the base model with peft, or merge it first",
             )
         packed = [t for t in only if _has_part(t, _QUANTISED)]
         if packed:
             yield Hint(
                 cause=Cause.QUANTISED,
-                text=f"{len(packed):,} tensors of {where} belong to quantised weights "
+                text=f"{_tensors(packed, 'belongs', 'belong')} to quantised weights in {where} "
                 f"(as {packed[0].name})",
                 mend="load it with the library that quantised it, or use the original weights",
             )
+
+
+def _tensors(found: Sequence[object], one: str, many: str) -> str:
+    return f"1 tensor {one}" if len(found) == 1 else f"{len(found):,} tensors {many}"
 
 
 def _has_part(tensor: NamedTensor, words: tuple[str, ...]) -> bool:
@@ -274,10 +278,9 @@ def _has_part(tensor: NamedTensor, words: tuple[str, ...]) -> bool:
 def _dtypes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
     counts = Counter((c.a.dtype, c.b.dtype) for c in difference.changed if c.dtype)
     for (in_a, in_b), count in counts.most_common(3):
-        tensors = "1 tensor is" if count == 1 else f"{count:,} tensors are"
         yield Hint(
             cause=Cause.DTYPE,
-            text=f"{tensors} {in_a} in {a} and {in_b} in {b}",
+            text=f"{_tensors(range(count), 'is', 'are')} {in_a} in {a} and {in_b} in {b}",
             mend="load_state_dict converts while it copies; --values tells what that loses",
         )
 

@@ -28,14 +28,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def names_checkpoint(text: str) -> bool:
-    """Say whether a target looks like a checkpoint: by its suffix, or as an existing folder."""
-    path = Path(text)
-    if text.endswith((*SUFFIXES, INDEX_SUFFIX)):
-        return True
-    return path.is_dir()
-
-
 def sniff(path: Path) -> Format:
     """Return the format of one file from its first bytes.
 

@@ -21,7 +21,7 @@ _USUAL = (
     "weights",
     "params",
 )
-_MAX_DEPTH = 32
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,24 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(index), inner) for index, inner in enumerate(value))
 
 
-def _walk(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield every leaf with its dotted name, in the file's order."""
-    if isinstance(value, (Mapping, list, tuple)) and depth < _MAX_DEPTH:
-        for name, inner in _items(value):
-            yield from _walk(inner, f"{prefix}.{name}" if prefix else name, depth + 1)
-    else:
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every leaf with its dotted name, in the file's order.
+
+    A container is entered once, however often it is referred to: a pickle may hold cycles, and
+    references that double at every level.
+    """
+    return _walk_below(value, "", set())
+
+
+def _walk_below(value: Any, prefix: str, entered: set[int]) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, (Mapping, list, tuple)):
         yield prefix, value
+        return
+    if id(value) in entered or prefix.count(".") > _MAX_DEPTH:
+        return
+    entered.add(id(value))
+    for name, inner in _items(value):
+        yield from _walk_below(inner, f"{prefix}.{name}" if prefix else name, entered)
 
 
 def _choices(loaded: Any, is_tensor: Callable[[Any], bool]) -> tuple[KeyChoice, ...]:

@@ -35,6 +35,8 @@ def read_torch(path: Path, kind: Format, *, key: str | None) -> tuple[list[Tenso
     """
     extents = _zip_extents(path) if kind is Format.TORCH_ZIP else None
     loaded = _load(path, kind, device="meta")
+    if loaded is None:
+        loaded = _load(path, kind, device="cpu")
     found = collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor)
     return list(_records(path, found, extents)), found
 
@@ -52,7 +54,10 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _load(path: Path, kind: Format, *, device: str) -> Any:
-    """Unpickle a file without running anything from it, on ``meta`` or lazily on ``cpu``."""
+    """Unpickle a file without running anything from it, on ``meta`` or lazily on ``cpu``.
+
+    None where it holds tensors that the meta device does not know, as quantised ones.
+    """
     import pickle
 
     import torch
@@ -67,6 +72,14 @@ def _load(path: Path, kind: Format, *, device: str) -> Any:
         raise _refusal(path, kind, str(error)) from None
     except MemoryError:
         raise CheckpointError(f"'{path}' asks for more memory than there is", _AGAIN) from None
+    except NotImplementedError as error:
+        if device == "meta":
+            return None
+        what = brief(str(error), 120)[1:-1]
+        raise CheckpointError(
+            f"'{path}' holds a kind of tensor that is not read here: {what}",
+            "--key chooses another part of the file",
+        ) from None
     except Exception as error:  # a damaged pickle can fail in any way; none of them is a bug here
         what = str(error).strip().partition("\n")[0].partition(". ")[0]
         raise CheckpointError(
@@ -149,15 +162,20 @@ def _records(path: Path, found: Found, extents: dict[int, int] | None) -> Iterat
     """Turn meta tensors into records; the same bytes under a second name are a tie."""
     first: dict[tuple[object, ...], str] = {}
     for name, tensor in found.tensors:
-        if tensor.layout != _strided():
-            yield _unstrided(path, name, tensor)
-            continue
+        if tensor.is_nested:
+            raise CheckpointError(
+                f"tensor {brief(name)} in '{path}' is a nested tensor, which is not read here",
+                "--key chooses another part of the file",
+            )
         dtype = str(tensor.dtype).removeprefix("torch.")
+        if not _has_elements(tensor, in_zip=extents is not None):
+            yield _unstored(path, name, tensor)
+            continue
         storage = tensor.untyped_storage()
         begin = getattr(storage, "_checkpoint_offset", None)
         _check_extent(path, name, begin, storage.nbytes(), extents)
         where = (
-            begin if begin is not None else storage._cdata,
+            begin if begin is not None else storage.data_ptr() or storage._cdata,
             tensor.storage_offset(),
             tuple(tensor.shape),
             tuple(tensor.stride()),
@@ -182,19 +200,23 @@ def _records(path: Path, found: Found, extents: dict[int, int] | None) -> Iterat
         )
 
 
-def _strided() -> torch.layout:
+def _has_elements(tensor: torch.Tensor, *, in_zip: bool) -> bool:
+    """Tell whether a row of elements stands behind a tensor: not if sparse, or saved on meta."""
     import torch
 
-    return torch.strided
+    if tensor.layout != torch.strided:
+        return False
+    if tensor.device.type != "meta" or not in_zip:
+        return True
+    return getattr(tensor.untyped_storage(), "_checkpoint_offset", None) is not None
 
 
-def _unstrided(path: Path, name: str, tensor: torch.Tensor) -> TensorRecord:
-    """List a sparse tensor by what it stands for; its stored elements are not known on meta."""
-    dtype = str(tensor.dtype).removeprefix("torch.")
+def _unstored(path: Path, name: str, tensor: torch.Tensor) -> TensorRecord:
+    """List a tensor by what it stands for; how it is stored is not known here."""
     return TensorRecord(
         name=name,
         shape=tuple(tensor.shape),
-        dtype=dtype,
+        dtype=str(tensor.dtype).removeprefix("torch."),
         numel=tensor.numel(),
         stored=0,
         bytes=0,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelcli.checkpoints.decode import Decoder, can_decode
-from modelcli.checkpoints.records import Checkpoint, Format, TensorRecord, brief
+from modelcli.checkpoints.records import Checkpoint, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 Array = NDArray[Any]
@@ -82,7 +82,13 @@ class TensorValues:
         return TensorValues({name: self._tensors[name].detach()[index]}).whole(name)
 
     def _hold(self, name: str) -> _Held:
-        dense = self._tensors[name].detach().cpu().contiguous()
+        tensor = self._tensors[name].detach()
+        if tensor.device.type == "meta":
+            raise CheckpointError(
+                f"tensor {brief(name)} has no values: it is on the meta device",
+                "build or save the model on a device that holds values",
+            )
+        dense = tensor.cpu().contiguous()
         size = dense.numel() * dense.element_size()
         # torch's own .numpy() knows neither bfloat16 nor the 8-bit floats; the bytes are enough.
         buffer = (ctypes.c_char * size).from_address(dense.data_ptr()) if size else b""
@@ -97,7 +103,8 @@ class TensorValues:
 class FileValues:
     """Values of a checkpoint, read from its files piece by piece.
 
-    Files of ``torch.save`` before version 1.6 cannot be read in pieces and are loaded whole.
+    Files of ``torch.save`` before version 1.6 cannot be read in pieces and are loaded whole; a
+    tensor whose place in the file is not known is mapped into memory by torch.
 
     Args:
         checkpoint: as `read_checkpoint` returned it.
@@ -125,8 +132,8 @@ class FileValues:
     def readable(self, name: str) -> bool:
         """Say whether the values of this tensor can be turned into numbers."""
         record = self._records[name]
-        if record.offset is None and self._checkpoint.format is not Format.TORCH_LEGACY:
-            return record.numel == 0
+        if record.numel and not record.stored:  # sparse, or saved without elements
+            return False
         return can_decode(record.dtype)
 
     def chunks(self, name: str) -> Iterator[Array]:
@@ -214,11 +221,11 @@ class FileValues:
 
     def _memory(self) -> TensorValues:
         if self._loaded is None:
-            self._loaded = TensorValues(_load_legacy(self._checkpoint))
+            self._loaded = TensorValues(_load_whole(self._checkpoint))
         return self._loaded
 
 
-def _load_legacy(checkpoint: Checkpoint) -> dict[str, Any]:
+def _load_whole(checkpoint: Checkpoint) -> dict[str, Any]:
     from modelcli.checkpoints.torchfile import read_torch_values
 
     tensors: dict[str, Any] = {}

@@ -167,6 +167,9 @@ def command(
             rows = with_stats(opened, rows, wish, done=meter.add)
     totals = sum_rows(rows)
     notes = _notes(opened, buffers=buffers)
+    if opened.model is not None and (stats or values):
+        by = f"by {init}" if init is not None else "as the model does itself"
+        notes.append(f"values: initialised {by}, seed {wish.seed or 0}")
     body, tables = _main_part(out, opened, rows, totals, notes, group=group, stats=stats)
     if values:
         more, table = _values_part(values, opened, rows)

@@ -125,7 +125,7 @@ def test_a_vocabulary_is_no_head():
 def test_shapes_that_differ_otherwise():
     _, (hint,) = diff(NET, NET | {"fc1.weight": (120, 256)})
     assert hint.cause is Cause.UNRELATED
-    assert hint.text.startswith("1 tensors have other shapes")
+    assert hint.text.startswith("1 tensor has other shapes")
 
 
 def test_transposed():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from modelcli.checkpoints.read import read_checkpoint
 from modelcli.checkpoints.records import Format
+from modelcli.checkpoints.values import FileValues
 from modelcli.errors import CheckpointError
 
 
@@ -198,3 +199,49 @@ def test_damaged_bytes(tmp_path_factory, edits, legacy):
     path.write_bytes(bytes(raw))
     with contextlib.suppress(CheckpointError):  # and nothing else
         assert read_checkpoint(path).numel >= 0
+
+
+def test_kinds_that_have_no_row_of_elements(tmp_path):
+    state = {
+        "sparse": torch.eye(4).to_sparse(),
+        "meta": torch.zeros(3, device="meta"),
+        "plain": torch.ones(2),
+    }
+    checkpoint = read_checkpoint(save(tmp_path / "w.pt", state))
+    assert [(t.numel, t.stored, t.bytes) for t in checkpoint.tensors] == [
+        (16, 0, 0), (3, 0, 0), (2, 2, 8),
+    ]  # fmt: skip
+    with FileValues(checkpoint) as values:
+        assert [values.readable(name) for name in state] == [False, False, True]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantised_tensors_are_listed_and_the_others_read(tmp_path):
+    state = {
+        "q": torch.quantize_per_tensor(torch.ones(4, 4), 0.1, 0, torch.qint8),
+        "w": torch.ones(2),
+    }
+    checkpoint = read_checkpoint(save(tmp_path / "w.pt", state))
+    assert [(t.dtype, t.numel, t.bytes) for t in checkpoint.tensors] == [
+        ("qint8", 16, 16), ("float32", 2, 8),
+    ]  # fmt: skip
+    with FileValues(checkpoint) as values:
+        assert not values.readable("q")
+        assert values.whole("w").tolist() == [1, 1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_nested_tensor_is_refused_by_name(tmp_path):
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    path = save(tmp_path / "w.pt", {"w": nested})
+    assert "tensor 'w'" in refusal(path)[0]
+    assert "nested tensor" in refusal(path)[0]
+
+
+def test_cycles_and_doubling_references_end(tmp_path):
+    state: dict[str, Any] = {"w": torch.zeros(2)}
+    state["self"] = state
+    for level in range(40):
+        state = {"a": state, "b": state, "level": level}
+    checkpoint = read_checkpoint(save(tmp_path / "w.pt", state), key="")
+    assert len(checkpoint.tensors) == 1
