@@ -158,7 +158,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         if resized:
             yield Hint(
                 cause=Cause.UNRELATED,
-                text=f"{_tensors(resized, 'has', 'have')} other shapes: the models are built otherwise",
+                text=f"{_tensors(resized, 'has', 'have')} other shapes: the models differ",
                 mend="compare the constructors' arguments; --set changes them",
             )
         return

@@ -17,17 +17,12 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values, with_stats
+from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values
+from modelcli.cli._theory import with_stats
 from modelcli.errors import UsageError
 from modelcli.loading.init_rules import parse_init
-from modelcli.views.params import (
-    ParamRow,
-    Totals,
-    params_body,
-    params_table,
-    select_rows,
-    sum_rows,
-)
+from modelcli.views.params import params_body, params_table
+from modelcli.views.params_rows import ParamRow, Totals, select_rows, sum_rows
 from modelcli.views.table import Table
 from modelcli.views.text import plural
 

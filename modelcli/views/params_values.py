@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcli.errors import UsageError, suggest
-from modelcli.views.params import ParamRow, printable
+from modelcli.views.params import printable
+from modelcli.views.params_rows import ParamRow
 from modelcli.views.table import Column, Table
 
 if TYPE_CHECKING:
