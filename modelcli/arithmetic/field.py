@@ -167,8 +167,14 @@ def reshape(field: Field, before: Shape, after: Shape) -> Field:
     return replace(field, axes=axes, fixed=_with_fixed(field.fixed, single))
 
 
-def _with_fixed(fixed: tuple[Place, ...], more: Sequence[Place]) -> tuple[Place, ...]:
-    return tuple(dict.fromkeys((*fixed, *more)))
+def _with_fixed(fixed: Sequence[Place], more: Sequence[Place]) -> tuple[Place, ...]:
+    """Return one window per source: the hull of those that all cells see."""
+    spans: dict[int, tuple[int, int]] = {}
+    for place in (*fixed, *more):
+        low, high = place.reach.low(0), place.reach.high(0)
+        before = spans.get(place.source, (low, high))
+        spans[place.source] = (min(low, before[0]), max(high, before[1]))
+    return tuple(Place(source, Reach((low,), (high,), 1)) for source, (low, high) in spans.items())
 
 
 def _mixture(axes: Sequence[Axis]) -> Axis:

@@ -129,6 +129,10 @@ def _fits(wish: Wish, kernel: int, stride: int, padding: int, dilation: int) -> 
         output_padding = wish.size_out - least
         if not 0 <= output_padding < max(stride, dilation):
             return None
+    elif wish.kind != "convT" and not wish.ceil and stride > 0:
+        room = wish.size_in + 2 * padding - dilation * (kernel - 1) - 1
+        if room // stride + 1 != wish.size_out:
+            return None  # most candidates end here, before a layer is made
     layer = make_layer(wish.kind, kernel, stride, padding, dilation, output_padding, wish.ceil)
     try:
         axis = layer.apply((1, 1, wish.size_in)).axes[0]

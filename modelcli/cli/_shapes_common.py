@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelcli.views.table import Table
 
 PIPE_WIDTH = 100
+NARROW = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,18 @@ def terminal_width() -> int | None:
     """Return the columns of the terminal that reads stdout, None where none does."""
     if not is_terminal(sys.stdout):
         return None
-    return shutil.get_terminal_size((80, 24)).columns
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        return NARROW
+
+
+def wants_data(out: Output) -> bool:
+    """Tell whether the format is one for programs, which has more columns."""
+    return out.format in (Format.JSON, Format.TSV)
 
 
 def show_rows(
@@ -54,7 +66,7 @@ def show_rows(
     if show.path is not None:
         _write_picture(out, rows, show.path, title)
     if out.format is not Format.TABLE or not (show.explain or show.plot):
-        if show.explain:
+        if show.explain and "rows" in body:
             from modelcli.views.shapes_explain import explain_row
 
             for row, shown in zip(rows, body["rows"], strict=True):

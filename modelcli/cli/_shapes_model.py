@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, show_rows, terminal_width
+from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
 from modelcli.cli._target import ModelArguments, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
@@ -110,18 +110,21 @@ def _observe(source: Source, given: ModelArguments, options: ModelOptions) -> Tr
 
 
 def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
-    from modelcli.views.shapes import shapes_body, trace_rows
+    from modelcli.views.shapes import shapes_body
+    from modelcli.views.shapes_flow import trace_rows
     from modelcli.views.shapes_table import shapes_table
 
     rows = trace_rows(trace)
     notes = _notes(trace, rows)
-    body = {"inputs": _input_body(trace), "execution": trace.execution, **shapes_body(rows)}
-    table = shapes_table(rows, notes=notes, width=terminal_width())
+    body: dict[str, Any] = {"inputs": _input_body(trace), "execution": trace.execution}
+    if wants_data(out):
+        body.update(shapes_body(rows))
+    table = shapes_table(rows, notes=notes, width=terminal_width(), data=wants_data(out))
     show_rows(out, rows, table=table, body=body, show=show, title=title)
 
 
 def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
-    from modelcli.views.shapes import trace_rows
+    from modelcli.views.shapes_flow import trace_rows
     from modelcli.views.shapes_sizes import sizes_body, sizes_table
 
     columns = [trace_rows(trace) for trace in traces]

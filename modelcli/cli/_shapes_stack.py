@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelcli.arithmetic.build import makers
 from modelcli.arithmetic.chain import run_chain
 from modelcli.arithmetic.words import Word, parse_words
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, show_rows, terminal_width
+from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
 from modelcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ def show_stack(out: Output, texts: Sequence[str], *, inputs: Sequence[str], show
 
     rows = link_rows(links, batched=batched)
     notes = _notes(shape, batched=batched, dims=dims)
-    body = {"input": list(shape), "batched": batched, **shapes_body(rows)}
-    table = shapes_table(rows, notes=notes, width=terminal_width())
+    body: dict[str, Any] = {"input": list(shape), "batched": batched}
+    if wants_data(out):
+        body.update(shapes_body(rows))
+    table = shapes_table(rows, notes=notes, width=terminal_width(), data=wants_data(out))
     show_rows(out, rows, table=table, body=body, show=show, title=" ".join(texts[:6]))
 
 

@@ -177,13 +177,19 @@ def _is_stack(words: list[str]) -> bool:
     """Tell a stack of layers from a model: several words, or one that names a layer."""
     if len(words) != 1:
         return True
-    word = words[0]
-    head, colon, rest = word.partition(":")
-    from modelcli.arithmetic.words import is_layer_name
-    from modelcli.registry import all_specs
-
-    if any(spec.name == word for spec in all_specs()):
+    head, colon, rest = words[0].partition(":")
+    if "." in head or "/" in head or (not colon and _is_model(head)):
         return False
-    if is_layer_name(head):
-        return True
-    return bool(colon) and "," in rest and "." not in head
+    from modelcli.arithmetic.words import is_layer_name
+
+    return is_layer_name(head) or (bool(colon) and "," in rest)
+
+
+def _is_model(name: str) -> bool:
+    from modelcli.registry import get
+
+    try:
+        get(name)
+    except UsageError:
+        return False
+    return True

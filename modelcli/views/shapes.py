@@ -11,8 +11,6 @@ from typing import Any
 from modelcli.arithmetic.chain import Link
 from modelcli.arithmetic.field import Field, Place
 from modelcli.arithmetic.record import AxisResult, LayerResult, Shape, count_unseen
-from modelcli.tracing.record import Trace
-from modelcli.views.shapes_flow import Step, follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,33 +109,6 @@ def join_formulas(result: LayerResult) -> str:
     else:
         joined = "; ".join(f"{axis.axis.letter}: {axis.formula}" for axis in result.axes)
     return f"{joined}; {result.formula}" if result.formula else joined
-
-
-def trace_rows(trace: Trace) -> tuple[ShapeRow, ...]:
-    """Return the layers of a model that change a feature map, in the order of execution.
-
-    Raises:
-        RunFailedError: a formula and the shape observed differ.
-    """
-    return tuple(_from_step(step, trace) for step in follow(trace) if step.result is not None)
-
-
-def _from_step(step: Step, trace: Trace) -> ShapeRow:
-    result = step.result
-    assert result is not None  # trace_rows keeps no other
-    node = trace.nodes[step.call.node]
-    numel = prod(step.call.output_shapes[0]) if step.call.output_shapes else 0
-    total = sum(prod(shape) for shape in node.output_shapes) * max(node.calls, 1)
-    width = node.output_bytes // total if total and not node.output_bytes % total else 0
-    dims = len(result.axes) or len(step.field.sizes)
-    return ShapeRow(
-        path=step.call.path,
-        type=step.call.type,
-        result=result,
-        field=step.field,
-        batched=len(result.input_shape) > dims + 1,
-        activation_bytes=numel * width or None,
-    )
 
 
 def link_rows(links: Iterable[Link], *, batched: bool) -> tuple[ShapeRow, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from modelcli.arithmetic.field import (
     Field,
@@ -20,6 +21,7 @@ from modelcli.arithmetic.problem import ShapeError, show_dims
 from modelcli.arithmetic.record import LayerResult, Shape
 from modelcli.errors import RunFailedError
 from modelcli.tracing.record import Call, Trace
+from modelcli.views.shapes import ShapeRow
 from modelcli.views.shapes_layers import layer_of
 
 
@@ -221,3 +223,30 @@ def _broadcasts(shapes: Sequence[Shape], output: Shape) -> bool:
         if any(size not in (1, wanted) for size, wanted in zip(shape, tail, strict=True)):
             return False
     return True
+
+
+def trace_rows(trace: Trace) -> tuple[ShapeRow, ...]:
+    """Return the layers of a model that change a feature map, in the order of execution.
+
+    Raises:
+        RunFailedError: a formula and the shape observed differ.
+    """
+    return tuple(_from_step(step, trace) for step in follow(trace) if step.result is not None)
+
+
+def _from_step(step: Step, trace: Trace) -> ShapeRow:
+    result = step.result
+    assert result is not None  # trace_rows keeps no other
+    node = trace.nodes[step.call.node]
+    numel = prod(step.call.output_shapes[0]) if step.call.output_shapes else 0
+    total = sum(prod(shape) for shape in node.output_shapes) * max(node.calls, 1)
+    width = node.output_bytes // total if total and not node.output_bytes % total else 0
+    dims = len(result.axes) or len(step.field.sizes)
+    return ShapeRow(
+        path=step.call.path,
+        type=step.call.type,
+        result=result,
+        field=step.field,
+        batched=len(result.input_shape) > dims + 1,
+        activation_bytes=numel * width or None,
+    )

@@ -1,4 +1,8 @@
-"""From an observed call to the layer of the arithmetic that should give the same shape."""
+"""From an observed call to the layer of the arithmetic that should give the same shape.
+
+Every maker imports its family itself: few models have all of them, and the table of a small model
+should not wait for the rest.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from modelcli.arithmetic.adaptive import AdaptivePooling, FractionalPooling
-from modelcli.arithmetic.convolution import Convolution
 from modelcli.arithmetic.layer import Layer
-from modelcli.arithmetic.padding import Pad
-from modelcli.arithmetic.patches import Fold, Unfold
-from modelcli.arithmetic.points import Flatten
-from modelcli.arithmetic.pooling import Pooling, PoolKind
-from modelcli.arithmetic.resize import Resize
-from modelcli.arithmetic.shuffle import PixelShuffle
-from modelcli.arithmetic.transposed import TransposedConvolution
 from modelcli.tracing.record import Call
 
 Maker = Callable[[Call, int], Layer | None]
@@ -60,6 +55,8 @@ def _positional(call: Call, position: int, name: str, default: Any = None) -> An
 
 
 def _convolution(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.convolution import Convolution
+
     weight = call.geometry.get("weight_shape")
     groups = _get(call, "groups", 1)
     channels = call.input_shapes[0][-dims - 1] if len(call.input_shapes[0]) > dims else None
@@ -82,6 +79,8 @@ def _expected(call: Call, channels: int | None) -> int | None:
 
 
 def _transposed(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.transposed import TransposedConvolution
+
     weight = call.geometry.get("weight_shape")
     groups = _get(call, "groups", 1)
     requested = call.geometry.get("output_size")
@@ -100,8 +99,10 @@ def _transposed(call: Call, dims: int) -> Layer:
     )
 
 
-def _pooling(kind: PoolKind) -> Maker:
+def _pooling(kind: Literal["max", "avg", "lp"]) -> Maker:
     def make(call: Call, dims: int) -> Layer:
+        from modelcli.arithmetic.pooling import Pooling
+
         return Pooling(
             name=call.path,
             dims=dims,
@@ -118,6 +119,8 @@ def _pooling(kind: PoolKind) -> Maker:
 
 def _adaptive(kind: Literal["max", "avg"]) -> Maker:
     def make(call: Call, dims: int) -> Layer:
+        from modelcli.arithmetic.adaptive import AdaptivePooling
+
         size = _positional(call, 0, "output_size")
         return AdaptivePooling(name=call.path, dims=dims, kind=kind, output_size=size)
 
@@ -125,6 +128,8 @@ def _adaptive(kind: Literal["max", "avg"]) -> Maker:
 
 
 def _fractional(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.adaptive import FractionalPooling
+
     return FractionalPooling(
         name=call.path,
         dims=dims,
@@ -135,12 +140,16 @@ def _fractional(call: Call, dims: int) -> Layer:
 
 
 def _unfold(call: Call, dims: int) -> Layer | None:
+    from modelcli.arithmetic.patches import Unfold
+
     if "dimension" in call.geometry or "kernel_size" not in call.geometry:
         return None  # Tensor.unfold, which is another thing
     return Unfold(name=call.path, **_patch_options(call.geometry))
 
 
 def _fold(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.patches import Fold
+
     return Fold(
         name=call.path,
         output_size=_get(call, "output_size", 1),
@@ -158,15 +167,21 @@ def _patch_options(geometry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shuffle(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.shuffle import PixelShuffle
+
     return PixelShuffle(name=call.path, factor=_positional(call, 0, "upscale_factor", 1))
 
 
 def _unshuffle(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.shuffle import PixelShuffle
+
     factor = _positional(call, 0, "downscale_factor", 1)
     return PixelShuffle(name=call.path, factor=factor, reverse=True)
 
 
 def _resize(call: Call, dims: int) -> Layer:
+    from modelcli.arithmetic.resize import Resize
+
     bilinear = "bilinear" in call.base.lower()  # a class or function that aligns corners
     return Resize(
         name=call.path,
@@ -181,6 +196,8 @@ def _resize(call: Call, dims: int) -> Layer:
 
 
 def _pad(call: Call, dims: int) -> Layer | None:
+    from modelcli.arithmetic.padding import Pad
+
     pads = _positional(call, 0, "pad", ())
     if not pads:
         return None
@@ -191,6 +208,8 @@ def _pad(call: Call, dims: int) -> Layer | None:
 
 def _pad_module(kind: str) -> Maker:
     def make(call: Call, dims: int) -> Layer:
+        from modelcli.arithmetic.padding import Pad
+
         pads = _get(call, "padding", 0)
         pads = (pads,) * (2 * dims) if isinstance(pads, int) else pads
         return Pad(name=call.path, pads=pads, mode=kind, name_shown=call.base)
@@ -199,6 +218,8 @@ def _pad_module(kind: str) -> Maker:
 
 
 def _flatten(call: Call, dims: int) -> Layer | None:
+    from modelcli.arithmetic.points import Flatten
+
     # the function joins from axis 0 by default, the module from axis 1
     default = 1 if call.kind == "module" else 0
     return Flatten(

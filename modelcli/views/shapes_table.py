@@ -15,7 +15,11 @@ _DISPENSABLE = ("activation", "jump", "type", "formula", "share", "dilation", "u
 
 
 def shapes_table(
-    rows: Sequence[ShapeRow], *, notes: Sequence[str] = (), width: int | None = None
+    rows: Sequence[ShapeRow],
+    *,
+    notes: Sequence[str] = (),
+    width: int | None = None,
+    data: bool = True,
 ) -> Table:
     """Return the rows as a table.
 
@@ -23,11 +27,12 @@ def shapes_table(
         rows: one per layer.
         notes: lines to print below.
         width: columns of the terminal; what does not fit is left out for people. None keeps all.
+        data: whether the columns for programs are wanted too.
     """
     shown = [(key, title, align, [cell(row) for row in rows]) for key, title, align, cell in _SHOWN]
     shown = [entry for entry in shown if entry[0] in _NEEDED or any(entry[3])]
     kept, dropped = _fit(shown, width)
-    bodies = [row_body(row) for row in rows]
+    bodies = [row_body(row) if data else {} for row in rows]
     keys = list(bodies[0]) if bodies else []
     columns = (
         *(
