@@ -17,6 +17,7 @@ from modelcli.checkpoints.records import TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 MAX_HEADER_BYTES = 100_000_000
+_LARGE_HEADER_BYTES = 4_000_000
 _LARGEST = 2**63 - 1
 _AGAIN = "the file is damaged or was written wrongly: download or save it again"
 
@@ -79,6 +80,7 @@ def _read_header(path: Path) -> tuple[bytes, int]:
 
 
 def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+    _refuse_bomb(path, raw)
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
     except _TwiceError as error:
@@ -96,6 +98,17 @@ def _parse(path: Path, raw: bytes) -> dict[str, Any]:
     if not isinstance(header, dict):  # unreachable while the first byte is checked, and cheap
         raise CheckpointError(f"the header of '{path}' is not a JSON object", _AGAIN)
     return header
+
+
+def _refuse_bomb(path: Path, raw: bytes) -> None:
+    """Refuse a large header of many small values, which would fill the memory once parsed."""
+    if len(raw) < _LARGE_HEADER_BYTES:
+        return
+    tensors = raw.count(b'"data_offsets"')
+    if raw.count(b"[") + raw.count(b"{") + raw.count(b",") > 64 * tensors + 10_000:
+        raise CheckpointError(
+            f"the header of '{path}' has {len(raw):,} bytes and only {tensors:,} tensors", _AGAIN
+        )
 
 
 class _TwiceError(ValueError):

@@ -224,3 +224,14 @@ def test_a_claimed_header_of_nothing_costs_nothing(tmp_path):
     with path.open("r+b") as file:
         file.truncate(90_000_100)
     survives(path)
+
+
+@pytest.mark.parametrize("value", [b"[[]" + b",[]" * 3_000_000 + b"]", b'{"a":' * 2_000_000])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, value):
+    path = write(tmp_path / "a.safetensors", b'{"a":' + value + b"}")
+    tracemalloc.start()
+    message = refusal(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "only 0 tensors" in message
+    assert peak < 50_000_000
