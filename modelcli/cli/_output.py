@@ -93,9 +93,23 @@ class Output:
         _write_lines(sys.stdout, [dump_json(document)])
 
 
-def dump_json(document: Any) -> str:
-    """Return a JSON text of at most one row a line; NaN and infinity become null."""
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+def dump_json(document: Mapping[str, Any]) -> str:
+    """Return a JSON text with one key, or one row of a list, a line; NaN becomes null.
+
+    ``document`` is a mapping. Infinity becomes null too: JSON has neither.
+    """
+    members = [f"  {_one_line(key)}: {_rows(value)}" for key, value in _finite(document).items()]
+    return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _rows(value: Any) -> str:
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return _one_line(value)
+    return "[\n" + ",\n".join(f"    {_one_line(item)}" for item in value) + "\n  ]"
+
+
+def _one_line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -232,7 +246,11 @@ def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
         )
         for column in columns:
             shown.add_column(
-                Text(column.title), justify=column.align, style=column.style, overflow="fold"
+                Text(column.title),
+                justify=column.align,
+                style=column.style,
+                overflow="fold",
+                no_wrap=column.align == "right",  # a number in two lines is two numbers
             )
         for index, row in enumerate(rows):
             style = table.styles[index] if table.styles else None
