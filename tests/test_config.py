@@ -80,7 +80,13 @@ def test_epochs_of_a_higher_source_replace_steps_of_a_lower(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("optimizer", "params", "lr"),
-    [("SGD", 7, 0.1), ("adam", 7, 0.03), ("adamw", 4_000, 0.01), ("adam", 61_706, 0.001)],
+    [
+        ("SGD", 7, 0.1),
+        ("adam", 7, 0.03),
+        ("adamw", 4_000, 0.01),
+        ("adam", 61_706, 0.005),
+        ("adam", 10**6, 0.001),
+    ],
 )
 def test_the_default_rate_goes_by_optimiser_and_size(
     optimizer: str, params: int, lr: float

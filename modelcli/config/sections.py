@@ -150,8 +150,8 @@ class OptimizerConfig:
     )
     lr: float | None = option(
         None,
-        "learning rate; default: 0.1 for sgd, else 0.001, or 0.01 and 0.03 for models of under "
-        "20,000 and 1,000 parameters",
+        "learning rate; default: 0.1 for sgd, else 0.001, or for models of under 100,000, 20,000 "
+        "and 1,000 parameters 0.005, 0.01 and 0.03",
         above=0,
     )
     momentum: float | None = option(None, "momentum, where the optimiser has it", least=0)
@@ -266,4 +266,7 @@ def default_lr(optimizer: str, params: int) -> float:
     """
     if optimizer.lower() == "sgd":
         return 0.1
-    return 0.03 if params < 1_000 else 0.01 if params < 20_000 else 0.001
+    for most, lr in ((1_000, 0.03), (20_000, 0.01), (100_000, 0.005)):
+        if params < most:
+            return lr
+    return 0.001

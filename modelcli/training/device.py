@@ -98,6 +98,20 @@ def peak_memory_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
+def memory_bytes(device: torch.device) -> int:
+    """Return how much memory a device has in all, free or not."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    import os
+
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not everywhere
+        return 0
+
+
 def device_label(device: torch.device) -> str:
     """Return a device for people: ``cuda:0 (NVIDIA H100)``."""
     if device.type == "cuda":

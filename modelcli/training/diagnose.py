@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from modelcli.errors import RunFailedError
 from modelcli.training.data import Split
 from modelcli.training.step import Learner
 
@@ -110,27 +112,56 @@ def describe_culprit(culprit: Culprit | None) -> str:
 
 
 @contextlib.contextmanager
-def explain_memory(batch_size: int) -> Any:
+def explain_memory(batch_size: int, fitting: Callable[[], int | None] | None = None) -> Any:
     """Turn running out of memory into two lines that say what was asked for.
+
+    Args:
+        batch_size: samples of the batch that did not fit.
+        fitting: returns the largest batch that would fit, or None.
 
     Raises:
         RunFailedError: memory ran out inside.
     """
-    from modelcli.errors import RunFailedError
-
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-        text = " ".join(str(error).split())
-        asked = _asked(text)
+        asked = _asked(" ".join(str(error).split()))
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not asked:
             raise
         size = f": {asked} more were asked for" if asked else ""
-        raise RunFailedError(
-            f"out of memory with a batch of {batch_size}{size}",
-            f"try --batch-size {max(1, batch_size // 2)}, with --accumulate 2 for the same step; "
-            "or --amp bf16",
-        ) from None
+        largest = fitting() if fitting is not None else None
+        hint = "use a smaller --batch-size, with --accumulate for the same step"
+        if largest is not None and largest < batch_size:
+            hint = f"about --batch-size {largest} would fit, with --accumulate for the same step"
+        raise RunFailedError(f"out of memory with a batch of {batch_size}{size}", hint) from None
+
+
+def largest_batch(learner: Learner, split: Split, *, memory_bytes: int) -> int | None:
+    """Return the largest batch whose training would fit into memory; None if that is not known.
+
+    Weights, gradients and the optimiser's state take a fixed part; the rest is divided by what one
+    sample leaves behind for the backward pass, which is measured on two samples.
+    """
+    held = [*learner.model.parameters(), *learner.model.buffers()]
+    known = {tensor.untyped_storage().data_ptr() for tensor in held}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            learner.forward(split.take(torch.arange(2, device=learner.device)))  # no views
+    except Exception:  # the pass was only to find out more
+        return None
+    weights = sum(param.nbytes for param in learner.params)
+    states = 2 if learner.optimizer.defaults.get("betas") else 1
+    fixed = sum(tensor.nbytes for tensor in held) + (1 + states) * weights
+    per_sample = max(1, sum(saved.values()) // 2)
+    return max(1, (memory_bytes - fixed) // per_sample)
 
 
 def _asked(text: str) -> str:

@@ -10,6 +10,7 @@ from modelcli.config import RunConfig, default_lr
 from modelcli.loading.types import InputRequest
 from modelcli.training.data import Data
 from modelcli.training.device import check_precision, resolve_device
+from modelcli.training.diagnose import explain_memory
 from modelcli.training.engines import wants_capture
 from modelcli.training.loop import Plan
 from modelcli.training.objective import Objective
@@ -64,8 +65,9 @@ def prepare(config: RunConfig, request: InputRequest) -> Run:
     device = resolve_device(config.train.device)
     check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
     torch.set_float32_matmul_precision(config.train.matmul_precision)
-    subject = build_subject(config, request, device)
-    data = build_data(config, subject, device)
+    with explain_memory(config.train.batch_size):
+        subject = build_subject(config, request, device)
+        data = build_data(config, subject, device)
     objective = Objective(config.loss.name, kind=data.kind, kwargs=config.loss.kwargs)
     params = [param for param in subject.model.parameters() if param.requires_grad]
     config = _complete(config, data, params)

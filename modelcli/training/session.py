@@ -17,7 +17,13 @@ from modelcli import __version__
 from modelcli.config import Resolved, RunConfig, dump_config
 from modelcli.errors import ExitCode, ModelcliError, RunFailedError, UsageError
 from modelcli.training.data import Batches
-from modelcli.training.diagnose import describe_culprit, explain_memory, find_nonfinite
+from modelcli.training.device import memory_bytes
+from modelcli.training.diagnose import (
+    describe_culprit,
+    explain_memory,
+    find_nonfinite,
+    largest_batch,
+)
 from modelcli.training.engines import choose_engine, choose_memory_format
 from modelcli.training.loop import InterruptedRunError, Listener, Loop, Point, Progress
 from modelcli.training.measure import Score, evaluate
@@ -127,7 +133,7 @@ class Session:
             self,
         )
         try:
-            with explain_memory(config.train.batch_size):
+            with explain_memory(config.train.batch_size, self._largest_batch):
                 loop.run()
         except NonFiniteLossError as error:
             raise self._diverged(error, loop.progress) from None
@@ -293,6 +299,13 @@ class Session:
         return Progress(**{**state["progress"], "points": points})
 
     # How a run ends early.
+
+    def _largest_batch(self) -> int | None:
+        run = self.run
+        memory = memory_bytes(run.device)
+        if not memory or run.data.complete is not None:
+            return None
+        return largest_batch(run.learner, run.data.train, memory_bytes=memory)
 
     def _diverged(self, error: NonFiniteLossError, progress: Progress) -> RunFailedError:
         culprit = None

@@ -318,3 +318,23 @@ def test_the_traced_work_of_lenet_is_forward_and_backward_without_the_image() ->
     expected = 3 * forward - first_layer  # the image gets no gradient
     assert flops_per_sample(made.learner, made.data.train) == expected
     assert all(param.grad is None for param in made.learner.params)
+
+
+def test_running_out_of_memory_says_what_was_asked_for() -> None:
+    with pytest.raises(RunFailedError) as caught:
+        make_run(model_target="mlp", train_batch_size=10**9)
+    assert caught.value.message == (
+        "out of memory with a batch of 1000000000: 3136.0 GB more were asked for"
+    )
+    assert caught.value.hint == "use a smaller --batch-size, with --accumulate for the same step"
+
+
+def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass() -> None:
+    from modelcli.training.diagnose import largest_batch
+
+    made = make_run(model_target="mlp", train_steps=1)
+    weights = 4 * 203_530
+    # of one sample: the input, the hidden layer and the logarithm of the scores
+    per_sample = 4 * (784 + 256 + 10)
+    memory = 4 * weights + 100 * per_sample
+    assert largest_batch(made.learner, made.data.train, memory_bytes=memory) in range(90, 101)
