@@ -196,7 +196,7 @@ def _transformers(result: Result, folder: Path) -> None:
     transformers = import_library("transformers")
     try:
         config = transformers.AutoConfig.for_model(result.name)
-        result.expected_params = _count(lambda: transformers.AutoModel.from_config(config))
+        result.expected_params = _count(lambda: _library_model(transformers, config))
         config.save_pretrained(folder)
     except Exception as error:
         result.status = "not buildable"
@@ -205,6 +205,18 @@ def _transformers(result: Result, folder: Path) -> None:
     _observe(result, f"hf:{folder}")
     if result.status != "failed":
         _compare(result)
+
+
+def _library_model(transformers: Any, config: Any) -> Any:
+    """Build a type's base model; those of parts of larger models are known by name only."""
+    try:
+        return transformers.AutoModel.from_config(config)
+    except ValueError as error:
+        name = type(config).__name__.removesuffix("Config")
+        part = getattr(transformers, f"{name}Model", None) or getattr(transformers, name, None)
+        if part is None or "Unrecognized configuration" not in str(error):
+            raise
+        return part(config)
 
 
 def _count(make: Any) -> int:

@@ -119,7 +119,8 @@ def _model_of(config: Any) -> Any:
         module = import_module(place)
     except ImportError:
         return None
-    return getattr(module, config_class.__name__.removesuffix("Config") + "Model", None)
+    name = config_class.__name__.removesuffix("Config")
+    return getattr(module, f"{name}Model", None) or getattr(module, name, None)
 
 
 def _new(architecture: Any, config: Any) -> Any:

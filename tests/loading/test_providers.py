@@ -1,0 +1,232 @@
+"""Models of other libraries and packages, through the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+from modelcli.loading import libraries
+
+LLAMA_70B = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "vocab_size": 128_256,
+    "tie_word_embeddings": False,
+}
+
+
+def totals(run: Run, *words: str) -> dict[str, Any]:
+    result = run("summary", *words, "--format", "json")
+    assert result.code == 0, result.err
+    body = result.json
+    assert body["coverage"]["complete"] is True
+    return {**body["totals"], "execution": body["execution"], "inputs": body["inputs"]}
+
+
+@pytest.fixture
+def config(tmp_path: Path):
+    def write(**values: Any) -> Path:
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "gmacs"),
+    [  # as published in the metadata of the weights
+        ("alexnet", 61_100_840, 0.714),
+        ("densenet121", 7_978_856, 2.834),
+        ("efficientnet_b0", 5_288_548, 0.386),
+        ("inception_v3", 27_161_264, 5.713),
+        ("maxvit_t", 30_919_624, 5.558),
+        ("mobilenet_v3_small", 2_542_856, 0.057),
+        ("regnet_y_400mf", 4_344_144, 0.402),
+        ("resnext50_32x4d", 25_028_904, 4.230),
+        ("shufflenet_v2_x0_5", 1_366_792, 0.040),
+        ("squeezenet1_1", 1_235_496, 0.349),
+        ("swin_t", 28_288_354, 4.491),
+        ("vgg11", 132_863_336, 7.609),
+        ("vit_h_14", 632_045_800, 167.295),
+    ],
+)
+def test_torchvision_as_published(run: Run, name: str, params: int, gmacs: float):
+    found = totals(run, f"torchvision:{name}")
+    assert found["execution"] == "meta"
+    assert found["params"] == params
+    assert round(found["macs"] / 1e9, 3) == gmacs
+
+
+def test_googlenet_is_published_without_its_auxiliary_heads(run: Run):
+    body = run("summary", "torchvision:googlenet", "-d", "1", "--format", "json").json
+    heads = sum(row["params"] for row in body["rows"] if row["path"].startswith("aux"))
+    assert body["totals"]["params"] - heads == 6_624_904
+    assert round(body["totals"]["macs"] / 1e9, 3) == 1.498
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224", "regnetx_002", "convnext_atto", "mixer_s32_224", "gernet_s",
+        "efficientformerv2_s0", "resmlp_12_224", "coatnet_nano_rw_224", "tf_efficientnet_b0",
+        "xcit_nano_12_p16_224",
+    ],
+)  # fmt: skip
+def test_timm_as_it_builds_them(run: Run, name: str):
+    timm = libraries.import_library("timm")
+    built = sum(p.numel() for p in timm.create_model(name).parameters())
+    found = totals(run, f"timm:{name}")
+    assert (found["params"], found["execution"]) == (built, "meta")
+    assert found["macs"] > 1e8
+    assert found["inputs"][0]["origin"] == "pretrained_cfg"
+
+
+@pytest.mark.parametrize(
+    ("values", "params"),
+    [
+        ({"model_type": "bert"}, 109_482_240),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, 109_514_298),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, 124_439_808),
+        ({"model_type": "vit"}, 86_389_248),
+        ({"model_type": "clip_text_model"}, 63_165_952),
+        ({"model_type": "whisper"}, 37_760_640),
+    ],
+    ids=lambda value: value.get("model_type") if isinstance(value, dict) else None,
+)
+def test_transformers_from_a_configuration(run: Run, config: Any, values: Any, params: int):
+    assert totals(run, f"hf:{config(**values)}")["params"] == params
+
+
+def test_seventy_billion_parameters(run: Run, config: Any):
+    found = totals(run, f"hf:{config(**LLAMA_70B)}", "--input", "input_ids:int64:1x128")
+    assert (found["params"], found["execution"]) == (70_553_706_496, "meta")
+
+
+def test_a_config_json_and_a_folder_are_the_same(run: Run, config: Any):
+    folder = config(model_type="gpt2", n_layer=1)
+    assert totals(run, f"hf:{folder}") == totals(run, f"hf:{folder}/config.json")
+
+
+def test_constructor_arguments_reach_the_library(run: Run, config: Any):
+    found = totals(run, "torchvision:resnet18", "--set", "num_classes=10")
+    assert found["params"] == 11_689_512 - 513 * 990
+    found = totals(run, "timm:resnet18", "--set", "num_classes=10")
+    assert found["params"] == 11_689_512 - 513 * 990
+    folder = config(model_type="gpt2", n_layer=2, n_embd=48, n_head=4)
+    one = totals(run, f"hf:{folder}", "--set", "n_layer=1")["params"]
+    two = totals(run, f"hf:{folder}")["params"]
+    assert two - one == 12 * 48 * 48 + 13 * 48
+
+
+ERRORS = [
+    ("torchvision:resnet51", "torchvision has no model 'resnet51'", "did you mean"),
+    ("timm:resnet51", "timm has no model 'resnet51'", "did you mean"),
+    ("torchvision:", "'torchvision:' names no model", "modelcli list torchvision"),
+    ("hf:no/such-model", "the Hub gave no configuration for 'no/such-model'", "hf:DIR"),
+    ("hf:gpt2-of-mine", "the Hub gave no configuration for 'gpt2-of-mine'", "hf:DIR"),
+    ("tim:resnet18", "unknown provider 'tim'", "did you mean 'timm:resnet18'?"),
+]
+
+
+@pytest.mark.parametrize(("target", "message", "hint"), ERRORS)
+def test_errors(run: Run, target: str, message: str, hint: str):
+    run("summary", target).assert_error(2, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "has the model_type None"),
+        ('{"model_type": "lama"}', "has the model_type 'lama'"),
+    ],
+)
+def test_damaged_configurations(run: Run, tmp_path: Path, text: str, message: str):
+    (tmp_path / "config.json").write_text(text)
+    run("summary", f"hf:{tmp_path}").assert_error(2, message)
+
+
+def test_a_folder_without_a_configuration(run: Run, tmp_path: Path):
+    run("summary", f"hf:{tmp_path}").assert_error(2, "has no config.json")
+
+
+def test_an_argument_that_the_configuration_lacks(run: Run, config: Any):
+    result = run("summary", f"hf:{config(model_type='gpt2')}", "--set", "n_layers=2")
+    result.assert_error(2, "GPT2Config has no 'n_layers'", "did you mean 'n_layer'?")
+
+
+@pytest.mark.parametrize("package", ["torchvision", "timm", "transformers"])
+def test_a_library_that_is_not_installed(run: Run, package: str, monkeypatch: pytest.MonkeyPatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        libraries.importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == package else found(name, *rest),
+    )
+    target = {"transformers": "hf:gpt2"}.get(package, f"{package}:resnet18")
+    run("summary", target).assert_error(3, f"{package} is not installed", f"pip install {package}")
+
+
+PROVIDER = """
+from torch import nn
+from modelcli.loading.providers import FunctionProvider
+
+def create(name, width=4):
+    return nn.Sequential(nn.Linear(3, width), nn.Linear(width, {"small": 2, "large": 20}[name]))
+
+provider = FunctionProvider(name="acme", create=create, list_models=lambda: ["small", "large"])
+
+class Net(nn.Module):
+    def __init__(self, features: int = 7) -> None:
+        super().__init__()
+        self.fc = nn.Linear(features, 1)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+ENTRY_POINTS = """
+[modelcli.providers]
+acme = acme_models:provider
+broken = acme_models:nothing_there
+"""
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Install a package with a provider, as pip would leave it."""
+    (tmp_path / "acme_models.py").write_text(PROVIDER)
+    info = tmp_path / "acme_models-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-models\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("acme_models", None)
+
+
+@pytest.mark.usefixtures("distribution")
+def test_a_third_partys_models_have_a_prefix(run: Run):
+    assert totals(run, "acme:small")["params"] == 16 + 10
+    assert totals(run, "acme:large", "--set", "width=5")["params"] == 20 + 120
+    listed = run("list", "acme", "--format", "json").json["models"]
+    assert [model["target"] for model in listed] == ["acme:large", "acme:small"]
+    run("summary", "acme:smal").assert_error(
+        2, "acme has no model 'smal'", "did you mean 'acme:small'?"
+    )
+    run("summary", "broken:x").assert_error(3, "provider 'broken' does not load", "acme_models")
+
+
+@pytest.mark.usefixtures("distribution")
+def test_a_third_partys_class_by_its_module(run: Run):
+    assert totals(run, "acme_models:Net")["params"] == 8
