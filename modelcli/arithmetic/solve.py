@@ -9,9 +9,10 @@ from itertools import product
 from modelcli.arithmetic.convolution import Convolution
 from modelcli.arithmetic.layer import Layer
 from modelcli.arithmetic.pooling import Pooling, PoolKind
-from modelcli.arithmetic.problem import AxisRefusal, ShapeError
+from modelcli.arithmetic.problem import ShapeError
 from modelcli.arithmetic.record import count_unseen
 from modelcli.arithmetic.transposed import TransposedConvolution
+from modelcli.arithmetic.windows import Window
 
 KERNELS = (3, 1, 5, 7, 2, 4, 9, 11)  # tried where none is given, the usual ones first
 MOST_DILATION = 16
@@ -208,7 +209,11 @@ def combine(
 def reachable(wish: Wish) -> tuple[int, ...]:
     """Return the outputs, ascending, that the fixed numbers of a wish leave possible."""
     sizes: set[int] = set()
-    strides = (wish.stride,) if wish.stride is not None else range(1, wish.size_in + 1)
+    strides: Sequence[int] = range(1, wish.size_in + 1)
+    if wish.stride is not None:
+        strides = (wish.stride,)
+    elif wish.kind == "convT":
+        strides = _strides(wish)
     for kernel in _kernels(wish):
         for dilation in _dilations(wish, kernel):
             for stride in strides:
@@ -218,15 +223,25 @@ def reachable(wish: Wish) -> tuple[int, ...]:
 
 
 def _outputs(wish: Wish, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[int]:
+    """Yield the outputs of one choice, by the formulas alone: there are many thousand choices."""
+    if wish.kind != "convT":
+        window = Window(
+            kernel=kernel,
+            stride=max(stride, 1),
+            before=padding,
+            after=padding,
+            dilation=dilation,
+            ceil=wish.ceil,
+        )
+        size = window.count(wish.size_in)
+        if size >= 1:
+            yield size
+        return
     extras: Sequence[int] = (wish.output_padding or 0,)
-    if wish.kind == "convT" and wish.output_padding is None:
+    if wish.output_padding is None:
         extras = range(max(stride, dilation))
-    for extra in extras:
-        layer = make_layer(wish.kind, kernel, stride, padding, dilation, extra, wish.ceil)
-        try:
-            yield layer.apply((1, 1, wish.size_in)).output_shape[-1]
-        except (ShapeError, AxisRefusal):
-            continue
+    least = (wish.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+    yield from (least + extra for extra in extras if least + extra >= 1)
 
 
 def why_not(wish: Wish) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def _explain_row(row: ShapeRow) -> Iterator[str]:
         yield from _numbered(axis.steps)
         if axis.rule and axis.rule != "as asked":
             yield f"     in one line: out = {axis.rule}"
-            yield f"     {' ' * 12} = {axis.formula}"
+            yield f"     {' ' * 16} = {axis.formula}"
         for line in _lost(axis):
             yield f"     {line}"
     yield from _close(row)
@@ -118,11 +118,11 @@ def _sight(row: ShapeRow) -> str:
         return ""
     seen = " x ".join("-" if extent is None else str(extent) for extent in field)
     whole = " x ".join(str(size) for size in sizes)
-    line = f"one cell of it sees {seen} of the input's {whole}"
+    line = f"one cell in the middle sees {seen} of the input's {whole}"
     if row.share is not None:
-        line += f" ({show_share(row.share)}, the cell in the middle)"
+        line += f", which is {show_share(row.share)}"
     jumps = [jump for jump in row.jump if jump is not None]
     if len(jumps) == len(sizes) and jumps:
         apart = " x ".join(str(jump) for jump in dict.fromkeys(jumps))
-        line += f"; neighbours are {apart} apart"
+        line += f"; its neighbour is {apart} further"
     return line
