@@ -142,12 +142,6 @@ def _notes(trace: Trace, rows: Sequence[ShapeRow]) -> list[str]:
     if not rows:
         lines.append("note    no layer of this model changes a feature map")
         return lines
-    lines.append(
-        "field   cells of the input that one cell sees; jump: how far apart neighbours are; sees: "
-        "the share that the middle cell sees"
-    )
-    if any(any(row.unseen) for row in rows):
-        lines.append("unseen  rows and columns of a layer's input that no window covers")
     differ = next((row.path for row in rows if row.field.differ), None)
     if differ is not None:
         lines.append(

@@ -76,10 +76,9 @@ def read_axes(words: Sequence[Word], shape: Shape) -> tuple[int, bool]:
 
 
 def _notes(shape: Shape, *, batched: bool, dims: int) -> tuple[str, ...]:
-    lines = ["field: cells of the input that one cell sees; jump: how far apart neighbours are"]
     if batched and len(shape) == 4 and dims == 2:
-        lines.append(f"the first {shape[0]} of the input is the batch (conv3d would take a volume)")
-    return tuple(lines)
+        return (f"input   the {shape[0]} in front is the batch (conv3d would take a volume)",)
+    return ()
 
 
 def solve_stack(out: Output, texts: Sequence[str], *, inputs: Sequence[str], output: str) -> None:

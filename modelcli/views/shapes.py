@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from modelcli.arithmetic.chain import Link
-from modelcli.arithmetic.field import Field, Place
+from modelcli.arithmetic.field import Field, Mixture, Place
 from modelcli.arithmetic.record import AxisResult, LayerResult, Shape, count_unseen
 
 
@@ -71,8 +71,8 @@ def _places(field: Field) -> tuple[Place | None, ...]:
 
 
 def _share(field: Field, shape: Shape) -> float | None:
-    if not field.sizes or not field.sources:
-        return None
+    if not field.sizes or not field.sources or any(isinstance(a, Mixture) for a in field.axes):
+        return None  # after a flatten no cell is in the middle
     middle = {
         axis.source: shape[index] // 2
         for index, axis in enumerate(field.axes)
@@ -92,8 +92,6 @@ def _seen(field: Field, source: int, middle: dict[int, int]) -> int:
     reach = field.reach(source)
     if reach is not None and source in middle:
         windows.append(reach.seen(middle[source], size))
-    elif reach is not None:
-        windows.append((0, min(reach.size, size) - 1))
     if not windows:
         return 0
     return max(max(last for _, last in windows) - min(first for first, _ in windows) + 1, 0)

@@ -46,11 +46,9 @@ def shapes_table(
         (*(entry[3][i] for entry in kept), *(_flat(bodies[i][key]) for key in keys))
         for i in range(len(rows))
     ]
-    more = list(notes)
+    more = [*notes, *(line for key, line in _LEGEND if key in [entry[0] for entry in kept])]
     if dropped:
-        more.append(
-            f"columns without room here: {', '.join(dropped)} (a wider terminal, or a pipe)"
-        )
+        more.append(f"note    no room for {', '.join(dropped)}; widen, pipe or --explain")
     styles = tuple("dim" if row.result.formula == "kept" else "" for row in rows)
     return Table(
         columns=columns, rows=tuple(cells), notes=tuple(more), title="feature maps", styles=styles
@@ -167,6 +165,12 @@ _SHOWN: tuple[tuple[str, str, bool, Callable[[ShapeRow], str]], ...] = (
     ("share", "sees", True, _share),
     ("activation", "activation", True, _activation),
     ("formula", "formula", False, lambda row: row.formula),
+)
+_LEGEND = (
+    ("field", "field   cells of the input that one cell sees"),
+    ("jump", "jump    how far apart in the input two neighbours look"),
+    ("share", "sees    share of the input that the cell in the middle sees"),
+    ("unseen", "unseen  rows and columns of a layer's input that no window covers"),
 )
 _NEEDED = ("layer", "input", "output")
 _STYLES = {"type": "cyan", "output": "bold", "field": "green", "formula": "dim"}

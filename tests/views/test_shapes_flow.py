@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelcli import registry
 from modelcli.errors import RunFailedError
+from modelcli.loading.build import build
 from modelcli.loading.source import find_source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
@@ -67,11 +68,9 @@ def test_published_receptive_fields(target: str, path: str, field: int, jump: in
 
 def original_resnet50() -> nn.Module:
     """ResNet-50 as first published: the stride is in the 1 x 1 convolution."""
-    import torchvision
-
-    with torch.device("meta"):
-        model = torchvision.models.resnet50()
-    for stage in (model.layer2, model.layer3, model.layer4):
+    model = build(find_source("torchvision:resnet50"), execution="meta")
+    for name in ("layer2", "layer3", "layer4"):
+        stage = getattr(model, name)
         stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
     return model
 
