@@ -1,0 +1,98 @@
+"""Running the rules on one model."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+
+from modelcli.checks.catalogue import all_rules
+from modelcli.checks.context import Context
+from modelcli.checks.record import Finding, Options, Report
+from modelcli.checks.rule import CannotRun, Rule
+from modelcli.checks.settings import is_chosen
+from modelcli.errors import RunFailedError
+from modelcli.loading.build import preserved_state
+from modelcli.loading.source import Source, describe, importable
+from modelcli.loading.types import InputRequest
+
+
+def run_checks(
+    source: Source, request: InputRequest | None = None, options: Options | None = None
+) -> Report:
+    """Check one model.
+
+    Args:
+        source: what to build; an instance is copied, never touched.
+        request: what the user said about inputs.
+        options: which rules, and what they need to know.
+
+    Returns:
+        What was found. A model that does not build or run is a finding, no exception.
+
+    Raises:
+        UsageError: the inputs do not fit, or there is no such rule.
+    """
+    options = options or Options()
+    context = Context(source, request or InputRequest(), options)
+    chosen = [rule for rule in all_rules() if is_chosen(rule.id, options.select, options.ignore)]
+    with _undisturbed(source):
+        return _run(context, chosen)
+
+
+@contextlib.contextmanager
+def _undisturbed(source: Source) -> Iterator[None]:
+    with preserved_state(), importable(source.folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _run(context: Context, chosen: Sequence[type[Rule]]) -> Report:
+    findings: list[Finding] = []
+    ran: list[str] = []
+    skipped: dict[str, str] = {}
+    for rule in chosen:
+        reason = _not_wanted(rule, context)
+        if reason:
+            skipped[rule.id] = reason
+            continue
+        try:
+            findings.extend(rule().find(context))
+            ran.append(rule.id)
+        except CannotRun as stop:
+            skipped[rule.id] = str(stop)
+        except RunFailedError as error:
+            skipped[rule.id] = error.message
+        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            # a rule asks a foreign model things that its author never tried
+            skipped[rule.id] = f"the rule could not look: {describe(error)}"
+    findings.sort(key=lambda finding: (finding.severity.rank, finding.rule))
+    return Report(
+        findings=tuple(findings),
+        rules_run=tuple(ran),
+        rules_skipped=skipped,
+        execution=_execution(context),
+        values=_had_values(context),
+    )
+
+
+def _not_wanted(rule: type[Rule], context: Context) -> str:
+    if rule.needs == "training" and not context.options.train_steps:
+        return "needs training; --train runs it"
+    return ""
+
+
+def _execution(context: Context) -> str:
+    try:
+        return context.ran.execution
+    except CannotRun:
+        return ""
+    except RunFailedError:
+        return ""
+
+
+def _had_values(context: Context) -> bool:
+    try:
+        return context.values_allowed
+    except (CannotRun, RunFailedError):
+        return False

@@ -1,0 +1,225 @@
+"""``modelcli check``: the faults that neither an exception nor ``print(model)`` shows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcli.cli._options import (
+    AllowRealOption,
+    BatchSizeOption,
+    InputOption,
+    KwargOption,
+    QuietOption,
+    SetOption,
+    VerboseOption,
+)
+from modelcli.cli._output import Format, Output, is_terminal
+from modelcli.cli._target import read_arguments
+from modelcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from modelcli.checks.record import Report
+
+EXAMPLES = (
+    "modelcli check net.py:Net --input 1x3x224x224",
+    "modelcli check sequential-list",
+    "modelcli check lenet --loss cross_entropy --strict",
+    "modelcli check torchvision:resnet50 --ignore MC6 --format github",
+    "modelcli check --explain MC401",
+)
+
+_TRAIN_STEPS = 200
+
+
+class CheckFormat(StrEnum):
+    """How findings are written on stdout."""
+
+    TABLE = "table"
+    TSV = "tsv"
+    JSON = "json"
+    MD = "md"
+    GITHUB = "github"
+
+
+class Loss(StrEnum):
+    """The losses that rules know something about."""
+
+    CROSS_ENTROPY = "cross_entropy"
+    NLL = "nll"
+    BCE_WITH_LOGITS = "bce_with_logits"
+    BCE = "bce"
+    MSE = "mse"
+    L1 = "l1"
+    HUBER = "huber"
+
+
+def command(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="A registered name, PATH.py:NAME, pkg.mod:NAME, torchvision:NAME, timm:NAME, "
+            "hf:DIR, or CONFIG.toml.",
+            show_default=False,
+        ),
+    ] = None,
+    input: InputOption = None,
+    batch_size: BatchSizeOption = None,
+    kwarg: KwargOption = None,
+    set_: SetOption = None,
+    loss: Annotated[
+        Loss | None,
+        typer.Option("--loss", help="What it is to be trained with.", show_default=False),
+    ] = None,
+    object_size: Annotated[
+        int | None,
+        typer.Option(
+            "--object",
+            metavar="PIXELS",
+            help="Size of what is to be recognised, for MC606.",
+            show_default=False,
+        ),
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Also try to overfit one batch (MC7).")
+    ] = False,
+    train_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--train-steps",
+            help=f"Steps of --train.  [default: {_TRAIN_STEPS}]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select", metavar="RULE,...", help="Only these, as MC101 or MC4.", show_default=False
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="RULE,...", help="All but these.", show_default=False),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List all rules.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain", metavar="RULE", help="A rule's page, with examples.", show_default=False
+        ),
+    ] = None,
+    allow_real: AllowRealOption = False,
+    format: Annotated[
+        CheckFormat | None,
+        typer.Option(
+            "--format", help="How the result is written.  [default: table]", show_default=False
+        ),
+    ] = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Name what is wrong with a model that runs, why it matters, and what to write instead.
+
+    Exits 0 without errors, 1 with any. [tool.modelcli.check] of pyproject.toml may hold select
+    and ignore.
+    """
+    shown = format or CheckFormat.TABLE
+    plain = Format.TABLE if shown is CheckFormat.GITHUB else Format(shown.value)
+    out = Output("check", target=target, format=plain, quiet=quiet, verbose=verbose)
+    if rules or explain is not None:
+        _show_rules(out, explain)
+        return
+    if target is None:
+        raise UsageError(
+            "no model was given", "name one: modelcli check net.py:Net; --rules lists the rules"
+        )
+    from modelcli.checks.record import Options
+
+    if object_size is not None and object_size < 1:
+        raise UsageError(f"--object {object_size} is no size", "give pixels, 1 or more")
+    selected, ignored = _choose(select, ignore)
+    arguments = read_arguments(
+        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+    )
+    options = Options(
+        loss=loss.value if loss is not None else None,
+        object_size=object_size,
+        train_steps=(train_steps or _TRAIN_STEPS) if train or train_steps else 0,
+        allow_real=allow_real,
+        select=selected,
+        ignore=ignored,
+    )
+
+    from modelcli.checks.runner import run_checks
+    from modelcli.loading.source import find_source
+
+    source = find_source(arguments.target, arguments.model_kwargs)
+    report = run_checks(source, arguments.request, options)
+    _write(out, report, shown)
+    _judge(report, strict=strict)
+
+
+def _choose(
+    select: Sequence[str] | None, ignore: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what runs: flags before the table of pyproject.toml, each for itself."""
+    from modelcli.checks.catalogue import all_rules
+    from modelcli.checks.settings import check_names, read_pyproject, split_names
+
+    table = read_pyproject(Path.cwd())
+    selected = split_names(select) or table.select
+    ignored = split_names(ignore) or table.ignore
+    check_names((*selected, *ignored), [rule.id for rule in all_rules()])
+    return selected, ignored
+
+
+def _show_rules(out: Output, explain: str | None) -> None:
+    from modelcli.checks.catalogue import all_rules, get_rule
+    from modelcli.views.check import rule_page, rules_body, rules_table
+
+    if explain is None:
+        found = all_rules()
+        out.result(rules_body(found), rules_table(found))
+        return
+    rule = get_rule(explain)
+    if out.format is Format.JSON:
+        out.result({**rules_body([rule])["rules"][0], "wrong": rule.wrong, "right": rule.right})
+    else:
+        out.text(rule_page(rule).rstrip())
+
+
+def _write(out: Output, report: Report, shown: CheckFormat) -> None:
+    from modelcli.views import check as view
+
+    if shown is CheckFormat.GITHUB:
+        lines = view.github_lines(report)
+        if lines:
+            out.text("\n".join(lines))
+    elif shown is CheckFormat.TABLE and is_terminal(sys.stdout):
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+        colour = "NO_COLOR" not in os.environ
+        out.text("\n".join(view.finding_lines(report, width=width, colour=colour)))
+    else:
+        body = view.check_body(report) if out.format is Format.JSON else {}
+        out.result(body, view.findings_table(report))
+    for line in view.skipped_lines(report):
+        out.detail(line)
+
+
+def _judge(report: Report, *, strict: bool) -> None:
+    """Exit 1 for errors, and for warnings if strict."""
+    from modelcli.checks.record import Severity
+
+    failed = report.count(Severity.ERROR) or (strict and report.count(Severity.WARNING))
+    if failed:
+        raise typer.Exit(int(ExitCode.FAILED))

@@ -1,0 +1,228 @@
+"""What a check found, as tables, JSON, annotations of GitHub, and the pages of the rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from modelcli.checks.record import Finding, Place, Report, Severity
+from modelcli.checks.rule import Rule
+from modelcli.views.table import Column, Table
+from modelcli.views.text import plural
+
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def findings_table(report: Report) -> Table:
+    """Return one row per finding."""
+    columns = (
+        Column(key="rule", title="rule", style="bold"),
+        Column(key="severity", title="severity"),
+        Column(key="path", title="where", show=lambda path: path or "(model)"),
+        Column(key="message", title="what"),
+        Column(key="line", title="line"),
+        Column(key="why", title="why", only="data"),
+        Column(key="fix", title="instead"),
+    )
+    rows = tuple(
+        (
+            finding.rule,
+            str(finding.severity),
+            finding.path,
+            finding.message,
+            show_place(finding.place),
+            finding.why,
+            finding.fix,
+        )
+        for finding in report.findings
+    )
+    return Table(columns=columns, rows=rows, notes=(describe(report),))
+
+
+def show_place(place: Place | None) -> str:
+    """Write a place as editors take it: ``net.py:12``; short where it is below the folder."""
+    if place is None:
+        return ""
+    relative = os.path.relpath(place.file)
+    file = relative if len(relative) < len(place.file) and ".." not in relative else place.file
+    return f"{file}:{place.line}"
+
+
+def finding_lines(report: Report, *, width: int, colour: bool) -> list[str]:
+    """Return the findings as people read them: what, where, why, and what to write instead."""
+    lines: list[str] = []
+    for number, finding in enumerate(report.findings):
+        following = report.findings[number + 1 : number + 2]
+        last = not following or (following[0].rule, following[0].fix) != (finding.rule, finding.fix)
+        lines.extend(_finding_lines(finding, width, colour, explain=last))
+        lines.append("")
+    lines.append(describe(report))
+    return lines
+
+
+def _finding_lines(finding: Finding, width: int, colour: bool, *, explain: bool) -> list[str]:
+    """Lay one finding out; of several alike only the last says why and what to do."""
+    where = f"'{finding.path}'" if finding.path else "the model"
+    severity = f"{finding.severity} {finding.rule}"
+    if colour:
+        code = {"red": "1;31", "yellow": "1;33", "cyan": "1;36"}[_STYLES[finding.severity]]
+        severity = f"\x1b[{code}m{severity}\x1b[0m"
+    lines = [f"{severity}  {finding.title}: {where}"]
+    lines.extend(_wrapped(finding.message, width))
+    if finding.place is not None:
+        code_text = f"  {finding.place.code}" if finding.place.code else ""
+        lines.append(f"    at       {show_place(finding.place)}{code_text}")
+    if explain:
+        lines.extend(_wrapped(finding.why, width, "why"))
+        lines.extend(_wrapped(finding.fix, width, "instead"))
+    return lines
+
+
+def _wrapped(text: str, width: int, label: str = "") -> list[str]:
+    import textwrap
+
+    indent = f"    {label:8} " if label else "    "
+    return textwrap.wrap(
+        text,
+        width=max(40, width),
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def describe(report: Report) -> str:
+    """Return one line that sums a report up."""
+    counts = [
+        # "info" has no plural
+        f"{n} info" if severity is Severity.INFO else plural(n, str(severity))
+        for severity in Severity
+        if (n := report.count(severity))
+    ]
+    found = ", ".join(counts) or "nothing found"
+    skipped = f", {len(report.rules_skipped)} skipped" if report.rules_skipped else ""
+    return f"{found}; {plural(len(report.rules_run), 'rule')} run{skipped}"
+
+
+def skipped_lines(report: Report) -> list[str]:
+    """Return why rules did not run, rules with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for rule, reason in report.rules_skipped.items():
+        reasons.setdefault(reason, []).append(rule)
+    return [f"skipped {', '.join(rules)}: {reason}" for reason, rules in reasons.items()]
+
+
+def check_body(report: Report) -> dict[str, Any]:
+    """Return the JSON document's own keys."""
+    return {
+        "findings": [
+            {
+                "rule": finding.rule,
+                "severity": str(finding.severity),
+                "path": finding.path,
+                "message": finding.message,
+                "why": finding.why,
+                "fix": finding.fix,
+                "title": finding.title,
+                "file": finding.place.file if finding.place else None,
+                "line": finding.place.line if finding.place else None,
+            }
+            for finding in report.findings
+        ],
+        "counts": {str(severity): report.count(severity) for severity in Severity},
+        "execution": report.execution or None,
+        "rules_run": list(report.rules_run),
+        "rules_skipped": dict(report.rules_skipped),
+    }
+
+
+def github_lines(report: Report) -> list[str]:
+    """Return the findings as annotations that GitHub shows beside the code."""
+    lines = []
+    for finding in report.findings:
+        properties = []
+        if finding.place is not None:
+            file = show_place(finding.place).rpartition(":")[0]
+            properties = [f"file={_property(file)}", f"line={finding.place.line}"]
+        properties.append(f"title={_property(f'{finding.rule} {finding.title}')}")
+        where = f"{finding.path}: " if finding.path else ""
+        text = f"{where}{finding.message}\n{finding.why}\n{finding.fix}"
+        lines.append(f"::{_GITHUB[finding.severity]} {','.join(properties)}::{_data(text)}")
+    return lines
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def rules_table(rules: Iterable[type[Rule]]) -> Table:
+    """Return one row per rule."""
+    columns = (
+        Column(key="rule", title="rule", style="bold"),
+        Column(key="severity", title="severity"),
+        Column(key="title", title="what is wrong"),
+        Column(key="needs", title="needs", show=lambda needs: _NEEDS[needs]),
+        Column(key="fix", title="instead", only="data"),
+    )
+    rows = tuple((r.id, str(r.severity), r.title, r.needs, r.fix) for r in rules)
+    notes = ("'modelcli check --explain MC101' is a page with a wrong and a right example",)
+    return Table(columns=columns, rows=rows, notes=notes)
+
+
+_NEEDS = {
+    "module": "the module",
+    "pass": "a pass, no memory",
+    "values": "a pass with values",
+    "labels": "a loss",
+    "training": "--train",
+}
+
+
+def rules_body(rules: Sequence[type[Rule]]) -> dict[str, Any]:
+    """Return the JSON document's own keys for the list of rules."""
+    return {
+        "rules": [
+            {
+                "rule": rule.id,
+                "severity": str(rule.severity),
+                "title": rule.title,
+                "needs": rule.needs,
+                "why": rule.why,
+                "fix": rule.fix,
+            }
+            for rule in rules
+        ]
+    }
+
+
+def rule_page(rule: type[Rule]) -> str:
+    """Return a rule's page in Markdown."""
+    command = f"modelcli check net.py:Net --input {rule.input}"
+    if rule.loss:
+        command += f" --loss {rule.loss}"
+    extra = getattr(rule, "extra_options", "")
+    if extra:
+        command += f" {extra}"
+    parts = [
+        f"# {rule.id}: {rule.title}",
+        f"Severity: {rule.severity}. Needs {_NEEDS[rule.needs]}.",
+        rule.why,
+        f"**Instead.** {rule.fix}",
+    ]
+    if rule.justified:
+        parts.append(f"**When it is meant.** {rule.justified}")
+    parts += [
+        "## Wrong",
+        f"```python\n{rule.wrong.strip()}\n```",
+        "## Right",
+        f"```python\n{rule.right.strip()}\n```",
+        f"`{command}` tells them apart; `--ignore {rule.id}` silences the rule.",
+    ]
+    return "\n\n".join(parts) + "\n"
