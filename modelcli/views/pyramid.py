@@ -60,7 +60,10 @@ class Level:
 
 
 def levels(rows: Sequence[ShapeRow]) -> tuple[Level, ...]:
-    """Return the levels of a stack of maps, the input first."""
+    """Return the levels of a stack of maps, the input first.
+
+    Gates (a map squeezed to one cell and multiplied back onto itself) are no levels.
+    """
     if not rows:
         return ()
     first = rows[0]
@@ -69,7 +72,7 @@ def levels(rows: Sequence[ShapeRow]) -> tuple[Level, ...]:
         Level(sizes=sizes, channels=(channels_of(first, 0) or 1,), first="input", last="input",
               layers=0)
     ]  # fmt: skip
-    for row in rows:
+    for row in _without_gates(rows):
         sizes = _sizes(row, row.result.output_shape)
         channels = channels_of(row, 1) or 1
         before = found[-1]
@@ -89,6 +92,19 @@ def levels(rows: Sequence[ShapeRow]) -> tuple[Level, ...]:
             )
         )
     return tuple(found)
+
+
+def _without_gates(rows: Sequence[ShapeRow]) -> list[ShapeRow]:
+    kept: list[ShapeRow] = []
+    gated = False  # whether the next larger map has been multiplied by a single cell
+    for row in reversed(rows):
+        sizes = _sizes(row, row.result.output_shape)
+        single = bool(sizes) and all(size == 1 for size in sizes)
+        if single and gated:
+            continue
+        gated = bool(row.field.fixed) and bool(sizes) and not single
+        kept.append(row)
+    return kept[::-1]
 
 
 def _sizes(row: ShapeRow, shape: Shape) -> Shape:

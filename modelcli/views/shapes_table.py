@@ -11,7 +11,9 @@ from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_dims
 
 # left out one after the other, in this order, where the table would not fit
-_DISPENSABLE = ("activation", "jump", "type", "formula", "share", "dilation", "unseen")
+_DISPENSABLE = ("activation", "jump", "type", "share", "formula", "dilation", "unseen")
+
+_Entry = tuple[str, str, bool, list[str]]  # key, title, whether flush right, cells
 
 
 def shapes_table(
@@ -68,23 +70,27 @@ def _flat(value: Any) -> Any:
     return value
 
 
-def _fit(
-    entries: list[tuple[str, str, bool, list[str]]], width: int | None
-) -> tuple[list[tuple[str, str, bool, list[str]]], list[str]]:
-    dropped: list[str] = []
-    if width is None:
-        return entries, dropped
+def _fit(entries: list[_Entry], width: int | None) -> tuple[list[_Entry], list[str]]:
+    """Leave columns out until the rest fits; then take back those for which there is room."""
+    gone: list[str] = []
     for key in _DISPENSABLE:
-        if _width(entries) <= width:
+        if width is None or _width(_without(entries, gone)) <= width:
             break
-        titles = [entry[1] for entry in entries if entry[0] == key]
-        dropped.extend(titles)
-        entries = [entry for entry in entries if entry[0] != key]
-    return entries, dropped
+        gone.append(key)
+    for key in reversed(gone):
+        fewer = [other for other in gone if other != key]
+        if width is not None and _width(_without(entries, fewer)) <= width:
+            gone = fewer
+    titles = [entry[1] for entry in entries if entry[0] in gone]
+    return _without(entries, gone), titles
 
 
-def _width(entries: Sequence[tuple[str, str, bool, list[str]]]) -> int:
-    return sum(max([len(title), *map(len, cells)]) + 2 for _, title, _, cells in entries)
+def _without(entries: Sequence[_Entry], gone: Sequence[str]) -> list[_Entry]:
+    return [entry for entry in entries if entry[0] not in gone]
+
+
+def _width(entries: Sequence[_Entry]) -> int:
+    return sum(max([len(title), *map(len, cells)]) + 2 for _, title, _, cells in entries) - 2
 
 
 def show_axes(values: Sequence[int | Fraction | None] | None) -> str:

@@ -235,5 +235,5 @@ def test_narrow_terminals_drop_columns_and_say_which(run: Run) -> None:
     assert titles == [
         "layer", "input", "kernel", "stride", "pad", "output", "field", "sees",
     ]  # fmt: skip
-    assert table.notes[-1].startswith("note    no room for activation, jump, type, formula")
+    assert table.notes[-1].startswith("note    no room for type, jump, activation, formula")
     assert "formula" in [c.title for c in shapes_table(rows, width=160).columns]
