@@ -233,7 +233,7 @@ def test_narrow_terminals_drop_columns_and_say_which(run: Run) -> None:
     table = shapes_table(rows, width=80)
     titles = [column.title for column in table.columns if column.only != "data"]
     assert titles == [
-        "layer", "input", "kernel", "stride", "pad", "output", "field", "sees",
+        "layer", "type", "input", "kernel", "stride", "pad", "output", "field", "sees",
     ]  # fmt: skip
-    assert table.notes[-1].startswith("note    no room for type, jump, activation, formula")
+    assert table.notes[-1].startswith("note    no room for jump, activation, formula")
     assert "formula" in [c.title for c in shapes_table(rows, width=160).columns]
