@@ -216,6 +216,20 @@ class _Observer:
         frame = self._stack[-1]
         if frame.leaf and frame.branch is not self._tree.root:
             return original(module, *args, **kwargs)  # a parametrisation inside its layer
+        with torch._C.DisableTorchFunction():  # our own questions are no functions of the model
+            branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
+        output = self._enter(branch, leaf, lambda: original(module, *args, **kwargs))
+        with torch._C.DisableTorchFunction():
+            self._note_output(branch, output)
+            if leaf:
+                geometry = layer_attributes(module, kwargs)
+                self._note_call(branch, layer_base(module), inputs, sources, geometry, output)
+        return output
+
+    def _open_module(
+        self, frame: _Frame, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Branch, bool, tuple[Shape, ...], tuple[int | None, ...]]:
+        """Return the row of a module's call, whether it is a leaf, and what goes into it."""
         parent = frame.branch
         while parent.kind != "module" and parent.parent is not None:
             parent = parent.parent
@@ -223,21 +237,16 @@ class _Observer:
         branch = self._tree.place_module(parent, module, turn)
         leaf = is_layer(module)
         inputs = self._activations((args, kwargs))
+        shapes = tuple(tuple(t.shape) for t in inputs)
         if branch.input_shapes is None:
-            branch.input_shapes = tuple(tuple(t.shape) for t in inputs)
+            branch.input_shapes = shapes
         sources = tuple(self._source(t) for t in inputs) if leaf else ()
         if branch is self._tree.root and len(self._stack) == 1:
             for tensor in inputs:
                 self._origins[id(tensor)] = (weakref.ref(tensor), -1)
             sources = tuple(-1 for _ in inputs)
         branch.calls += 1
-        output = self._enter(branch, leaf, lambda: original(module, *args, **kwargs))
-        self._note_output(branch, output)
-        if leaf:
-            geometry = layer_attributes(module, kwargs)
-            shapes = tuple(tuple(t.shape) for t in inputs)
-            self._note_call(branch, layer_base(module), shapes, sources, geometry, output)
-        return output
+        return branch, leaf, shapes, sources
 
     def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
         self._stack.append(_Frame(branch, leaf))
@@ -360,7 +369,10 @@ class _Observer:
                 self.notes.used.add(id(arg))
             elif isinstance(arg, (list, tuple)):
                 self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
-        output = func(*args, **kwargs)
+        if self._on_meta and func is _ADDMM and _is_plain_bias(*args, **kwargs):
+            output = _MM(args[1], args[2])  # the same shape, without meta's slow arithmetic
+        else:
+            output = func(*args, **kwargs)
         if func in self._formulas:
             formula = self._formulas[func]
         else:
@@ -417,6 +429,14 @@ class _Observer:
         place = bisect.bisect_right(self._starts, number) - 1
         return self._spans[place][1] if place >= 0 else self._tree.root
 
+
+def _is_plain_bias(bias: Any, a: Any, b: Any, **scales: Any) -> bool:
+    """Tell whether adding the bias changes nothing about the shape and type of the product."""
+    return not scales and bias.shape == b.shape[1:] and bias.dtype == a.dtype == b.dtype
+
+
+_ADDMM = torch.ops.aten.addmm.default
+_MM = torch.ops.aten.mm.default
 
 # Functions that answer a question about a tensor and never compute one.
 _SILENT = frozenset(

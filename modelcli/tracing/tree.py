@@ -133,12 +133,12 @@ class Tree:
         placed = {
             id(branch.module) for branch in self._walk(self.root) if branch.module is not None
         }
-        hidden: list[str] = []
+        layer = "."  # prefix of what is below the last layer; in this order it follows at once
         for path, module in self.modules.items():
-            if not path or any(path.startswith(prefix) for prefix in hidden):
+            if not path or path.startswith(layer):
                 continue
             if is_layer(module):
-                hidden.append(f"{path}.")  # parametrisations are part of their layer
+                layer = f"{path}."  # parametrisations are part of their layer
             if id(module) in placed and self._find(path) is None:
                 continue  # an alias of a module that has run under another name
             parent = self._find(path.rpartition(".")[0])
