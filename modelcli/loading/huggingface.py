@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from modelcli.errors import TargetError, UsageError, suggest
+from modelcli.errors import TargetError, UnavailableError, UsageError, suggest
 from modelcli.loading.libraries import import_library
 from modelcli.loading.source import Source, describe
 from modelcli.loading.types import InputSpec
@@ -54,21 +55,54 @@ def _hub_or_local_config(transformers: Any, reference: str) -> Any:
             raise TargetError(f"'{reference}' has no config.json", "name a saved model's folder")
     if path.suffix == ".json" or path.is_file():
         return _local_config(transformers, path)
+    return _hub_config(transformers, reference)
+
+
+def _hub_config(transformers: Any, reference: str) -> Any:
+    """Return the configuration of a Hub name, from the local cache if it is there."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = try_to_load_from_cache(reference, "config.json")
+    except HFValidationError as error:
+        raise TargetError(
+            f"'{reference}' is neither a folder nor a name of the Hub",
+            "a folder with config.json is hf:DIR, a Hub name is hf:gpt2 or hf:owner/name",
+        ) from error
+    if isinstance(cached, str):
+        return _local_config(transformers, Path(cached))
     mapping = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    if constants.HF_HUB_OFFLINE or not _is_reachable(constants.ENDPOINT):
+        raise UnavailableError(
+            f"the Hub cannot be reached for 'hf:{reference}'",
+            "save its config.json to a folder and use hf:DIR, or check the network",
+        )
     try:
         return transformers.AutoConfig.from_pretrained(reference)
-    except Exception as error:  # no network, no such name, a damaged cache
+    except Exception as error:  # no such name, a private one, a damaged cache
         close = suggest(reference, list(mapping))
-        if reference in mapping or close:
-            name = reference if reference in mapping else close
-            hint = (
-                f"without the Hub, write its config to a folder and use hf:DIR ('{name}' is known)"
-            )
-        else:
-            hint = "is the name right, and the Hub reachable? A local folder is hf:DIR"
+        did = f"did you mean '{close}'? " if close and close != reference else ""
         raise TargetError(
-            f"the Hub gave no configuration for '{reference}': {type(error).__name__}", hint
+            f"the Hub gave no configuration for '{reference}': {type(error).__name__}",
+            f"{did}is the name right, and public? A local folder is hf:DIR",
         ) from error
+
+
+def _is_reachable(endpoint: str) -> bool:
+    """Ask once whether the Hub answers: its own client tries six times, for half a minute."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    if getproxies():
+        return True  # the proxy answers for it
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=3):
+            return True
+    except OSError:
+        return False
 
 
 def _local_config(transformers: Any, path: Path) -> Any:

@@ -133,8 +133,7 @@ ERRORS = [
     ("torchvision:resnet51", "torchvision has no model 'resnet51'", "did you mean"),
     ("timm:resnet51", "timm has no model 'resnet51'", "did you mean"),
     ("torchvision:", "'torchvision:' names no model", "modelcli list torchvision"),
-    ("hf:no/such-model", "the Hub gave no configuration for 'no/such-model'", "hf:DIR"),
-    ("hf:gpt2-of-mine", "the Hub gave no configuration for 'gpt2-of-mine'", "hf:DIR"),
+    ("hf:no/such/model", "neither a folder nor a name of the Hub", "hf:DIR"),
     ("tim:resnet18", "unknown provider 'tim'", "did you mean 'timm:resnet18'?"),
 ]
 
@@ -142,6 +141,11 @@ ERRORS = [
 @pytest.mark.parametrize(("target", "message", "hint"), ERRORS)
 def test_errors(run: Run, target: str, message: str, hint: str):
     run("summary", target).assert_error(2, message, hint)
+
+
+@pytest.mark.parametrize("name", ["no/such-model", "gpt2"])
+def test_the_hub_out_of_reach(run: Run, name: str):
+    run("summary", f"hf:{name}").assert_error(3, f"cannot be reached for 'hf:{name}'", "hf:DIR")
 
 
 @pytest.mark.parametrize(
