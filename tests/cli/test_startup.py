@@ -1,0 +1,78 @@
+"""What makes the command line's own process answer sooner, and that it breaks nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_START = "from modelcli.cli._startup import *\ndefer_dynamo()\nimport sys, torch\n"
+
+
+def _run(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _START + script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "torch.ones(3, device='meta').relu()",
+        "m = torch.nn.Linear(3, 3); o = torch.optim.Adam(m.parameters())\n"
+        "m(torch.ones(1, 3)).sum().backward(); o.step()",
+        "from modelcli.cli import main; main(['summary', 'alexnet', '--quiet'])",
+    ],
+    ids=["meta", "optimiser", "summary"],
+)
+def test_the_compiler_is_not_imported_for_nothing(work: str) -> None:
+    out = _run(f"{work}\nprint('torch._dynamo.eval_frame' in sys.modules)")
+    assert out.splitlines()[-1] == "False"
+
+
+def test_asking_for_the_compiler_gives_the_real_one() -> None:
+    out = _run(
+        "import torch._dynamo\n"
+        "print(torch._dynamo.config.__name__)\n"
+        "print('torch._dynamo.eval_frame' in sys.modules)\n"
+    )
+    assert out.splitlines() == ["torch._dynamo.config", "True"]
+
+
+def test_importing_a_part_of_it_first_gives_one_module() -> None:
+    out = _run(
+        "import torch._dynamo.utils as utils\n"
+        "import torch._dynamo\n"
+        "print(torch._dynamo.utils is utils, sys.modules['torch._dynamo'] is torch._dynamo)\n"
+    )
+    assert out.splitlines() == ["True True"]
+
+
+def test_compiling_works() -> None:
+    out = _run(
+        "f = torch.compile(lambda x: x * 2, backend='eager')\nprint(f(torch.ones(2)).tolist())\n"
+    )
+    assert out.splitlines() == ["[2.0, 2.0]"]
+
+
+def test_collection_is_resumed_once() -> None:
+    out = _run(
+        "import gc\npause_collection(); print(gc.isenabled())\n"
+        "resume_collection(); print(gc.isenabled(), gc.get_freeze_count() > 0)\n"
+    )
+    assert out.splitlines() == ["False", "True True"]
+
+
+def test_a_host_that_imported_torch_keeps_its_compiler() -> None:
+    script = (
+        "import sys, torch, torch._dynamo\n"
+        "real = sys.modules['torch._dynamo']\n"
+        "from modelcli.cli._startup import defer_dynamo\n"
+        "defer_dynamo()\n"
+        "print(sys.modules['torch._dynamo'] is real)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["True"]
