@@ -122,7 +122,11 @@ def untrained_loss(objective: Objective, targets: Tensors, classes: int) -> tupl
     answering with their mean.
     """
     if objective.kind == "labels":
-        return math.log(classes), f"untrained is ln {classes} ="
+        if objective.name in ("cross_entropy", "nll"):
+            return math.log(classes), f"untrained is ln {classes} ="
+        labels = targets[0]
+        equal = torch.zeros(len(labels), classes, device=labels.device)
+        return float(objective.loss(equal, targets)), "equal scores give"
     means = tuple(y.float().mean(0, keepdim=True).expand_as(y).to(y.dtype) for y in targets)
     losses = [objective._one(mean, y) for mean, y in zip(means, targets, strict=True)]
     return float(torch.stack(losses).mean()), "answering with the mean gives"

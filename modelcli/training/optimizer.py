@@ -72,11 +72,11 @@ def build_optimizer(
             hint = f"did you mean 'optimizer.{close}'?" if close else ""
             raise UsageError(f"the optimizer '{config.name}' takes no '{key}'", hint)
     kwargs.update(_fastest(signature, device, params, kwargs))
-    if capturable and "capturable" in signature:
-        kwargs["capturable"] = True
     lr: Any = config.lr
-    if capturable:
-        lr = torch.tensor(config.lr, device=device)
+    if capturable and ("capturable" in signature or kwargs.get("fused")):
+        if "capturable" in signature:
+            kwargs["capturable"] = True
+        lr = torch.tensor(config.lr, device=device)  # can be changed between replays
     try:
         return kind(params, lr=lr, **kwargs)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:

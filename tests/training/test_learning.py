@@ -338,3 +338,9 @@ def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass() 
     per_sample = 4 * (784 + 256 + 10)
     memory = 4 * weights + 100 * per_sample
     assert largest_batch(made.learner, made.data.train, memory_bytes=memory) in range(90, 101)
+
+
+def test_what_an_untrained_model_gives_goes_by_the_loss() -> None:
+    record = run(model_target="mlp", loss_name="multi_margin", train_steps=1)
+    assert record.expected_first_loss == pytest.approx(0.9)  # (10 - 1) / 10 of the margin
+    assert record.expected_first_loss_is == "equal scores give"
