@@ -87,7 +87,7 @@ class TrainProgress:
         bar += "─" * (bar_width - len(bar))
         parts = [
             f"{bar} {point.step:>{len(str(point.steps))}}/{point.steps}",
-            f"loss {point.loss:<9.4g} {sparkline(self._losses, width=12)}",
+            f"loss {point.loss:<9.4g} {sparkline(self._losses, width=12):<12}",
         ]
         if point.accuracy is not None:
             parts.append(f"acc {100 * point.accuracy:5.1f} %")
