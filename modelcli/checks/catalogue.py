@@ -11,6 +11,11 @@ FAMILIES = {
     "MC0": ("Running", "failing"),
     "MC1": ("Registration", "registration"),
     "MC2": ("Use", "usage"),
+    "MC3": ("Modes and randomness", "modes"),
+    "MC4": ("Batch", "batch"),
+    "MC5": ("Numbers", "numbers"),
+    "MC6": ("Structure", "structure"),
+    "MC7": ("Training", "learning"),
 }
 
 

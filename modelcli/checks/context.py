@@ -160,6 +160,16 @@ class Context:
         """MACs of one sample."""
         return self.ran.totals.macs // max(1, self.batch)
 
+    @property
+    def is_light(self) -> bool:
+        """Whether a pass takes no time."""
+        if self.is_small:
+            return True
+        try:
+            return self.sample_macs < _LIGHT_MACS
+        except (CannotRun, ModelcliError):
+            return False
+
     @lazy
     def batch(self) -> int:
         """First dimension of the first input of the observed pass."""
@@ -231,11 +241,7 @@ class Context:
         Raises:
             CannotRun: values are not to be had, or the pass raised.
         """
-        if self.sample_macs < _LIGHT_MACS:
-            size = 3
-        else:
-            size = 2
-        return run_eval(self, size)
+        return run_eval(self, 3 if self.sample_macs < _LIGHT_MACS else 2)
 
     @lazy
     def train_pass(self) -> TrainPass:

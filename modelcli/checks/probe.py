@@ -92,6 +92,7 @@ class Seen:
     mixers: list[Event] = field(default_factory=list)
     training_norms: list[Event] = field(default_factory=list)
     lone_values: list[Event] = field(default_factory=list)
+    lone_places: list[Event] = field(default_factory=list)
     depths: list[Depth] = field(default_factory=list)
     rectified: list[Rectified] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
@@ -262,6 +263,8 @@ class _Watch(TorchFunctionMode):
         event = Event(op=kind, path=path, layer=kind, detail=shape)
         if values == 1:
             self.seen.lone_values.append(event)
+        elif "BatchNorm" in kind and places == 1 and first.dim() > 3:
+            self.seen.lone_places.append(event)
 
     def _look_at_recurrence(self, module: nn.Module, path: str, args: tuple[Any, ...]) -> None:
         first = getattr(module, "batch_first", None)

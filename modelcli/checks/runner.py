@@ -6,6 +6,8 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from modelcli.checks.catalogue import all_rules
 from modelcli.checks.context import Context
 from modelcli.checks.record import Finding, Options, Report
@@ -36,8 +38,20 @@ def run_checks(
     options = options or Options()
     context = Context(source, request or InputRequest(), options)
     chosen = [rule for rule in all_rules() if is_chosen(rule.id, options.select, options.ignore)]
-    with _undisturbed(source):
+    with _undisturbed(source), _few_threads(context):
         return _run(context, chosen)
+
+
+@contextlib.contextmanager
+def _few_threads(context: Context) -> Iterator[None]:
+    """Run small models on one thread: handing work to others takes longer than doing it."""
+    threads = torch.get_num_threads()
+    try:
+        if context.is_light:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager
