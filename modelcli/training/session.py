@@ -16,6 +16,7 @@ from torch import Tensor
 from modelcli import __version__
 from modelcli.config import Resolved, RunConfig, dump_config
 from modelcli.errors import ExitCode, ModelcliError, RunFailedError, UsageError
+from modelcli.loading.source import describe
 from modelcli.training.data import Batches
 from modelcli.training.device import memory_bytes
 from modelcli.training.diagnose import (
@@ -139,6 +140,14 @@ class Session:
             raise self._diverged(error, loop.progress) from None
         except InterruptedRunError as stop:
             raise self._interrupted(stop.signum, loop) from None
+        except ModelcliError:
+            raise
+        except Exception as error:  # whatever the user's forward raises while it trains
+            raise RunFailedError(
+                f"step {loop.progress.step + 1} of '{config.model.target}' failed: "
+                f"{describe(error)}",
+                "MODELCLI_DEBUG=1 shows where",
+            ) from error
         self._save(loop)
         record = make_record(run, loop.progress, engine=engine.name, watched=self._watched)
         if self._events is not None:

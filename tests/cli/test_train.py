@@ -267,3 +267,14 @@ def test_an_output_that_is_no_score_is_taught_by_a_second_network(run: Any, writ
     record = run(*words, "--format", "json", "-q").json
     assert record["data"]["name"] == "teacher"
     assert record["accuracy"] is None
+
+
+def test_a_forward_that_only_fails_while_training_is_told(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))\n",
+    )
+    words = [f"{path}:make", "--input", "1x4", "--batch-size", "1", "--device", "cpu"]
+    run("train", *words).assert_error(1, "step 1 of", "MODELCLI_DEBUG=1")
