@@ -14,6 +14,8 @@ import pytest
 from modelcli.cli import main
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
+# Two processes of two threads each on two cores spend their time waiting for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)

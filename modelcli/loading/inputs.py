@@ -42,7 +42,7 @@ def find_inputs(source: Source, model: nn.Module, request: InputRequest) -> Exam
         found = from_specs(request.specs, model, origin="--input")
     elif source.spec is not None:
         spec = source.spec
-        shape = (1, *spec.input_shape)
+        shape = (1, *spec.input_shape_for(source.kwargs))
         found = from_specs(
             [InputSpec(shape=shape, dtype=spec.input_dtype)], model, origin="registry"
         )

@@ -167,6 +167,12 @@ def test_set_gives_constructor_arguments(run) -> None:
     assert body["totals"]["params"] == 784 * 512 + 512 + 512 * 10 + 10
 
 
+def test_input_follows_the_constructor_arguments(run) -> None:
+    body = run("summary", "mlp", "--set", "in_features=100", "--format", "json").json
+    assert body["inputs"][0]["shape"] == [1, 100]
+    assert body["totals"]["macs"] == 100 * 256 + 256 * 10
+
+
 def test_batch_size_replaces_the_first_dimension(run) -> None:
     body = run("summary", "lenet", "--batch-size", "7", "--format", "json").json
     assert body["inputs"][0]["shape"] == [7, 1, 32, 32]
