@@ -34,6 +34,7 @@ from modelcli.tracing.operations import (
     layer_base,
 )
 from modelcli.tracing.record import Call, Failure
+from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.tree import Branch, Tree
 
 
@@ -118,7 +119,7 @@ def observe_pass(
         on_meta: keep devices from mixing, as a model on meta with real ids needs.
         backward: also run the backward pass from all outputs, with gradients of the inputs.
     """
-    observer = _Observer(model, on_meta)
+    observer = _Observer(model, on_meta, backward)
     if backward:
         args, kwargs = _with_gradients(args), _with_gradients(kwargs)
     with observer.watching(), torch.set_grad_enabled(backward):
@@ -145,7 +146,7 @@ def _with_gradients(value: Any) -> Any:
 class _Observer:
     """The state of one pass, and what its three observers do."""
 
-    def __init__(self, model: nn.Module, on_meta: bool) -> None:
+    def __init__(self, model: nn.Module, on_meta: bool, backward: bool) -> None:
         self.notes = Observation(model)
         self._tree = self.notes.tree
         self._on_meta = on_meta
@@ -159,6 +160,7 @@ class _Observer:
             if tensor is not None
         }
         self._formulas: dict[Any, Formula | None] = {}
+        self._shortcuts = SHORTCUTS if on_meta and not backward else {}
         self._origins: dict[int, tuple[Any, int]] = {}
         self._in_backward = False
         self._spans: list[tuple[int, Branch]] = []
@@ -369,9 +371,9 @@ class _Observer:
                 self.notes.used.add(id(arg))
             elif isinstance(arg, (list, tuple)):
                 self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
-        if self._on_meta and func is _ADDMM and _is_plain_bias(*args, **kwargs):
-            output = _MM(args[1], args[2])  # the same shape, without meta's slow arithmetic
-        else:
+        shortcut = self._shortcuts.get(func)
+        output = None if shortcut is None else shortcut(*args, **kwargs)
+        if output is None:
             output = func(*args, **kwargs)
         if func in self._formulas:
             formula = self._formulas[func]
@@ -429,14 +431,6 @@ class _Observer:
         place = bisect.bisect_right(self._starts, number) - 1
         return self._spans[place][1] if place >= 0 else self._tree.root
 
-
-def _is_plain_bias(bias: Any, a: Any, b: Any, **scales: Any) -> bool:
-    """Tell whether adding the bias changes nothing about the shape and type of the product."""
-    return not scales and bias.shape == b.shape[1:] and bias.dtype == a.dtype == b.dtype
-
-
-_ADDMM = torch.ops.aten.addmm.default
-_MM = torch.ops.aten.mm.default
 
 # Functions that answer a question about a tensor and never compute one.
 _SILENT = frozenset(
