@@ -178,8 +178,19 @@ def _with_fixed(fixed: Sequence[Place], more: Sequence[Place]) -> tuple[Place, .
 
 
 def _mixture(axes: Sequence[Axis]) -> Axis:
-    places = tuple(_places(axes))
-    return Mixture(places) if places else None
+    """Return the mixture of some axes, with one place per source: the one that sees most."""
+    places: dict[int, Place] = {}
+    for place in _places(axes):
+        before = places.get(place.source)
+        places[place.source] = place if before is None else _larger(before, place)
+    return Mixture(tuple(places.values())) if places else None
+
+
+def _larger(one: Place, other: Place) -> Place:
+    """Return the hull of two places of one source, or the larger if their cells do not match."""
+    if one.reach.jump == other.reach.jump:
+        return Place(one.source, one.reach.union(other.reach))
+    return one if one.reach.size >= other.reach.size else other
 
 
 def _places(axes: Sequence[Axis]) -> list[Place]:
@@ -270,18 +281,7 @@ def _join(axes: Sequence[Axis]) -> tuple[Axis, set[int]]:
         ):
             joined = Place(axis.source, joined.reach.union(axis.reach))
         elif isinstance(axis, Mixture) and isinstance(joined, Mixture):
-            joined = Mixture(_join_mixtures(joined, axis))
+            joined = _mixture([joined, axis])
         else:
             lost.update(_sources(axis))
     return joined, lost
-
-
-def _join_mixtures(one: Mixture, other: Mixture) -> tuple[Place, ...]:
-    if len(one.places) != len(other.places):
-        return (*one.places, *other.places)
-    places: list[Place] = []
-    for mine, theirs in zip(one.places, other.places, strict=True):
-        joined, lost = _join([mine, theirs])
-        places.append(joined if isinstance(joined, Place) and not lost else mine)
-        places.extend([theirs] if lost else [])
-    return tuple(places)

@@ -145,3 +145,18 @@ def test_inputs_that_lead_to_an_output() -> None:
     doubled = makers(parse_words(["upsample:x2"]), dims=2, batched=False)
     assert inputs_for(doubled, 7, dims=2).sizes == ()
     assert inputs_for(doubled, 7, dims=2).nearest == (6, 8)
+
+
+def test_mixtures_keep_one_place_per_source_however_often_they_meet() -> None:
+    from modelcli.arithmetic.field import Mixture, input_field, merge, reshape
+
+    field = input_field((1, 4, 8, 8), 2)
+    shape: tuple[int, ...] = (1, 4, 8, 8)
+    for _ in range(30):  # as windows are cut out and added back, block after block
+        mixed = reshape(field, shape, (1, 4, 64))
+        back = reshape(mixed, (1, 4, 64), shape)
+        field = merge([field, back], [shape, shape], shape)
+        field = merge([back, field], [shape, shape], shape)
+    kept = [axis for axis in field.axes if isinstance(axis, Mixture)]
+    assert kept
+    assert all(len(axis.places) == 2 for axis in kept)
