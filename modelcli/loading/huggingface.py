@@ -14,7 +14,6 @@ from torch import nn
 from modelcli.errors import TargetError, UnavailableError, UsageError, suggest
 from modelcli.loading.libraries import import_library
 from modelcli.loading.source import Source, describe
-from modelcli.loading.types import InputSpec
 
 
 class Transformers:
@@ -42,7 +41,6 @@ class Transformers:
         return Source(
             label=f"hf:{reference}",
             construct=lambda: _from_config(transformers, config),
-            convention=transformers_inputs,
             kwargs=dict(kwargs),
         )
 
@@ -125,7 +123,8 @@ def _local_config(transformers: Any, path: Path) -> Any:
             f"'{path}' has the model_type {model_type!r}, which this transformers does not know",
             f"{did}a newer transformers may: pip install --upgrade transformers",
         )
-    return transformers.AutoConfig.for_model(**values)
+    # Also reads what JSON has no word for, such as an infinite limit.
+    return transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
 
 
 def _from_config(transformers: Any, config: Any) -> nn.Module:
@@ -134,10 +133,12 @@ def _from_config(transformers: Any, config: Any) -> nn.Module:
         found = getattr(transformers, name, None)
         if found is not None:
             return cast(nn.Module, _new(found, config))
-    own = _model_of(config)
-    if own is not None:
-        return cast(nn.Module, _new(own, config))
-    return cast(nn.Module, transformers.AutoModel.from_config(config))
+    automatic = transformers.AutoModel
+    if type(config) not in automatic._model_mapping:
+        own = _model_of(config)
+        if own is not None:
+            return cast(nn.Module, _new(own, config))
+    return cast(nn.Module, automatic.from_config(config))
 
 
 def _model_of(config: Any) -> Any:
@@ -160,35 +161,3 @@ def _model_of(config: Any) -> Any:
 def _new(architecture: Any, config: Any) -> Any:
     make = getattr(architecture, "_from_config", None)
     return make(config) if make is not None else architecture(config)
-
-
-def transformers_inputs(model: nn.Module) -> tuple[Any, str] | None:
-    """Return what a transformers model says of its inputs, and its origin."""
-    config: Any = model.config
-    main = str(model.main_input_name)
-    if main == "pixel_values":
-        vision = getattr(config, "vision_config", None) or config
-        size = getattr(vision, "image_size", None) or 224
-        height, width = size if isinstance(size, (list, tuple)) else (size, size)
-        channels = getattr(vision, "num_channels", None) or 3
-        spec = InputSpec(name=main, shape=(1, channels, height, width))
-        return (spec,), "config.image_size"
-    if main == "input_values":
-        return (InputSpec(name=main, shape=(1, 16000)),), "one second of sound"
-    if main == "input_features":
-        bins = getattr(config, "num_mel_bins", 80)
-        length = 2 * getattr(config, "max_source_positions", 500)
-        return (InputSpec(name=main, shape=(1, bins, length)), *_decoder_ids(config)), "config"
-    dummy = getattr(model, "dummy_inputs", None)
-    if not isinstance(dummy, Mapping):
-        return None
-    inputs = dict(dummy)
-    if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in inputs:
-        inputs["decoder_input_ids"] = inputs["input_ids"]
-    return inputs, "dummy_inputs"
-
-
-def _decoder_ids(config: Any) -> tuple[InputSpec, ...]:
-    if not getattr(config, "is_encoder_decoder", False):
-        return ()
-    return (InputSpec(name="decoder_input_ids", dtype="int64", shape=(1, 8)),)

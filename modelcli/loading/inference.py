@@ -93,6 +93,11 @@ class _MetaCalls(TorchFunctionMode):
         return call_on_meta(func, args, kwargs or {})
 
 
+def runs(model: nn.Module, inputs: ExampleInputs) -> bool:
+    """Tell whether the forward of a private module on meta gets through with these inputs."""
+    return _try(model, inputs) is None
+
+
 def _try(model: nn.Module, inputs: ExampleInputs) -> Exception | None:
     if any(isinstance(m, LazyModuleMixin) for m in model.modules()):
         model = copy.deepcopy(model)  # a failed try would fix the lazy layers' sizes

@@ -251,11 +251,9 @@ def _library_convention(model: nn.Module) -> ExampleInputs | None:
         spec = InputSpec(shape=(1, *pretrained["input_size"]))
         return from_specs([spec], model, origin="pretrained_cfg")
     if hasattr(model, "main_input_name") and hasattr(model, "config"):
-        from modelcli.loading.huggingface import transformers_inputs
+        from modelcli.loading.huggingface_inputs import transformers_inputs
 
-        found = transformers_inputs(model)
-        if found is not None:
-            return _from_shapes(found[0], model, found[1])
+        return transformers_inputs(model)
     return None
 
 

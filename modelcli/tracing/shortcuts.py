@@ -51,7 +51,8 @@ def _broadcast(a: Any, b: Any, *, alpha: Any = 1) -> Tensor | None:
     if a.shape == b.shape:
         return torch.empty_like(a)
     shape = torch._C._infer_size(a.shape, b.shape)
-    return a.new_empty(shape)
+    made: Tensor = a.new_empty(shape)
+    return made
 
 
 def _softmax(x: Tensor, dim: int, widen: Any = None) -> Tensor | None:
