@@ -195,42 +195,47 @@ def _try_sizes(context: Context) -> tuple[dict[int, int], dict[int, str]]:
     shapes = [shape for shape in context.ran.output_shapes if shape]
     if not shapes:
         raise CannotRun("the output has no batch dimension")
-    run = _runner(context)
     for size in _SIZES:
         try:
-            outputs = [tensor for tensor in run(size) if tensor.dim()]
+            rows[size] = _rows_of(context, size)
         except CannotRun:
             raise
         except Exception as error:  # whatever the user's forward raises
-            refused[size] = str(error).strip().splitlines()[0][:120] if str(error) else ""
-            refused[size] = refused[size] or type(error).__name__
-            continue
-        if not outputs:
-            raise CannotRun("the output has no batch dimension")
-        rows[size] = outputs[0].shape[0]
-    if not rows:
-        raise CannotRun("no other batch size could be tried")
+            text = str(error).strip() or type(error).__name__
+            refused[size] = text.splitlines()[0][:120]
     return rows, refused
 
 
-def _runner(context: Context) -> Any:
-    """Return a function from a batch size to outputs: with values, or on meta."""
+def _rows_of(context: Context, size: int) -> int:
+    """Return the first dimension of the output for a batch of some size."""
     from modelcli.checks.passes import run_plain
+    from modelcli.checks.values import output_tensors
+    from modelcli.loading.inputs import with_batch_size
 
-    try:
+    outputs: list[Tensor] | None = None
+    if size == context.batch:
+        return next(shape[0] for shape in context.ran.output_shapes if shape)
+    if not context.is_light:
+        try:  # shapes are to be had without numbers
+            model, inputs = context.meta_twin
+            outputs = output_tensors(_run_on_meta(model, with_batch_size(inputs, size)))
+        except Exception:  # values will tell
+            outputs = None
+    if outputs is None:
         ran = context.eval_pass
-    except CannotRun:
-        model, inputs = context.meta_twin
-        from modelcli.loading.inputs import with_batch_size
+        same = size == ran.batch
+        outputs = ran.outputs if same else run_plain(ran.model, context.filled(ran.model, size))
+    found = [tensor for tensor in outputs if tensor.dim()]
+    if not found:
+        raise CannotRun("the output has no batch dimension")
+    return found[0].shape[0]
 
-        return lambda size: run_plain(model, with_batch_size(inputs, size))
 
-    def run(size: int) -> list[Any]:
-        if size == ran.batch:
-            return ran.outputs
-        return run_plain(ran.model, context.filled(ran.model, size))
+def _run_on_meta(model: Any, inputs: Any) -> Any:
+    import torch
 
-    return run
+    with torch.no_grad():
+        return model(*inputs.args, **inputs.kwargs)
 
 
 class InputChanged(Rule):

@@ -145,12 +145,12 @@ class DepthScale(Rule):
     def find(self, context: Context) -> Iterator[Finding]:
         """Fit a line through the logarithms, layer by layer."""
         ran = context.train_pass
-        depths = [depth for depth in ran.seen.depths if depth.activation > 0 or depth.gradient]
+        depths = [depth for depth in ran.seen.depths if depth.activation > 0]
         if len(depths) < _FEWEST_LAYERS:
             raise CannotRun(f"fewer than {_FEWEST_LAYERS} layers with weights ran")
         spreads = [depth.activation for depth in depths]
         yield from self._judge(depths, spreads, "the spread of the activations")
-        flowing = [depth for depth in depths if depth.gradient is not None]
+        flowing = [depth for depth in depths if depth.gradient]  # zero is MC203's or MC505's
         sizes = [depth.gradient or 0.0 for depth in flowing]
         if len(flowing) >= _FEWEST_LAYERS:
             yield from self._judge(flowing, sizes, "the gradient")
@@ -470,6 +470,7 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
     """Run a private copy on meta, as another dtype or as it is; return what it raised.
 
     Without a dtype, tensors that are made on the CPU are left there, so that they collide.
+    With one, they are moved, so that only dtypes do.
 
     Raises:
         CannotRun: the plain model does not run on meta.
@@ -492,30 +493,23 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
 
 
 def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | None:
-    import contextlib
-
     import torch
-    from torch.overrides import TorchFunctionMode
 
-    from modelcli.loading.meta import call_on_meta
-
-    class Bridge(TorchFunctionMode):
-        def __torch_function__(
-            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-        ) -> Any:
-            return call_on_meta(func, args, kwargs or {})
+    from modelcli.checks.collide import Collisions
 
     stack: list[str] = []
     names = {id(module): name for name, module in model.named_modules()}
-    handles = [
-        module.register_forward_pre_hook(lambda m, _: stack.append(names.get(id(m), "")))
-        for module in model.modules()
-    ]
-    handles += [
-        module.register_forward_hook(lambda *_: stack.pop() and None) for module in model.modules()
-    ]
+
+    def enter(module: Any, _inputs: Any) -> None:
+        stack.append(names.get(id(module), ""))
+
+    def leave(_module: Any, _inputs: Any, _output: Any) -> None:
+        stack.pop()
+
+    handles = [module.register_forward_pre_hook(enter) for module in model.modules()]
+    handles += [module.register_forward_hook(leave) for module in model.modules()]
     try:
-        with torch.no_grad(), Bridge() if bridged else contextlib.nullcontext():
+        with torch.no_grad(), Collisions(devices=not bridged):
             model(*inputs.args, **inputs.kwargs)
     except Exception as error:  # whatever the user's forward raises
         error._modelcli_path = stack[-1] if stack else ""  # type: ignore[attr-defined]
@@ -565,7 +559,7 @@ class HardDevice(Rule):
         if error is None:
             return
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "device" in text.lower() and "meta" in text.lower() and "cpu" in text.lower():
+        if is_device_collision(error):
             yield self.found(
                 _raising_path(error),
                 f"on another device it stops: {text[:160]}",
@@ -573,6 +567,12 @@ class HardDevice(Rule):
             )
             return
         raise CannotRun(f"it does not run on another device without values: {text[:120]}")
+
+
+def is_device_collision(error: Exception) -> bool:
+    """Tell whether an exception is about tensors on two devices."""
+    text = str(error).lower()
+    return "device" in text and "meta" in text and "cpu" in text
 
 
 RULES = (NotFinite, DepthScale, FirstLoss, SoftmaxTwice, DeadUnits, HardDtype, HardDevice)
