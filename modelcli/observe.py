@@ -26,10 +26,9 @@ from modelcli.loading.inputs import ExampleInputs, find_inputs, on_meta
 from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.source import Source, describe, importable
 from modelcli.loading.types import Attempt, InputRequest
-from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
-from modelcli.tracing.survey import find_ties, survey, unmasked_elements
-from modelcli.tracing.tracer import Observation, observe_pass
-from modelcli.tracing.tree import Rows
+from modelcli.tracing.assemble import make_trace
+from modelcli.tracing.record import Trace
+from modelcli.tracing.tracer import observe_pass
 
 Mode = Literal["eval", "train"]
 
@@ -183,7 +182,7 @@ class _Ladder:
             on_meta=execution == "meta",
             backward=self.backward,
         )
-        trace = make_trace(model, seen, inputs, execution=execution, mode=self.mode)
+        trace = make_trace(model, seen, inputs.records, execution=execution, mode=self.mode)
         remarks = (*self.source.remarks, *trace.remarks, *self._remarks(execution))
         return (
             dataclasses.replace(trace, attempts=tuple(self.attempts), remarks=remarks),
@@ -237,76 +236,6 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def make_trace(
-    model: nn.Module, seen: Observation, inputs: ExampleInputs, *, execution: Execution, mode: Mode
-) -> Trace:
-    """Put one observation into records."""
-    rows = Rows(seen.tree, seen.used)
-    if seen.error is None:
-        seen.tree.add_declared()
-    nodes = rows.make()
-    tensors = survey(model, seen.used)
-    totals = _sum_up(model, nodes, tensors, seen, rows.packed_params)
-    return Trace(
-        model_type=nodes[0].type,
-        execution=execution,
-        mode=mode,
-        inputs=inputs.records,
-        output_shapes=nodes[0].output_shapes,
-        nodes=nodes,
-        calls=seen.make_calls(),
-        tensors=tensors,
-        totals=totals,
-        coverage=Coverage(counted=seen.counted, free=seen.free, uncounted=dict(seen.uncounted)),
-        ties=find_ties(tensors),
-        failure=seen.failure if seen.error is not None else None,
-        remarks=_remark_on(seen, tensors),
-    )
-
-
-def _sum_up(
-    model: nn.Module,
-    nodes: Sequence[Node],
-    tensors: Sequence[Tensor],
-    seen: Observation,
-    packed_params: int,
-) -> Totals:
-    own = [t for t in tensors if t.tied_to is None]
-    used_names = {t.tied_to or t.name for t in tensors if t.executed}
-    parameters = [t for t in own if t.kind == "parameter"]
-    buffers = [t for t in own if t.kind == "buffer"]
-    params = sum(t.numel for t in parameters) + packed_params
-    trainable = sum(t.numel for t in parameters if t.trainable)
-    return Totals(
-        params=params,
-        trainable_params=trainable,
-        frozen_params=params - trainable,
-        executed_params=sum(t.numel for t in parameters if t.name in used_names) + packed_params,
-        buffers=sum(t.numel for t in buffers),
-        param_bytes=sum(t.nbytes for t in parameters),
-        buffer_bytes=sum(t.nbytes for t in buffers),
-        macs=nodes[0].macs,
-        flops=nodes[0].flops,
-        backward_flops=nodes[0].backward_flops if seen.backward_ran else None,
-        unmasked_params=unmasked_elements(model, params),
-        packed_params=packed_params,
-    )
-
-
-def _remark_on(seen: Observation, tensors: Sequence[Tensor]) -> tuple[str, ...]:
-    remarks: list[str] = []
-    if seen.tree.unregistered:
-        found = seen.tree.unregistered.values()
-        params = sum(p.numel() for module in found for p in module.parameters())
-        remarks.append(
-            f"modules ran that no parent registers (kept in a plain list or dict?): {len(found)}, "
-            f"with {params:,} parameters that are in no total and in no state_dict"
-        )
-    if any(t.kind == "parameter" and not t.shape and t.numel == 0 for t in tensors):
-        remarks.append("some lazy layers never saw an input: their parameters have no size yet")
-    return tuple(remarks)
-
-
 def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
     """Give the floating inputs values, from a generator of their own."""
     generator = torch.Generator().manual_seed(0)
@@ -338,4 +267,4 @@ def _numel(shape: Sequence[int]) -> int:
     return total
 
 
-__all__ = ["Mode", "make_trace", "observe"]
+__all__ = ["Mode", "observe"]

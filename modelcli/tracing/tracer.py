@@ -14,7 +14,6 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,83 +24,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from modelcli.loading.meta import call_on_meta, tensors_in
 from modelcli.loading.types import Shape
 from modelcli.tracing.formulas import Formula, find_formula, free
+from modelcli.tracing.notes import CallNotes, Frame, Observation, take_turn
 from modelcli.tracing.operations import (
     function_arguments,
     function_name,
     is_layer,
-    is_plumbing,
     layer_attributes,
     layer_base,
 )
-from modelcli.tracing.record import Call, Failure
+from modelcli.tracing.record import Failure
 from modelcli.tracing.shortcuts import SHORTCUTS
-from modelcli.tracing.tree import Branch, Tree
-
-
-class _Frame:
-    """One open call: where its cost goes, and how often it has called what."""
-
-    __slots__ = ("branch", "leaf", "module_turns", "op_turns")
-
-    def __init__(self, branch: Branch, leaf: bool) -> None:
-        self.branch = branch
-        self.leaf = leaf
-        self.module_turns: dict[int, int] = {}
-        self.op_turns: dict[str, int] = {}
-
-
-def _take_turn(turns: dict[Any, int], key: Any) -> int:
-    turn = turns.get(key, 0)
-    turns[key] = turn + 1
-    return turn
-
-
-@dataclass(slots=True)
-class _CallNotes:
-    """A call before the rows have their numbers."""
-
-    branch: Branch
-    type: str
-    base: str
-    input_shapes: tuple[Shape, ...]
-    output_shapes: tuple[Shape, ...]
-    sources: tuple[int | None, ...]
-    geometry: dict[str, Any]
-
-
-class Observation:
-    """Everything that one pass leaves, before it is put into records."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.tree = Tree(model)
-        self.calls: list[_CallNotes] = []
-        self.used: set[int] = set()
-        self.counted = 0
-        self.free = 0
-        self.uncounted: dict[str, int] = {}
-        self.failure: Failure | None = None
-        self.error: Exception | None = None
-        self.output: Any = None
-        self.backward_ran = False
-
-    def make_calls(self) -> tuple[Call, ...]:
-        """Return the calls as records; the tree's rows must have been made before."""
-        return tuple(
-            Call(
-                index=index,
-                node=note.branch.index,
-                path=note.branch.path,
-                kind="module" if note.branch.kind == "module" else "op",
-                type=note.type,
-                base=note.base,
-                input_shapes=note.input_shapes,
-                output_shapes=note.output_shapes,
-                sources=note.sources,
-                geometry=note.geometry,
-                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
-            )
-            for index, note in enumerate(self.calls)
-        )
+from modelcli.tracing.tree import Branch
 
 
 def observe_pass(
@@ -151,7 +84,7 @@ class _Observer:
         self._tree = self.notes.tree
         self._on_meta = on_meta
         self._thread = threading.get_ident()
-        self._stack = [_Frame(self._tree.root, leaf=False)]
+        self._stack = [Frame(self._tree.root, leaf=False)]
         self._stack[0].leaf = is_layer(model)
         self._known = {
             id(tensor)
@@ -229,13 +162,13 @@ class _Observer:
         return output
 
     def _open_module(
-        self, frame: _Frame, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, frame: Frame, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Branch, bool, tuple[Shape, ...], tuple[int | None, ...]]:
         """Return the row of a module's call, whether it is a leaf, and what goes into it."""
         parent = frame.branch
         while parent.kind != "module" and parent.parent is not None:
             parent = parent.parent
-        turn = _take_turn(frame.module_turns, id(module))
+        turn = take_turn(frame.module_turns, id(module))
         branch = self._tree.place_module(parent, module, turn)
         leaf = is_layer(module)
         inputs = self._activations((args, kwargs))
@@ -251,7 +184,7 @@ class _Observer:
         return branch, leaf, shapes, sources
 
     def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
-        self._stack.append(_Frame(branch, leaf))
+        self._stack.append(Frame(branch, leaf))
         self._mark_span(branch)
         try:
             return run()
@@ -288,7 +221,7 @@ class _Observer:
         for tensor in outputs:
             self._origins[id(tensor)] = (weakref.ref(tensor), index)
         self.notes.calls.append(
-            _CallNotes(
+            CallNotes(
                 branch=branch,
                 type=branch.type,
                 base=base,
@@ -334,7 +267,7 @@ class _Observer:
     def _run_op(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         frame = self._stack[-1]
         name = function_name(func)
-        turn = _take_turn(frame.op_turns, name)
+        turn = take_turn(frame.op_turns, name)
         branch = self._tree.place_op(frame.branch, name, turn)
         inputs = self._activations((args, kwargs))
         shapes = tuple(tuple(t.shape) for t in inputs)
@@ -352,7 +285,7 @@ class _Observer:
         self._note_call(branch, name.rstrip("_"), shapes, sources, geometry, result)
         return output
 
-    def _forget(self, branch: Branch, frame: _Frame, name: str, turn: int) -> None:
+    def _forget(self, branch: Branch, frame: Frame, name: str, turn: int) -> None:
         """Take a question (``size``, ``item``) out again, unless it cost something."""
         if branch.flops or branch.uncounted or branch.children:
             return

@@ -54,7 +54,7 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
             param.grad = grad
     if seen.error is not None or seen.uncounted:
         return None
-    from modelcli.tracing.tree import Rows
+    from modelcli.tracing.rows import Rows
 
     root = Rows(seen.tree, seen.used).make()[0]
     return (root.flops + root.backward_flops) / len(inputs[0])

@@ -1,0 +1,80 @@
+"""What a pass notes while it runs, before it is put into records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from modelcli.loading.types import Shape
+from modelcli.tracing.operations import is_plumbing
+from modelcli.tracing.record import Call, Failure
+from modelcli.tracing.tree import Branch, Tree
+
+
+class Frame:
+    """One open call: where its cost goes, and how often it has called what."""
+
+    __slots__ = ("branch", "leaf", "module_turns", "op_turns")
+
+    def __init__(self, branch: Branch, leaf: bool) -> None:
+        self.branch = branch
+        self.leaf = leaf
+        self.module_turns: dict[int, int] = {}
+        self.op_turns: dict[str, int] = {}
+
+
+def take_turn(turns: dict[Any, int], key: Any) -> int:
+    """Return how often a key was asked for before."""
+    turn = turns.get(key, 0)
+    turns[key] = turn + 1
+    return turn
+
+
+@dataclass(slots=True)
+class CallNotes:
+    """A call before the rows have their numbers."""
+
+    branch: Branch
+    type: str
+    base: str
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    sources: tuple[int | None, ...]
+    geometry: dict[str, Any]
+
+
+class Observation:
+    """Everything that one pass leaves, before it is put into records."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.tree = Tree(model)
+        self.calls: list[CallNotes] = []
+        self.used: set[int] = set()
+        self.counted = 0
+        self.free = 0
+        self.uncounted: dict[str, int] = {}
+        self.failure: Failure | None = None
+        self.error: Exception | None = None
+        self.output: Any = None
+        self.backward_ran = False
+
+    def make_calls(self) -> tuple[Call, ...]:
+        """Return the calls as records; the tree's rows must have been made before."""
+        return tuple(
+            Call(
+                index=index,
+                node=note.branch.index,
+                path=note.branch.path,
+                kind="module" if note.branch.kind == "module" else "op",
+                type=note.type,
+                base=note.base,
+                input_shapes=note.input_shapes,
+                output_shapes=note.output_shapes,
+                sources=note.sources,
+                geometry=note.geometry,
+                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
+            )
+            for index, note in enumerate(self.calls)
+        )
