@@ -115,9 +115,9 @@ def _sides(difference: Difference, *, a: str, b: str, notes: tuple[str, ...]) ->
     return Table(
         columns=(
             Column(key="side", title=""),
-            Column(key="target", title="Target"),
-            Column(key="tensors", title="Tensors", align="right", show=show_count),
-            Column(key="params", title="Elements", align="right", show=show_count),
+            Column(key="target", title="target"),
+            Column(key="tensors", title="tensors", align="right", show=show_count),
+            Column(key="params", title="elements", align="right", show=show_count),
         ),
         rows=tuple(
             (side, text, len(tensors), sum(t.numel for t in tensors if t.tied_to is None))
@@ -140,30 +140,30 @@ _STYLES = {
 
 def _columns(*, with_values: bool, renamed: bool) -> tuple[Column, ...]:
     return (
-        Column(key="change", title="Change"),
-        Column(key="name_a", title="Name in A", show=printable),
-        Column(key="name_b", title="Name in B", show=printable, only=None if renamed else "data"),
+        Column(key="change", title="change"),
+        Column(key="name_a", title="name in A", show=printable),
+        Column(key="name_b", title="name in B", show=printable, only=None if renamed else "data"),
         Column(key="shape_a", title="A", show=show_shape),
         Column(key="dtype_a", title="", only="data"),
         Column(key="shape_b", title="B", show=show_shape),
         Column(key="dtype_b", title="", only="data"),
         Column(
             key="max_abs",
-            title="Max abs",
+            title="max abs",
             align="right",
             show=show_number,
             only=None if with_values else "data",
         ),
         Column(
             key="max_rel",
-            title="Max rel",
+            title="max rel",
             align="right",
             show=show_number,
             only=None if with_values else "data",
         ),
         Column(
             key="confidence",
-            title="Sure",
+            title="sure",
             align="right",
             show=lambda share: f"{share:.0%}",
             only=None if renamed else "data",

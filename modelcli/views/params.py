@@ -52,23 +52,23 @@ def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
     """Return the columns that say something about these rows, with how to get their cells."""
     of_model = any(row.kind != "tensor" for row in rows) or not rows
     columns: list[tuple[Column, Any]] = [
-        (Column(key="name", title="Name"), lambda row: printable(row.name)),
-        (Column(key="kind", title="Kind", only=_unless(_mixed(rows))), lambda row: row.kind),
-        (Column(key="shape", title="Shape", show=show_shape), lambda row: row.shape),
-        (Column(key="dtype", title="Dtype"), lambda row: row.dtype),
-        (_number("numel", "Count"), lambda row: row.numel),
+        (Column(key="name", title="name"), lambda row: printable(row.name)),
+        (Column(key="kind", title="kind", only=_unless(_mixed(rows))), lambda row: row.kind),
+        (Column(key="shape", title="shape", show=show_shape), lambda row: row.shape),
+        (Column(key="dtype", title="dtype"), lambda row: row.dtype),
+        (_number("numel", "count"), lambda row: row.numel),
     ]
     if any(row.stored != row.numel for row in rows):
-        columns.append((_number("stored_numel", "Stored"), lambda row: row.stored))
+        columns.append((_number("stored_numel", "stored"), lambda row: row.stored))
     columns.append(
-        (Column(key="bytes", title="Bytes", align="right", show=show_count), lambda r: r.bytes)
+        (Column(key="bytes", title="bytes", align="right", show=show_count), lambda r: r.bytes)
     )
-    yes = Column(key="trainable", title="Trainable", show=_yes, only=_unless(of_model))
+    yes = Column(key="trainable", title="trainable", show=_yes, only=_unless(of_model))
     columns.append((yes, lambda row: row.trainable))
-    tied = Column(key="tied_to", title="Tied to", only=_unless(any(row.tied_to for row in rows)))
+    tied = Column(key="tied_to", title="tied to", only=_unless(any(row.tied_to for row in rows)))
     columns.append((tied, lambda row: printable(row.tied_to) if row.tied_to else None))
     if any(row.file for row in rows):
-        columns.append((Column(key="file", title="File"), lambda row: row.file))
+        columns.append((Column(key="file", title="file"), lambda row: row.file))
     return columns
 
 

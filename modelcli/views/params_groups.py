@@ -65,11 +65,11 @@ def groups_table(
     largest = max((group.share for group in groups), default=0.0)
     return Table(
         columns=(
-            Column(key="prefix", title="Module"),
-            Column(key="tensors", title="Tensors", align="right", show=show_count),
-            Column(key="numel", title="Count", align="right", show=show_count),
-            Column(key="bytes", title="Bytes", align="right", show=show_bytes),
-            Column(key="share", title="Share", align="right", show=lambda share: f"{share:.1%}"),
+            Column(key="prefix", title="module"),
+            Column(key="tensors", title="tensors", align="right", show=show_count),
+            Column(key="numel", title="count", align="right", show=show_count),
+            Column(key="bytes", title="bytes", align="right", show=show_bytes),
+            Column(key="share", title="share", align="right", show=lambda share: f"{share:.1%}"),
             Column(key="bar", title="", only="people"),
         ),
         rows=tuple(

@@ -86,16 +86,16 @@ def _style(row: ParamRow) -> str:
 
 def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
     columns: list[tuple[Column, Any]] = [
-        (Column(key="name", title="Name"), lambda row: printable(row.name)),
-        (Column(key="shape", title="Shape", only="data"), lambda row: row.shape),
-        (Column(key="dtype", title="Dtype", only="data"), lambda row: row.dtype),
-        (Column(key="numel", title="Count", only="data"), lambda row: row.numel),
-        *(_figure(key, key.capitalize()) for key in ("mean", "std")),
+        (Column(key="name", title="name"), lambda row: printable(row.name)),
+        (Column(key="shape", title="shape", only="data"), lambda row: row.shape),
+        (Column(key="dtype", title="dtype", only="data"), lambda row: row.dtype),
+        (Column(key="numel", title="count", only="data"), lambda row: row.numel),
+        *(_figure(key, key) for key in ("mean", "std")),
     ]
-    columns += [_figure(key, key.capitalize()) for key in ("min", "max", "norm")]
+    columns += [_figure(key, key) for key in ("min", "max", "norm")]
     columns.append(
         (
-            Column(key="zeros", title="Zeros", align="right", show=_show_share),
+            Column(key="zeros", title="zeros", align="right", show=_show_share),
             lambda row: row.stats and row.stats.zeros,
         )
     )
@@ -112,18 +112,18 @@ def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
 
 def _theory_columns(*, only: Literal["data"] | None) -> list[tuple[Column, Any]]:
     """Return the columns of the second table; in TSV they stand at the end of the first."""
-    std = [] if only else [_figure("std", "Std")]
+    std = [] if only else [_figure("std", "std")]
     return [
-        (Column(key="name", title="Name"), lambda row: printable(row.name)),
-        (Column(key="shape", title="Shape", show=show_shape), lambda row: row.shape),
+        (Column(key="name", title="name"), lambda row: printable(row.name)),
+        (Column(key="shape", title="shape", show=show_shape), lambda row: row.shape),
         *std,
-        (_number("expected_std", "Expected", only=only), _getter("theory", "std")),
+        (_number("expected_std", "expected", only=only), _getter("theory", "std")),
         (
-            Column(key="fan_in", title="Fan-in", align="right", show=show_count, only=only),
+            Column(key="fan_in", title="fan-in", align="right", show=show_count, only=only),
             _getter("theory", "fan_in"),
         ),
-        (_number("gain", "Gain", only=only), _getter("theory", "gain")),
-        (_number("kaiming_std", "Kaiming", only=only), _kaiming),
+        (_number("gain", "gain", only=only), _getter("theory", "gain")),
+        (_number("kaiming_std", "kaiming", only=only), _kaiming),
     ]
 
 

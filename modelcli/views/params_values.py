@@ -186,8 +186,8 @@ def values_table(shown: Sequence[Shown]) -> Table:
     return Table(
         title="Values",
         columns=(
-            Column(key="name", title="Name"),
-            Column(key="values", title="Values", show=show_values),
+            Column(key="name", title="name"),
+            Column(key="values", title="values", show=show_values),
         ),
         rows=tuple(lines),
         notes=tuple(notes),

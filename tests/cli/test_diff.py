@@ -112,11 +112,11 @@ def test_rows(run, folder):
     path = folder / "head.pt"
     width = len(str(path))
     assert result.out.splitlines()[:9] == [
-        f"   {'Target'.ljust(width)}  Tensors  Elements",
+        f"   {'target'.ljust(width)}  tensors  elements",
         f"A  {'lenet'.ljust(width)}       10    61,706",
         f"B  {path}       10    69,356",
         "",
-        "Change  Name in A   A         B",
+        "change  name in A   A         B",
         "shape   fc3.weight  (10, 84)  (100, 84)",
         "shape   fc3.bias    (10,)     (100,)",
         "",

@@ -111,7 +111,7 @@ def test_table_for_a_pipe(capsys):
     assert main(["params", "mlp"]) == 0
     out = capsys.readouterr().out
     assert out == (
-        "Name           Shape       Dtype      Count    Bytes  Trainable\n"
+        "name           shape       dtype      count    bytes  trainable\n"
         "hidden.weight  (256, 784)  float32  200,704  802,816  yes\n"
         "hidden.bias    (256,)      float32      256    1,024  yes\n"
         "output.weight  (10, 256)   float32    2,560   10,240  yes\n"

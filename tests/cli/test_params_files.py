@@ -62,7 +62,7 @@ def test_rows_of_a_file(run, weights):
 def test_table_of_a_file(run, weights):
     lines = run("params", weights).out.splitlines()
     assert lines[:5] == [
-        "Name      Shape   Dtype     Count  Bytes",
+        "name      shape   dtype     count  bytes",
         "a.weight  (3, 4)  float32      12     48",
         "a.bias    (3,)    bfloat16      3      6",
         "",
@@ -154,7 +154,7 @@ def test_newcomers_table(run):
     )
     lines = result.out.splitlines()
     assert lines[0] == "Statistics"
-    assert lines[1].split() == ["Name", "Mean", "Std", "Min", "Max", "Norm", "Zeros"]
+    assert lines[1].split() == ["name", "mean", "std", "min", "max", "norm", "zeros"]
     assert lines[2].split()[0] == "net.0.weight"
     assert lines[3].split() == ["net.0.bias", "0", "0", "0", "0", "0", "100.0%"]
     assert "Initialisation: measured beside what theory gives" in lines
