@@ -76,13 +76,17 @@ def hf_targets(count: int) -> Iterator[str]:
         "n_layer": 2, "n_embd": 128, "n_head": 4, "pad_token_id": 0, "bos_token_id": 1,
         "eos_token_id": 2,
     }  # fmt: skip
-    language = "llama mistral qwen2 gemma phi bloom gpt_neox opt gpt_neo".split()
+    language = "llama mistral qwen2 gemma phi bloom gpt_neox opt gpt_neo albert deberta-v2".split()
     for name in HF[:count]:
         config: dict[str, Any] = {"model_type": name}
         if name in language:
             config.update(small)
         if name == "gpt_neo":
             config.update(num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]])
+        if name in ("bart", "t5"):
+            config.update(encoder_layers=2, decoder_layers=2, num_layers=2, d_model=128)
+        if name == "albert":
+            config.update(embedding_size=64)
         if name == "opt":
             config.update(ffn_dim=256, word_embed_proj_dim=128)
         place = folder / name

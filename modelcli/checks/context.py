@@ -18,7 +18,7 @@ from modelcli.errors import ModelcliError, RunFailedError
 from modelcli.loading.build import BuildError, build, unwrap
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.inputs import ExampleInputs, find_inputs
-from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.meta import copy_to_meta, move_to_meta
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
@@ -270,6 +270,9 @@ class Context:
             raise CannotRun("it does not run without values")
         try:
             model = copy_to_meta(self.built).eval()
+            for hidden in find_hidden(model):  # MC101 speaks of those
+                if isinstance(hidden.value, nn.Module):
+                    move_to_meta(hidden.value)
         except Exception as error:  # a module may hold anything
             raise CannotRun(f"it cannot be copied to meta: {type(error).__name__}") from error
         return model, map_tensors(self.inputs, lambda tensor: tensor.to("meta"))
