@@ -35,7 +35,7 @@ def make_trace(
         seen.tree.add_declared()
     nodes = rows.make()
     tensors = survey(model, seen.used)
-    totals = _sum_up(model, nodes, tensors, seen, rows.packed_params)
+    totals = _sum_up(model, nodes, tensors, seen, rows)
     return Trace(
         model_type=nodes[0].type,
         execution=execution,
@@ -58,27 +58,28 @@ def _sum_up(
     nodes: Sequence[Node],
     tensors: Sequence[Tensor],
     seen: Observation,
-    packed_params: int,
+    rows: Rows,
 ) -> Totals:
     own = [t for t in tensors if t.tied_to is None]
     used_names = {t.tied_to or t.name for t in tensors if t.executed}
     parameters = [t for t in own if t.kind == "parameter"]
     buffers = [t for t in own if t.kind == "buffer"]
-    params = sum(t.numel for t in parameters) + packed_params
+    params = sum(t.numel for t in parameters) + rows.packed_params
     trainable = sum(t.numel for t in parameters if t.trainable)
     return Totals(
         params=params,
         trainable_params=trainable,
         frozen_params=params - trainable,
-        executed_params=sum(t.numel for t in parameters if t.name in used_names) + packed_params,
+        executed_params=rows.packed_params
+        + sum(t.numel for t in parameters if t.name in used_names),
         buffers=sum(t.numel for t in buffers),
-        param_bytes=sum(t.nbytes for t in parameters),
+        param_bytes=rows.packed_bytes + sum(t.nbytes for t in parameters),
         buffer_bytes=sum(t.nbytes for t in buffers),
         macs=nodes[0].macs,
         flops=nodes[0].flops,
         backward_flops=nodes[0].backward_flops if seen.backward_ran else None,
         unmasked_params=unmasked_elements(model, params),
-        packed_params=packed_params,
+        packed_params=rows.packed_params,
     )
 
 

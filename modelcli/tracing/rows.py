@@ -8,7 +8,7 @@ import torch
 
 from modelcli.tracing.operations import is_layer, is_plumbing, layer_base
 from modelcli.tracing.record import Node
-from modelcli.tracing.survey import Key, count_elements, packed_elements, tensor_key
+from modelcli.tracing.survey import Key, count_elements, packed_tensors, tensor_key
 from modelcli.tracing.tree import Branch, Tree
 
 
@@ -21,6 +21,7 @@ class Rows:
         self._seen: set[Key] = set()
         self._nodes: list[dict[str, Any]] = []
         self.packed_params = 0
+        self.packed_bytes = 0
         self._names: dict[Key, str] = {}
         for name, parameter in tree.model.named_parameters(remove_duplicate=False):
             self._names.setdefault(tensor_key(parameter), name)
@@ -84,11 +85,13 @@ class Rows:
             for buffer in owner._buffers.values():
                 if buffer is not None and self._is_new(buffer):
                     values["buffers"] += count_elements(buffer)
-        packed = packed_elements(module)
+        unpacked = packed_tensors(module)
+        packed = sum(tensor.numel() for tensor in unpacked)
         if packed and self._is_new_key(("packed", id(module))):
             values["params"] += packed
             values["own_params"] += packed
             self.packed_params += packed
+            self.packed_bytes += sum(t.numel() * t.element_size() for t in unpacked)
 
     def _count(
         self, branch: Branch, values: dict[str, Any], name: str, tensor: torch.Tensor, shown: bool

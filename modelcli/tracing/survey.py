@@ -96,20 +96,25 @@ def find_ties(tensors: tuple[Tensor, ...]) -> tuple[tuple[str, ...], ...]:
 
 def packed_elements(module: nn.Module) -> int:
     """Return how many weights a quantised layer keeps in a packed form that is no parameter."""
+    return sum(tensor.numel() for tensor in packed_tensors(module))
+
+
+def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
+    """Return the weights that a quantised layer keeps in a packed form, unpacked."""
     if not type(module).__module__.startswith("torch.ao.nn.quantized"):
-        return 0
+        return []
     counted = {id(tensor) for tensor in module.parameters()}
-    total = 0
-    for name in ("weight", "bias"):
+    found: list[torch.Tensor] = []
+    for name in ("weight", "bias", "get_weight", "get_bias"):
         getter = getattr(module, name, None)
         try:
             with _disable_current_modes():  # a fake tensor mode does not unpack
                 value = getter() if callable(getter) else getter
         except (RuntimeError, TypeError, AttributeError):
             continue
-        if isinstance(value, torch.Tensor) and id(value) not in counted:
-            total += value.numel()
-    return total
+        values = value.values() if isinstance(value, dict) else (value,)
+        found += [t for t in values if isinstance(t, torch.Tensor) and id(t) not in counted]
+    return found
 
 
 def unmasked_elements(model: nn.Module, total: int) -> int | None:

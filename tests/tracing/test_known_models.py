@@ -179,8 +179,20 @@ def test_quantised_layers_name_what_is_not_counted():
 
     trace = observe(Source(label="quantised", construct=quantised), make_request(["3x10"]))
     assert (trace.totals.params, trace.totals.packed_params) == (110, 110)
+    assert trace.totals.param_bytes == 100 + 4 * 10  # weights of one byte, biases of four
     assert trace.coverage.uncounted == {"quantized::linear_dynamic": 1}
     assert trace.nodes[0].uncounted == {"quantized::linear_dynamic": 1}
+
+
+def test_quantised_recurrent_layers_have_their_logical_size():
+    from torch.ao.quantization import quantize_dynamic
+
+    def build() -> nn.Module:
+        return quantize_dynamic(nn.Sequential(nn.LSTM(10, 20)), {nn.LSTM}, dtype=torch.qint8)
+
+    trace = observe(Source(label="quantised", construct=build), make_request(["5x3x10"]))
+    assert trace.totals.params == 2_560
+    assert not trace.coverage.complete
 
 
 def test_modules_that_never_run_are_named():
