@@ -33,17 +33,20 @@ def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
 
 def _candidates(model: Any) -> Iterator[ExampleInputs]:
     main = str(model.main_input_name)
-    dummy = _dummy(model) if main == "input_ids" else None
+    parameters = forward_parameters(model)
+    dummy = _dummy(model) if main == "input_ids" and main in parameters else None
     if dummy is not None:
         yield dummy
-    parameters = forward_parameters(model)
     required = [n for n, p in parameters.items() if p.default is p.empty and _known(n, p)]
     wanted = [name for name in _WANTED if name in parameters]
+    # Models of parts inherit a main input that their own forward need not take.
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    takes = [main] if main in parameters or (open_ended and not required) else []
     decoder = ["decoder_input_ids"] if _has_decoder(model.config) else []
     seen: set[tuple[str, ...]] = {("input_ids",)} if dummy is not None else set()
     for extra in ([], required, [*required, *wanted]):
-        names = tuple(dict.fromkeys([main, *extra, *decoder]))
-        if names in seen:
+        names = tuple(dict.fromkeys([*takes, *extra, *decoder]))
+        if not names or names in seen:
             continue
         seen.add(names)
         variants = [list(_specs(name, model.config)) for name in names]
@@ -79,7 +82,6 @@ def _specs(name: str, config: Any) -> Iterator[InputSpec]:
     elif name == "input_values":
         yield from _waves(config)
     elif name == "bbox":
-        yield InputSpec(name=name, dtype="int64", shape=(3, 5, 4))  # as many as dummy_inputs' ids
         yield InputSpec(name=name, dtype="int64", shape=(1, 8, 4))
     elif name in ("query_embeds", "inputs_embeds", "hidden_states"):
         yield InputSpec(name=name, shape=(1, 16, getattr(config, "hidden_size", 768)))
