@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator
 
 from modelcli.tracing.free import FREE
 
@@ -25,6 +26,8 @@ def find_formula(func: Any) -> Formula | None:
 
     A formula is called with the operation's own arguments and ``out_val``, its output.
     """
+    if isinstance(func, HigherOrderOperator):
+        return _torch_formula(func)
     packet = func._overloadpacket
     own = _FORMULAS.get(packet.__name__) if func.namespace == "aten" else None
     if own is not None:

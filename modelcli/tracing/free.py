@@ -33,7 +33,7 @@ FREE = frozenset(
     "batch_norm_stats batch_norm_update_stats cudnn_batch_norm miopen_batch_norm "
     "native_batch_norm native_group_norm native_layer_norm native_norm _fused_rms_norm "
     "quantized_batch_norm renorm _log_softmax _softmax _safe_softmax _masked_softmax "
-    "_weight_norm_interface batch_norm norm dist linalg_vector_norm linalg__powsum _euclidean_norm "
+    "_weight_norm_interface batch_norm norm dist linalg_vector_norm linalg__powsum "
     # reduction, sorting, search
     "_aminmax aminmax all amax amin any argmax argmin argsort bincount bucketize count_nonzero "
     "cummax cummin cumprod cumsum hash_tensor histc histogram isin kthvalue logcumsumexp "
@@ -61,7 +61,7 @@ FREE = frozenset(
     "_chunk_cat _coalesce _copy_from _efficientzerotensor _fused_moving_avg_obs_fq_helper "
     "_jagged_to_padded_dense_forward _local_scalar_dense _mkldnn_reshape _mkldnn_transpose "
     "_padded_dense_to_jagged_forward "
-    "_pack_padded_sequence _pad_packed_sequence _pin_memory _resize_output _stack _test_none "
+    "_pack_padded_sequence _pad_packed_sequence _pin_memory _resize_output _stack "
     "_to_copy _to_dense _to_sparse _unsafe_view _reshape_alias _conj _neg_view alias arange "
     "as_strided as_strided_scatter bartlett_window blackman_window block_diag cat channel_shuffle "
     "clone col2im constant_pad_nd copy detach diag_embed diagonal_scatter embedding_sparse empty "

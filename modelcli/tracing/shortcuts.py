@@ -86,9 +86,9 @@ def _layer_norm(
     return torch.empty_like(x), x.new_empty(outer), x.new_empty(outer)
 
 
-def _addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor | None:
+def _addmm(bias: Tensor, a: Tensor, b: Tensor, **scales: Any) -> Tensor | None:
     """Adding the bias changes nothing about the shape of the product."""
-    if bias.shape != b.shape[1:] or not bias.dtype == a.dtype == b.dtype:
+    if scales or bias.shape != b.shape[1:] or not bias.dtype == a.dtype == b.dtype:
         return None
     product: Tensor = _ATEN.mm.default(a, b)
     return product

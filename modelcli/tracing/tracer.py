@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -76,6 +78,9 @@ def _with_gradients(value: Any) -> Any:
     return value
 
 
+_FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+
+
 class _Observer:
     """The state of one pass, and what its three observers do."""
 
@@ -111,12 +116,19 @@ class _Observer:
                 return original(module, *args, **kwargs)
             return self._run_module(original, module, args, kwargs)
 
+        # Eager flexible attention compiles itself, and does not under modes; unless told so.
+        flex: Any = sys.modules.get("torch.nn.attention.flex_attention")
+        compiles = not getattr(flex, _FLEX_EAGER, True)
         nn.Module.__call__ = observed  # type: ignore[method-assign]
         torch.backends.mha.set_fastpath_enabled(False)  # one fused kernel would hide the layers
         try:
+            if compiles:
+                setattr(flex, _FLEX_EAGER, True)
             with _Functions(self), _Operations(self):
                 yield
         finally:
+            if compiles:
+                setattr(flex, _FLEX_EAGER, False)
             torch.backends.mha.set_fastpath_enabled(fast_path)
             nn.Module.__call__ = original  # type: ignore[method-assign]
 
@@ -304,19 +316,43 @@ class _Observer:
                 self.notes.used.add(id(arg))
             elif isinstance(arg, (list, tuple)):
                 self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
-        shortcut = self._shortcuts.get(func)
-        output = None if shortcut is None else shortcut(*args, **kwargs)
-        if output is None:
-            output = func(*args, **kwargs)
         if func in self._formulas:
             formula = self._formulas[func]
         else:
             formula = self._formulas[func] = find_formula(func)
+        if formula is None:
+            parts = self._run_parts(func, args, kwargs)
+            if parts is not NotImplemented:
+                return parts
+        shortcut = self._shortcuts.get(func)
+        output = None if shortcut is None else shortcut(*args, **kwargs)
+        if output is None:
+            output = func(*args, **kwargs)
         if formula is free:
             self.notes.free += 1
         else:
             self._book(func, formula, args, kwargs, output)
         return output
+
+    def _run_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run what an operation without a formula is made of, if it is made of others.
+
+        Under ``torch.inference_mode`` composite operations arrive whole.
+        """
+        if isinstance(func, HigherOrderOperator):
+            return (
+                self._run_branch(*args) if func is torch.ops.higher_order.cond else NotImplemented
+            )
+        with _Operations(self):
+            return func.decompose(*args, **kwargs)
+
+    def _run_branch(
+        self, condition: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], args: Any
+    ) -> Any:
+        """Run the branch of a ``torch.cond`` that is taken, as everything else is run."""
+        branch = if_true if condition else if_false
+        with _Operations(self):
+            return branch(*args)
 
     def _book(
         self,
@@ -329,7 +365,7 @@ class _Observer:
         """Book a cost, or that it is not known, on the innermost open module or function."""
         branch = self._branch_of_backward() if self._in_backward else self._stack[-1].branch
         if formula is None:
-            name = func._schema.name.removeprefix("aten::")
+            name = _operation_name(func)
             self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
             branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
             return
@@ -365,6 +401,12 @@ class _Observer:
         return self._spans[place][1] if place >= 0 else self._tree.root
 
 
+def _operation_name(func: Any) -> str:
+    """Return an operation's name with its namespace, unless that is ATen's."""
+    schema = getattr(func, "_schema", None)  # operations of higher order have none
+    return str(func) if schema is None else str(schema.name).removeprefix("aten::")
+
+
 # Functions that answer a question about a tensor and never compute one.
 _SILENT = frozenset(
     "size dim numel stride is_floating_point is_complex is_contiguous element_size "
@@ -388,6 +430,8 @@ class _Functions(TorchFunctionMode):
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    supports_higher_order_operators = True
+
     def __init__(self, observer: _Observer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._observer = observer
