@@ -45,6 +45,7 @@ _VARYING = (
 
 def _mask(name: str, text: str) -> str:
     text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    text = text.replace(f"{GOLDEN.parent.parent}/", "")
     if name == "train":  # processors differ in the last digits of a sum
         text = re.sub(r"(\d\.\d{3})\d{4,}", r"\1", text)
     for pattern, replacement in _VARYING:

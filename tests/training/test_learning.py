@@ -322,9 +322,9 @@ def test_the_traced_work_of_lenet_is_forward_and_backward_without_the_image() ->
 
 def test_running_out_of_memory_says_what_was_asked_for() -> None:
     with pytest.raises(RunFailedError) as caught:
-        make_run(model_target="mlp", train_batch_size=10**9)
+        make_run(model_target="alexnet", train_batch_size=10**7)  # 0.6 MB a sample
     assert caught.value.message == (
-        "out of memory with a batch of 1000000000: 3136.0 GB more were asked for"
+        "out of memory with a batch of 10000000: 6021.1 GB more were asked for"
     )
     assert caught.value.hint == "use a smaller --batch-size, with --accumulate for the same step"
 
