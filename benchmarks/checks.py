@@ -26,12 +26,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-LARGE = re.compile(
-    r"huge|giant|gigantic|enormous|large|xl|_l_|_l$|_h_|_h$|_g_|_x$|so150|so400|384|448|512|"
-    r"base|medium|_b_|_b36|_m$|_m36|_ma36|[1-9]\d\dm|\d+b_|base_patch8|101|102x?|107|131|1[5-9]\d|"
-    r"200|269|350|420|408|b[5-9]|128gf|160|_320|f[1-7]$|m48|1536|1024|p8_|_21m|_36|_15_|r26|"
-    r"_12to16|resnet50|res50|senet154|_d2_|50ts|50d"
-)
+# Of every family of timm the models with the fewest operations, in order of their cost.
+TIMM = Path(__file__).parent / "checks_timm.txt"
 
 
 def sound_names() -> Iterator[str]:
@@ -40,24 +36,11 @@ def sound_names() -> Iterator[str]:
 
     models = import_library("torchvision").models
     yield from hf_targets(30)
-    yield from (f"timm:{name}" for name in timm_names(import_library("timm"), 200))
-    for name in sorted(models.list_models(module=models)):
+    yield from (f"timm:{name}" for name in TIMM.read_text().split())
+    first = "mobilenet shufflenet mnasnet squeezenet regnet_y_400 regnet_x_400 resnet18".split()
+    names = sorted(models.list_models(module=models))
+    for name in sorted(names, key=lambda name: not name.startswith(tuple(first))):
         yield f"torchvision:{name}"
-
-
-def timm_names(timm: Any, count: int) -> list[str]:
-    """Return models of timm: in turns one of every family, names of large ones left out."""
-    families = {
-        module: [n for n in sorted(timm.list_models(module=module)) if not LARGE.search(n)]
-        for module in timm.list_modules()
-    }
-    found: list[str] = []
-    for turn in range(100):
-        for module in sorted(families):
-            names = families[module]
-            if turn < len(names) and len(found) < count:
-                found.append(names[turn])
-    return sorted(found)
 
 
 HF = (
@@ -127,6 +110,41 @@ def run_sound(arguments: argparse.Namespace) -> None:
         gc.collect()
 
 
+def run_planted(arguments: argparse.Namespace) -> None:
+    from planted import planted
+
+    from modelcli.checks.record import Options
+    from modelcli.checks.runner import run_checks
+    from modelcli.loading.grammar import make_request
+    from modelcli.loading.source import Source
+
+    path = RESULTS / "checks-planted.jsonl"
+    done = {(row["rule"], row["model"]) for row in read_rows(path)}
+    for case in planted():
+        key = f"{case.rule} {case.name}"
+        if (case.rule, case.name) in done or (
+            arguments.only and not re.search(arguments.only, key)
+        ):
+            continue
+        start = time.perf_counter()
+        row: dict[str, Any] = {"rule": case.rule, "model": case.name}
+        try:
+            report = run_checks(
+                Source(label=case.name, construct=case.build),
+                make_request([case.input], None, None),
+                Options(**case.options),
+            )
+            row["found"] = sorted({finding.rule for finding in report.findings})
+            row["skipped"] = report.rules_skipped.get(case.rule, "")
+        except Exception as error:  # a crash is a result, too
+            row["found"], row["crash"] = [], f"{type(error).__name__}: {error}"
+        row["seconds"] = round(time.perf_counter() - start, 2)
+        append(path, row)
+        verdict = "found " if case.rule in row["found"] else "MISSED"
+        print(f"{row['seconds']:6.1f} s  {verdict} {key}: {row}", flush=True)
+        gc.collect()
+
+
 def shown(name: str) -> str:
     """Return a target as it is reported: a folder of transformers by its architecture."""
     return f"hf:{Path(name).name}" if name.startswith("hf:/") else name
@@ -150,8 +168,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["planted", "sound", "report"])
     parser.add_argument("--only", help="a regular expression on the names")
+    parser.add_argument("--threads", type=int, help="of torch")
     arguments = parser.parse_args()
-    {"sound": run_sound}[arguments.what](arguments)
+    if arguments.threads:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    {"sound": run_sound, "planted": run_planted}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def _storage(value: Any) -> int | None:
         return None
     try:
         return value.untyped_storage().data_ptr() or None
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):  # wrappers, and lazy parameters
         return None
 
 

@@ -169,7 +169,7 @@ class BatchSizes(Rule):
 
     def _report(self, context: Context, size: int, count: int) -> Finding:
         samples = "1 sample" if size == 1 else f"{size} samples"
-        rows = "1 row" if count == 1 else f"{count} rows"
+        rows = {0: "a scalar", 1: "1 row"}.get(count, f"{count} rows")
         fix, place, path, message = None, None, "", f"{samples} in, {rows} out"
         for event in _mixers(context):
             if event.op in ("cat", "view", "reshape"):
@@ -192,9 +192,6 @@ def _try_sizes(context: Context) -> tuple[dict[int, int], dict[int, str]]:
     """Return the output's rows for every batch size, and why others were refused."""
     rows: dict[int, int] = {}
     refused: dict[int, str] = {}
-    shapes = [shape for shape in context.ran.output_shapes if shape]
-    if not shapes:
-        raise CannotRun("the output has no batch dimension")
     for size in _SIZES:
         try:
             rows[size] = _rows_of(context, size)
@@ -203,18 +200,20 @@ def _try_sizes(context: Context) -> tuple[dict[int, int], dict[int, str]]:
         except Exception as error:  # whatever the user's forward raises
             text = str(error).strip() or type(error).__name__
             refused[size] = text.splitlines()[0][:120]
+    if not any(rows.values()):
+        raise CannotRun("the output has no batch dimension")
     return rows, refused
 
 
 def _rows_of(context: Context, size: int) -> int:
-    """Return the first dimension of the output for a batch of some size."""
+    """Return the first dimension of the output for a batch of some size; 0 of a scalar."""
     from modelcli.checks.passes import run_plain
     from modelcli.checks.values import output_tensors
     from modelcli.loading.inputs import with_batch_size
 
     outputs: list[Tensor] | None = None
     if size == context.batch:
-        return next(shape[0] for shape in context.ran.output_shapes if shape)
+        return next((shape[0] for shape in context.ran.output_shapes if shape), 0)
     if not context.is_light:
         try:  # shapes are to be had without numbers
             model, inputs = context.meta_twin
@@ -226,9 +225,7 @@ def _rows_of(context: Context, size: int) -> int:
         same = size == ran.batch
         outputs = ran.outputs if same else run_plain(ran.model, context.filled(ran.model, size))
     found = [tensor for tensor in outputs if tensor.dim()]
-    if not found:
-        raise CannotRun("the output has no batch dimension")
-    return found[0].shape[0]
+    return found[0].shape[0] if found else 0
 
 
 def _run_on_meta(model: Any, inputs: Any) -> Any:

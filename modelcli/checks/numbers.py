@@ -479,6 +479,7 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
 
     import torch
 
+    from modelcli.checks.attributes import find_hidden
     from modelcli.checks.values import map_tensors
 
     model, inputs = context.meta_twin
@@ -489,6 +490,11 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
     if plain is not None:
         raise CannotRun("it does not run without values")
     cast = map_tensors(inputs, lambda t: t.to(dtype) if t.dtype is torch.float32 else t)
+    for hidden in find_hidden(model):  # MC101 and MC102 speak of those
+        if isinstance(hidden.value, torch.nn.Module):
+            hidden.value.to(dtype)
+        elif hidden.value.is_floating_point():
+            hidden.value.data = hidden.value.data.to(dtype)
     return _raised(model.to(dtype), cast, bridged=True)
 
 

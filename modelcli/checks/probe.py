@@ -319,7 +319,8 @@ class _Watch(TorchFunctionMode):
         module = self._stack[-1].module
         own = isinstance(module, nn.modules.dropout._DropoutNd) and module.training
         self.seen.draws.append(self._event(name, "module" if own else ""))
-        if all(id(t) in self._fresh for t in before) or (name.endswith("_") and len(before) == 1):
+        made_anew = name in _LIKE or all(id(t) in self._fresh for t in before)
+        if made_anew or (name.endswith("_") and len(before) == 1):
             for tensor in tensors_in(output):
                 if not tensor.requires_grad or isinstance(tensor, nn.Parameter):
                     self._fresh[id(tensor)] = tensor
@@ -412,7 +413,8 @@ class _Watch(TorchFunctionMode):
 
     def _look_at_batch_norm(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         training = kwargs.get("training", args[5] if len(args) > 5 else False)
-        if training:
+        # standardised weights go through batch_norm too, as a batch of one
+        if training and args[0].shape[0] == self._batch > 1:
             self.seen.training_norms.append(self._event("batch_norm"))
 
     # numbers
@@ -460,6 +462,7 @@ class _Watch(TorchFunctionMode):
 
 _REDUCING = frozenset("mean sum std var max min amax amin norm logsumexp prod".split())
 _MIXING = _REDUCING | frozenset("softmax log_softmax cumsum flip roll sort cat normalize".split())
+_LIKE = frozenset("randn_like rand_like randint_like".split())
 _NOTHING = object()
 
 

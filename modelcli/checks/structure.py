@@ -216,6 +216,7 @@ class Unseen(Rule):
     def find(self, context: Context) -> Iterator[Finding]:
         """Compute what every convolution and pooling leaves."""
         told: set[str] = set()
+        worst: dict[Severity, list[tuple[Call, int, int, str]]] = {}
         for call in context.chain.calls:
             axes = windows(call)
             if axes is None or call.path in told:
@@ -226,16 +227,26 @@ class Unseen(Rule):
             if not lost or (kind == "between" and self._has_sibling(context, call)):
                 continue
             told.add(call.path)
-            share = lost / size
-            where = "at the end" if kind == "end" else "between the windows"
-            _, reach, stride, padding = axes[0]
-            yield self.found(
-                call.path,
-                f"{lost} of {size} rows or columns {where} are never seen by '{call.path}' "
-                f"(kernel's reach {reach}, stride {stride}, padding {padding})",
-                severity=Severity.WARNING if share >= 0.05 else Severity.INFO,
-                place=place_of(context.built, call.path),
-            )
+            severity = Severity.WARNING if lost >= 0.05 * size else Severity.INFO
+            worst.setdefault(severity, []).append((call, size, lost, kind))
+        for severity, found in worst.items():
+            yield self._report(context, severity, found)
+
+    def _report(
+        self, context: Context, severity: Severity, found: list[tuple[Call, int, int, str]]
+    ) -> Finding:
+        call, size, lost, kind = max(found, key=lambda row: row[2] / row[1])
+        where = "at the end" if kind == "end" else "between the windows"
+        axes = windows(call) or [(0, 0, 0, 0)]
+        _, reach, stride, padding = axes[0]
+        more = f"; {len(found) - 1} other layers are alike" if len(found) > 1 else ""
+        return self.found(
+            call.path,
+            f"{lost} of {size} rows or columns {where} are never seen by '{call.path}' "
+            f"(kernel's reach {reach}, stride {stride}, padding {padding}){more}",
+            severity=severity,
+            place=place_of(context.built, call.path),
+        )
 
     def _has_sibling(self, context: Context, call: Call) -> bool:
         source = call.sources[0] if call.sources else None
@@ -268,8 +279,12 @@ class MorePadding(Rule):
     id = "MC604"
     title = "a map smaller than the kernel's reach"
     needs = "pass"
-    why = "Most of what the kernel sees is padding: its outer weights multiply zeros only."
+    why = "Much of what the kernel sees is padding: its outer weights multiply zeros only."
     fix = "Use a smaller kernel or dilation there, less downsampling before, or a larger input."
+    justified = (
+        "A kernel a little larger than the last map (5 x 5 on 4 x 4) is common: an info. More "
+        "padding than data, a reach of over twice the map, is a warning."
+    )
     input = "2x3x8x8"
     wrong = example("""
         class Net(nn.Module):
@@ -294,22 +309,32 @@ class MorePadding(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compare sizes of maps with what kernels span."""
+        worst: dict[Severity, list[tuple[Call, int, int]]] = {}
         told: set[str] = set()
         for call in context.chain.calls:
             axes = windows(call)
             if axes is None or call.path in told:
                 continue
-            narrow = [axis for axis in axes if axis[1] > axis[0]]
-            if not narrow:
+            size, reach, _, _ = max(axes, key=lambda axis: axis[1] / max(1, axis[0]))
+            if reach <= size:
                 continue
             told.add(call.path)
-            size, reach, _, padding = narrow[0]
-            yield self.found(
-                call.path,
-                f"the kernel of '{call.path}' spans {reach} on a map of {size}, with padding "
-                f"{padding} on each side",
-                place=place_of(context.built, call.path),
-            )
+            severity = Severity.WARNING if reach > 2 * size else Severity.INFO
+            worst.setdefault(severity, []).append((call, size, reach))
+        for severity, found in worst.items():
+            yield self._report(context, severity, found)
+
+    def _report(
+        self, context: Context, severity: Severity, found: list[tuple[Call, int, int]]
+    ) -> Finding:
+        call, size, reach = max(found, key=lambda row: row[2] / max(1, row[1]))
+        more = f"; {len(found) - 1} other layers are alike" if len(found) > 1 else ""
+        return self.found(
+            call.path,
+            f"the kernel of '{call.path}' spans {reach} on a map of {size}{more}",
+            severity=severity,
+            place=place_of(context.built, call.path),
+        )
 
 
 class OneLayerHoldsAll(Rule):

@@ -415,7 +415,7 @@ def _structure() -> Iterator[Pair]:
         "MC604",
         "a dilation",
         "2x3x8x8",
-        lambda: nn.Conv2d(3, 4, 3, padding=6, dilation=6),
+        lambda: nn.Conv2d(3, 4, 3, padding=9, dilation=9),
         lambda: nn.Conv2d(3, 4, 3, padding=3, dilation=3),
     )
     yield Pair(
