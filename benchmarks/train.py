@@ -5,7 +5,9 @@
     python benchmarks/train.py --repeats 9 --only mlp
 
 Every contender trains the same model on the same samples with Adam, and looks at its loss every 20
-steps. The time is taken between the first look after the warm-up and the last, logging included.
+steps (every 4 at batch 1,024). The time is taken between the first look after the warm-up and the
+last, logging included. On a CPU the time that the process had on the processor is taken as well:
+with one thread (OMP_NUM_THREADS=1) it is that of an idle machine, whatever else runs beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from modelcli.models.mlp import MLP
 from modelcli.training.run import prepare
 from modelcli.training.session import Session
 
-LOG_EVERY = 20
+LOG_EVERY = {64: 20, 1024: 4}
 SAMPLES = 4096
 SHAPES = {"mlp": (784,), "lenet": (1, 32, 32)}
 MODELS: dict[str, Callable[[], nn.Module]] = {"mlp": MLP, "lenet": LeNet}
@@ -44,19 +46,21 @@ class Clock:
     def __init__(self, warm_up: int, device: torch.device) -> None:
         self._warm_up = warm_up
         self._device = device
-        self._began = 0.0
+        self._began: tuple[float, float] | None = None
         self._first = 0
         self.rate = 0.0
+        self.cpu_rate = 0.0
 
     def look(self, step: int, loss: float) -> None:
         """Note that ``step`` steps are done; ``loss`` has been read, so the device is idle."""
         print(f"step {step} loss {loss:.6f}", file=SINK)
-        now = time.perf_counter()
-        if not self._began:
+        now, used = time.perf_counter(), time.process_time()
+        if self._began is None:
             if step >= self._warm_up:
-                self._began, self._first = now, step
+                self._began, self._first = (now, used), step
             return
-        self.rate = (step - self._first) / (now - self._began)
+        self.rate = (step - self._first) / (now - self._began[0])
+        self.cpu_rate = (step - self._first) / (used - self._began[1])
 
 
 class Listener:
@@ -95,7 +99,7 @@ def with_modelcli(name: str, batch: int, steps: int, clock: Clock, device: torch
         "data.validation": 0.0,
         "train.batch_size": batch,
         "train.steps": steps,
-        "train.log_every": LOG_EVERY,
+        "train.log_every": LOG_EVERY[batch],
         "train.device": str(device),
         "optimizer.lr": 1e-3,
     }
@@ -117,7 +121,7 @@ def with_index(name: str, batch: int, steps: int, clock: Clock, device: torch.de
         loss = F.cross_entropy(model(x[index]), y[index])
         loss.backward()
         optimizer.step()
-        if step % LOG_EVERY == 0:
+        if step % LOG_EVERY[batch] == 0:
             clock.look(step, loss.item())
 
 
@@ -137,7 +141,7 @@ def with_loader(name: str, batch: int, steps: int, clock: Clock, device: torch.d
             loss.backward()
             optimizer.step()
             step += 1
-            if step % LOG_EVERY == 0:
+            if step % LOG_EVERY[batch] == 0:
                 clock.look(step, loss.item())
             if step == steps:
                 return
@@ -170,7 +174,7 @@ def with_lightning(name: str, batch: int, steps: int, clock: Clock, device: torc
         def training_step(self, pair: tuple[Tensor, Tensor], number: int) -> Tensor:
             loss = F.cross_entropy(self.model(pair[0]), pair[1])
             self.log("loss", loss)
-            if (self.global_step + 1) % LOG_EVERY == 0:
+            if (self.global_step + 1) % LOG_EVERY[batch] == 0:
                 clock.look(self.global_step + 1, loss.item())
             return loss
 
@@ -188,7 +192,7 @@ def with_lightning(name: str, batch: int, steps: int, clock: Clock, device: torc
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        log_every_n_steps=LOG_EVERY,
+        log_every_n_steps=LOG_EVERY[batch],
     )
     trainer.fit(Module(), loader)
 
@@ -211,7 +215,7 @@ def with_accelerate(name: str, batch: int, steps: int, clock: Clock, device: tor
             accelerator.backward(loss)
             optimizer.step()
             step += 1
-            if step % LOG_EVERY == 0:
+            if step % LOG_EVERY[batch] == 0:
                 clock.look(step, loss.item())
             if step == steps:
                 return
@@ -229,20 +233,41 @@ CONTENDERS: dict[str, tuple[str, Contender]] = {
 
 def measure(
     name: str, batch: int, *, repeats: int, seconds: float, device: torch.device
-) -> dict[str, float]:
-    """Return the median samples per second of every contender that is installed."""
-    rates: dict[str, list[float]] = {}
-    pilot = Clock(LOG_EVERY, device)
-    with_index(name, batch, 3 * LOG_EVERY, pilot, device)
-    steps = max(4, round(pilot.rate * seconds / LOG_EVERY)) * LOG_EVERY
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the median samples per second of every contender that is installed.
+
+    First by the clock on the wall, then by the time on the processor.
+    """
+    rates: dict[str, list[tuple[float, float]]] = {}
+    every = LOG_EVERY[batch]
+    pilot = Clock(every, device)
+    with_index(name, batch, 3 * every, pilot, device)
+    steps = max(4, round(pilot.rate * seconds / every)) * every
     for _ in range(repeats):
         for contender, (package, run) in CONTENDERS.items():
             if importlib.util.find_spec(package) is None:
                 continue
-            clock = Clock(2 * LOG_EVERY, device)
-            run(name, batch, steps + 2 * LOG_EVERY, clock, device)
-            rates.setdefault(contender, []).append(clock.rate * batch)
-    return {contender: statistics.median(found) for contender, found in rates.items()}
+            clock = Clock(2 * every, device)
+            run(name, batch, steps + 2 * every, clock, device)
+            rates.setdefault(contender, []).append((clock.rate * batch, clock.cpu_rate * batch))
+    wall, cpu = (
+        {
+            contender: statistics.median(pair[which] for pair in found)
+            for contender, found in rates.items()
+        }
+        for which in (0, 1)
+    )
+    return wall, cpu
+
+
+def show_row(name: str, batch: int, kind: str, rates: dict[str, float]) -> str:
+    """Return a row of the table."""
+    ours = rates["modelcli"]
+    cells = [
+        f"{rates[each]:,.0f} ({ours / rates[each]:.2f})" if each in rates else "-"
+        for each in CONTENDERS
+    ]
+    return f"| {name} | {batch:,} | {kind} | " + " | ".join(cells) + " |"
 
 
 def measure_ceiling(device: torch.device) -> tuple[float, float]:
@@ -285,6 +310,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of every measurement")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", choices=sorted(MODELS), default=None)
+    parser.add_argument("--batch", type=int, choices=sorted(LOG_EVERY), default=None)
     given = parser.parse_args()
     device = torch.device(given.device)
     versions = []
@@ -297,24 +323,21 @@ def main() -> None:
     print(f"{machine}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; "
           f"Python {platform.python_version()}, {', '.join(versions)}")  # fmt: skip
     print(f"medians of {given.repeats} interleaved repeats, samples/s\n")
-    print("| model | batch | " + " | ".join(CONTENDERS) + " |")
-    print("|---|---:|" + "---:|" * len(CONTENDERS))
+    print("| model | batch | time | " + " | ".join(CONTENDERS) + " |")
+    print("|---|---:|---|" + "---:|" * len(CONTENDERS))
     for name in [given.only] if given.only else sorted(MODELS):
-        for batch in (64, 1024):
-            rates = measure(
+        for batch in [given.batch] if given.batch else sorted(LOG_EVERY):
+            wall, cpu = measure(
                 name, batch, repeats=given.repeats, seconds=given.seconds, device=device
             )
-            ours = rates["modelcli"]
-            cells = [
-                f"{rates[each]:,.0f} ({ours / rates[each]:.2f})" if each in rates else "-"
-                for each in CONTENDERS
-            ]
-            print(f"| {name} | {batch} | " + " | ".join(cells) + " |", flush=True)
+            print(show_row(name, batch, "wall", wall), flush=True)
+            if device.type == "cpu":
+                print(show_row(name, batch, "processor", cpu), flush=True)
     print("\nin brackets: modelcli's speed over that one's")
     if device.type == "cuda":
         flops, ceiling = measure_ceiling(device)
-        print(f"8 layers of 8,192, batch 8,192, bf16: {flops / 1e12:.0f} TFLOP/s, "
-              f"{100 * flops / ceiling:.0f} % of the {ceiling / 1e12:.0f} of a matrix product")  # fmt: skip
+        share = f"{100 * flops / ceiling:.0f} % of the {ceiling / 1e12:.0f} of a matrix product"
+        print(f"8 layers of 8,192, batch 8,192, bf16: {flops / 1e12:.0f} TFLOP/s, {share}")
 
 
 if __name__ == "__main__":

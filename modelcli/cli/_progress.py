@@ -8,8 +8,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli._output import Output, is_terminal, plain_lines
-from modelcli.cli._record import show_time, watched_table
+from modelcli.cli._output import Output, is_terminal
+from modelcli.cli._record import show_time, watched_lines
 
 if TYPE_CHECKING:
     from modelcli.training.loop import Point
@@ -32,6 +32,7 @@ class TrainProgress:
         self._drawn = False
         self._losses: list[float] = []
         self._held_out: float | None = None
+        self._watches = False
 
     def point(self, point: Point) -> None:
         """Show a point."""
@@ -54,10 +55,12 @@ class TrainProgress:
         self._out.note(text)
 
     def watched(self, rows: list[Watched]) -> None:
-        """Show the parameters of an epoch."""
+        """Show the parameters of an epoch, under headings that are written once."""
         self.clear()
-        for line in plain_lines([watched_table(rows)]):
+        lines = watched_lines(rows)
+        for line in lines[1:] if self._watches else lines:
             self._out.note(line)
+        self._watches = True
 
     def scored(self, epoch: int, score: Score) -> None:
         """Show what the held-out samples gave after an epoch."""
@@ -102,7 +105,7 @@ class TrainProgress:
 
 def _plain(point: Point) -> str:
     digits = len(str(point.steps))
-    parts = [f"step {point.step:>{digits}}/{point.steps}", f"loss {point.loss:<10.6g}"]
+    parts = [f"step {point.step:>{digits}}/{point.steps}", f"loss {point.loss:<11.6g}"]
     if point.accuracy is not None:
         parts.append(f"accuracy {100 * point.accuracy:5.1f} %")
     parts += [f"lr {point.lr:<8.3g}", f"{point.samples_per_s:,.0f} samples/s"]

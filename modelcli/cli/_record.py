@@ -31,6 +31,7 @@ def record_body(record: Record) -> dict[str, Any]:
         "data": {
             "name": record.data,
             "samples": record.samples,
+            "fresh": record.fresh,
             "held_out": record.held_out_samples,
             "classes": record.classes,
             "description": record.data_description,
@@ -120,7 +121,10 @@ def _params(record: Record) -> str:
 
 def _data(record: Record) -> str:
     held = f", {show_count(record.held_out_samples)} held out" if record.held_out_samples else ""
-    return f"{record.data}: {record.data_description}; {show_count(record.samples)} samples{held}"
+    samples = f"{show_count(record.samples)} samples"
+    if record.fresh:
+        samples = "fresh samples at every step"
+    return f"{record.data}: {record.data_description}; {samples}{held}"
 
 
 def _loss(record: Record) -> str:
@@ -181,7 +185,7 @@ def _time(record: Record) -> str:
 def watched_table(rows: list[Watched]) -> Table:
     """Return what was seen of every parameter tensor at one step."""
     columns = (
-        Column(key="epoch", title="epoch", align="right"),
+        _when(rows),
         Column(key="names", title="parameter", show=" = ".join),
         Column(key="weight_norm", title="weight", align="right", show=_norm),
         Column(key="grad_norm", title="gradient", align="right", show=_norm),
@@ -189,10 +193,41 @@ def watched_table(rows: list[Watched]) -> Table:
         Column(key="warning", title="", style="yellow"),
     )
     cells = tuple(
-        (row.epoch, row.names, row.weight_norm, row.grad_norm, row.ratio, row.warning)
+        (
+            row.epoch or row.step,
+            row.names,
+            row.weight_norm,
+            row.grad_norm,
+            row.ratio,
+            row.warning,
+        )
         for row in rows
     )
     return Table(columns=columns, rows=cells, title="watched")
+
+
+def _when(rows: list[Watched]) -> Column:
+    """Return the first column: fresh samples have no epochs, and are counted in steps."""
+    key = "epoch" if rows[0].epoch else "step"
+    return Column(key=key, title=key, align="right")
+
+
+def watched_lines(rows: list[Watched]) -> list[str]:
+    """Return the rows of one look as lines below a heading, in columns that stay where they are."""
+    widths = (8, max(9, *(len(" = ".join(row.names)) for row in rows)), 10, 10, 15)
+    table = watched_table(rows)
+    lines = [_line([column.title for column in table.columns], widths)]
+    for row in table.rows:
+        texts = [column.text(cell) for column, cell in zip(table.columns, row, strict=True)]
+        lines.append(_line(texts, widths))
+    return lines
+
+
+def _line(texts: list[str], widths: tuple[int, ...]) -> str:
+    when, name, *numbers, warning = texts
+    cells = [when.rjust(widths[0]), name.ljust(widths[1])]
+    cells += [text.rjust(width) for text, width in zip(numbers, widths[2:], strict=True)]
+    return "  ".join([*cells, warning]).rstrip()
 
 
 def _norm(value: float) -> str:

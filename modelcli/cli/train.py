@@ -75,7 +75,11 @@ def command(
         ),
     ] = None,
     samples: Annotated[
-        int | None, _option("--samples", help="Samples made, once; 0: fresh ones every step.")
+        int | None,
+        _option(
+            "--samples",
+            help="Samples made, once.  [default: with --steps, fresh ones at every step]",
+        ),
     ] = None,
     validation: Annotated[
         float | None, _option("--validation", help="Share of the samples held out.  [default: 0.1]")

@@ -75,7 +75,10 @@ class DataConfig:
         flag="--data",
     )
     samples: int | None = option(
-        None, "how many samples are made, once; 0: fresh ones at every step", least=0
+        None,
+        "how many samples are made, once; 0: fresh ones at every step, which made-up data is "
+        "where `epochs` is not given either",
+        least=0,
     )
     noise: float | None = option(None, "standard deviation of the noise in synthetic data", least=0)
     validation: float = option(0.1, "share of the samples held out", least=0, below=1)

@@ -19,6 +19,7 @@ POOL_SAMPLES = 4096  # how many synthetic samples are made unless told otherwise
 POOL_BYTES = 256 * 1000**2  # and how much memory they may take
 LEAST_SAMPLES = 1024  # a short run does not need all of them
 LEAST_BYTES = 8 * 1000**2
+CHUNK_BYTES = 2 * 1000**2  # of fresh samples that are drawn at once: more leaves the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class Data:
         train: the samples to learn from.
         held_out: samples that are never learned from; None where none were asked for.
         draw: makes fresh samples for every step in place of ``train``; None: ``train`` is used.
+        together: how many fresh samples may be drawn at once.
         complete: makes the targets of a batch from its inputs, where they cannot be made once
             because the rows of the output are not those of the input.
     """
@@ -118,6 +120,7 @@ class Data:
     held_out: Split | None
     facts: Facts
     draw: Draw | None = None
+    together: int = 1
     complete: Callable[[Tensors], Tensors] | None = None
     names: tuple[str, ...] = field(default=("",))
 
@@ -182,11 +185,27 @@ def check_batch(batch_size: int, samples: int, *, held_out: int = 0) -> None:
         )
 
 
+def chunk_of(number: int, most: int) -> tuple[int, int, int]:
+    """Return which chunk a batch of fresh samples is in, its first batch, and its batches.
+
+    Chunks have 1, 1, 2, 4, 8 ... batches, then ``most`` (a power of two) each: a run of one step
+    draws one batch, and a long one few large chunks. That depends on nothing but the number, so a
+    run that is continued for longer sees the samples that it would have seen.
+    """
+    if number < most:
+        chunk = number.bit_length()
+        first = 1 << (chunk - 1) if chunk else 0
+        return chunk, first, max(1, first)
+    later = number // most
+    return most.bit_length() - 1 + later, later * most, most
+
+
 class Batches:
     """The order of the samples: a new permutation for every pass, one index gather a batch.
 
     Batch number ``n`` depends on the seed and on ``n`` alone, so a run can continue anywhere. A
     batch that reaches past the end of a pass takes the rest from the next: no sample is left out.
+    Fresh samples are drawn in chunks, each with a seed of its own, of which a batch is a view.
     """
 
     def __init__(self, data: Data, *, batch_size: int, seed: int, same: bool = False) -> None:
@@ -197,6 +216,8 @@ class Batches:
         self._device = data.train.inputs[0].device
         self._orders: dict[int, Tensor] = {}
         self._fresh = torch.Generator(device=self._device) if data.draw else None
+        self._most = 1 << (max(1, data.together // batch_size).bit_length() - 1)
+        self._chunk: tuple[int, Split] | None = None
 
     def __getitem__(self, number: int) -> Split:
         """Return a batch by its number from 0."""
@@ -206,10 +227,21 @@ class Batches:
         return Split(inputs=batch.inputs, targets=self._data.complete(batch.inputs))
 
     def _pick(self, number: int) -> Split:
-        if self._fresh is not None and self._data.draw is not None:
-            self._fresh.manual_seed(derive_seed(self._seed, 3, number))
-            return self._data.draw(self._size, self._fresh)
-        return self._data.train.take(self._index(number))
+        if self._data.draw is None:
+            return self._data.train.take(self._index(number))
+        chunk, first, count = chunk_of(number, self._most)
+        start = (number - first) * self._size
+        return self._drawn(chunk, count).slice(start, start + self._size)
+
+    def _drawn(self, chunk: int, count: int) -> Split:
+        """Return the fresh samples of a chunk; the last one is kept."""
+        if self._chunk is None or self._chunk[0] != chunk:
+            assert self._fresh is not None
+            assert self._data.draw is not None
+            self._fresh.manual_seed(derive_seed(self._seed, 3, chunk))
+            self._chunk = None  # before the next is drawn: two need not fit
+            self._chunk = (chunk, self._data.draw(count * self._size, self._fresh))
+        return self._chunk[1]
 
     def _index(self, number: int) -> Tensor:
         samples = len(self._data.train)

@@ -258,6 +258,8 @@ class Loop:
 
     def _accuracy(self) -> float | None:
         plan = self._plan
+        if self._learner.objective.kind != "labels":
+            return None
         last = self._batches[self.progress.step * plan.accumulate - 1]
         correct = self._learner.objective.correct(self._engine.output, last.targets)
         return None if correct is None else float(correct) / plan.batch_size

@@ -31,6 +31,7 @@ class Record:
         device: where it ran, for people.
         params: unique parameters; trainable_params is the part that is trained.
         expected_first_loss: of a model that knows nothing, and how that is derived.
+        samples: to learn from; those that were drawn, where they were fresh at every step.
         floor: loss of the true function, None where that is not known.
         held_out: the score on samples that were not learned from.
         recovered: the linear map that was learned, where the task is one.
@@ -54,6 +55,7 @@ class Record:
     data: str
     data_description: str
     samples: int
+    fresh: bool
     held_out_samples: int
     objective: str
     first_loss: float | None
@@ -110,7 +112,8 @@ def make_record(
         batch_size=batch,
         data=data.name,
         data_description=data.facts.description,
-        samples=len(data.train),
+        samples=_samples(run, progress),
+        fresh=data.draw is not None,
         held_out_samples=len(data.held_out) if data.held_out else 0,
         objective=learner.objective.name,
         first_loss=progress.first_loss,
@@ -134,6 +137,13 @@ def make_record(
         fitted=_fitted(progress) if config.train.overfit else None,
         run_dir=config.train.out or None,
     )
+
+
+def _samples(run: Run, progress: Progress) -> int:
+    """Return how many different samples there were to learn from."""
+    if run.data.draw is None:
+        return len(run.data.train)
+    return progress.step * run.config.train.batch_size * run.config.train.accumulate
 
 
 def _known(data: Data) -> Split:

@@ -100,6 +100,6 @@ def _complete(config: RunConfig, data: Data, params: list[torch.nn.Parameter]) -
         config = replace(config, optimizer=replace(config.optimizer, lr=lr))
     if config.data.samples is None:
         held_out = len(data.held_out) if data.held_out is not None else 0
-        samples = len(data.train) + held_out
+        samples = 0 if data.draw is not None else len(data.train) + held_out
         config = replace(config, data=replace(config.data, samples=samples))
     return replace(config, data=replace(config.data, name=data.name))

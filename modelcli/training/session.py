@@ -213,6 +213,8 @@ class Session:
         return max(1.0, self.run.steps_per_epoch)
 
     def _epoch(self, step: int) -> int:
+        if self.run.data.draw is not None:
+            return 0
         return max(1, round(step / self._epoch_steps))
 
     def _score(self, step: int) -> None:

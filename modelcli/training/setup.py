@@ -19,6 +19,7 @@ from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.registry import Task
 from modelcli.training import synthetic
 from modelcli.training.data import (
+    CHUNK_BYTES,
     Data,
     Draw,
     Facts,
@@ -233,8 +234,9 @@ def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.dev
             task = lambda count, generator: _inputs_only(subject.specs, count, generator)  # noqa: E731
     else:
         task, facts = _supervised(name, config, subject, device)
+    fresh = wants_fresh(config)
     n_train, n_held = count_samples(
-        config.data.samples,
+        0 if fresh else config.data.samples,
         validation=config.data.validation,
         wanted=wanted_samples(config),
         sample_bytes=sum(spec.sample_bytes for spec in subject.specs),
@@ -251,9 +253,29 @@ def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.dev
         train=train,
         held_out=held_out,
         facts=facts,
-        draw=draw if config.data.samples == 0 else None,
+        draw=draw if fresh else None,
+        together=_together(name, subject, complete is None),
         complete=complete,
     )
+
+
+def wants_fresh(config: RunConfig) -> bool:
+    """Tell whether made-up data is drawn anew for every step.
+
+    It is where a run has a number of steps and none of samples: nothing is then seen twice.
+    """
+    if config.train.overfit:
+        return False
+    if config.data.samples is None:
+        return config.train.epochs is None
+    return config.data.samples == 0
+
+
+def _together(name: str, subject: Subject, independent: bool) -> int:
+    """Return how many fresh samples to draw at once."""
+    if name == "teacher" and independent:
+        return 1  # a batch at a time, whose targets take a forward pass
+    return max(1, CHUNK_BYTES // sum(spec.sample_bytes for spec in subject.specs))
 
 
 def wanted_samples(config: RunConfig) -> int | None:

@@ -36,7 +36,8 @@ class Prototypes:
         labels = (torch.arange(count, device=device) + first) % classes
         x = self.prototypes.index_select(0, labels)
         if self.noise:
-            x = x + self.noise * torch.randn(x.shape, generator=generator, device=device)
+            noise = torch.randn(x.shape, generator=generator, device=device)
+            x.add_(noise, alpha=self.noise)
         return Split(inputs=(x,), targets=(labels,))
 
     def best_accuracy(self, split: Split) -> float:

@@ -17,6 +17,7 @@ class Watched:
     """One parameter tensor after a step.
 
     Attributes:
+        epoch: passes over the samples so far; 0 where there are none, because they are fresh.
         names: all names of the tensor; more than one where it is tied.
         grad_norm: None where it has no gradient.
         ratio: norm of the update over norm of the weight before it; None without a snapshot.

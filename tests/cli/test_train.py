@@ -105,10 +105,25 @@ def test_linear_regression_says_what_it_recovered(run: Any) -> None:
     assert "true 2, -3.4 and 4.2: to within 0.00" in row
 
 
+def test_fresh_samples_are_the_default_of_a_run_of_steps(run: Any) -> None:
+    words = ("train", "linear", "--steps", "3", "--device", "cpu")
+    assert "; fresh samples at every step, 114 held out" in run(*words).out
+    data = run(*words, "--format", "json").json["data"]
+    assert (data["fresh"], data["samples"], data["held_out"]) == (True, 192, 114)
+    data = run(*words, "--samples", "100", "--format", "json").json["data"]
+    assert (data["fresh"], data["samples"], data["held_out"]) == (False, 90, 10)
+    watched = run(*words, "--watch", "--log-every", "1").err
+    assert watched.count("step  parameter") == 1
+
+
 def test_the_shared_experiment_shows_one_gradient_under_two_names(run: Any) -> None:
     result = run("train", "-c", str(CONFIGS / "shared.toml"), "--device", "cpu")
     assert result.out.count("0.weight = 2.weight") == 1
     assert result.err.count("0.weight = 2.weight") == 10  # once every epoch
+    rows = [line for line in result.err.splitlines() if "weight" in line or ".bias" in line]
+    assert rows[0].split() == ["epoch", "parameter", "weight", "gradient", "update", "/", "weight"]
+    assert len(rows) == 1 + 40  # the headings once
+    assert {len(row) for row in rows} == {len(rows[0])}  # in columns that stay where they are
     record = run("train", "-c", str(CONFIGS / "shared.toml"), "--format", "json", "-q").json
     assert record["loss"]["last"] < 3 * record["loss"]["floor"]
     assert [row["names"] for row in record["watched"][:4]] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,15 @@ import torch
 from training.training_runs import make_run
 
 from modelcli.errors import UsageError
-from modelcli.training.data import Batches, Data, Facts, SampleSpec, Split, count_samples
+from modelcli.training.data import (
+    Batches,
+    Data,
+    Facts,
+    SampleSpec,
+    Split,
+    chunk_of,
+    count_samples,
+)
 from modelcli.training.measure import loss_floor
 from modelcli.training.synthetic import Prototypes, make_linear
 
@@ -148,10 +157,43 @@ def test_a_teacher_whose_rows_are_not_the_inputs_is_asked_batch_by_batch() -> No
 
 
 def test_fresh_samples_differ_from_step_to_step_but_not_from_run_to_run() -> None:
-    run = make_run(model_target="linear", data_samples=0, train_steps=5)
+    run = make_run(model_target="linear", train_steps=5)
     one, two = (Batches(run.data, batch_size=4, seed=0) for _ in range(2))
-    assert not torch.equal(one[0].inputs[0], one[1].inputs[0])
-    assert torch.equal(one[3].inputs[0], two[3].inputs[0])
+    drawn = [one[number].inputs[0] for number in range(40)]
+    assert len({float(x.sum()) for x in drawn}) == 40
+    for number in (39, 17, 3, 0, 1):  # in whatever order they are asked for
+        assert torch.equal(two[number].inputs[0], drawn[number])
+
+
+def test_chunks_of_fresh_samples_follow_each_other_without_a_gap() -> None:
+    for most in (1, 2, 8):
+        starts = [chunk_of(number, most) for number in range(64)]
+        assert [chunk for chunk, _, _ in starts] == sorted(chunk for chunk, _, _ in starts)
+        chunks = sorted(set(starts))
+        assert [chunk for chunk, _, _ in chunks] == list(range(len(chunks)))
+        ends = [first + count for _, first, count in chunks]
+        assert ends[:-1] == [first for _, first, _ in chunks[1:]]
+        assert max(count for _, _, count in chunks) == most
+    assert [count for _, _, count in sorted({chunk_of(n, 8) for n in range(24)})] == [
+        1, 1, 2, 4, 8, 8,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "fresh"),
+    [
+        ({}, True),
+        ({"train_steps": 5}, True),
+        ({"data_samples": 0, "train_steps": 5}, True),
+        ({"data_samples": 128, "train_steps": 5}, False),
+        ({"train_epochs": 1}, False),
+        ({"train_overfit": True}, False),
+    ],
+)
+def test_samples_are_fresh_where_only_steps_are_given(flags: dict[str, Any], fresh: bool) -> None:
+    run = make_run(model_target="linear", **flags)
+    assert (run.data.draw is not None) is fresh
+    assert len(run.data.held_out or ()) > 0
 
 
 def test_digits_are_resized_to_the_model() -> None:
