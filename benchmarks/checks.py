@@ -13,9 +13,13 @@ they were stopped; ``report`` sums them up.
 from __future__ import annotations
 
 import argparse
+import collections
+import datetime
 import gc
+import importlib.metadata
 import json
 import os
+import platform
 import re
 import tempfile
 import time
@@ -145,6 +149,84 @@ def run_planted(arguments: argparse.Namespace) -> None:
         gc.collect()
 
 
+def write_report(arguments: argparse.Namespace) -> None:
+    planted = read_rows(RESULTS / "checks-planted.jsonl")
+    sound = read_rows(RESULTS / "checks-sound.jsonl")
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("torch", "torchvision", "timm", "transformers")
+    )
+    lines = [
+        "# check: planted faults and sound models",
+        "",
+        f"{datetime.date.today()}, Python {platform.python_version()}, {versions}, "
+        f"{os.cpu_count()} CPU cores shared with other work.",
+        "",
+        *_recall(planted),
+        "",
+        *_sound(sound),
+    ]
+    (RESULTS / "checks.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def _recall(rows: list[dict[str, Any]]) -> list[str]:
+    by_rule: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for row in rows:
+        by_rule[row["rule"]].append(row)
+    found = sum(row["rule"] in row["found"] for row in rows)
+    lines = [
+        f"## Planted: {found} of {len(rows)} faults found",
+        "",
+        "| rule | models | found | recall |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for rule in sorted(by_rule):
+        hits = sum(rule in row["found"] for row in by_rule[rule])
+        share = 100 * hits / len(by_rule[rule])
+        lines.append(f"| {rule} | {len(by_rule[rule])} | {hits} | {share:.0f} % |")
+    missed = [f"{r['rule']} {r['model']}" for r in rows if r["rule"] not in r["found"]]
+    return [*lines, "", f"Missed: {'; '.join(missed) or 'none'}."]
+
+
+def _sound(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "## Sound models",
+        "",
+        "| library | models | with values | errors | warnings | infos | warnings a model |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    groups = {
+        name: [r for r in rows if r["model"].startswith(name)]
+        for name in ("torchvision", "timm", "hf")
+    }
+    for name, group in [*groups.items(), ("all", rows)]:
+        counts = collections.Counter(f[1] for row in group for f in row.get("findings", []))
+        values = sum("MC301" not in row.get("skipped", {"MC301": ""}) for row in group)
+        rate = counts["warning"] / max(1, len(group))
+        lines.append(
+            f"| {name} | {len(group)} | {values} | {counts['error']} | {counts['warning']} | "
+            f"{counts['info']} | {rate:.2f} |"
+        )
+    seconds = sorted(row["seconds"] for row in rows)
+    crashes = [f"{r['model']}: {r['crash']}" for r in rows if "crash" in r]
+    lines += [
+        "",
+        f"Median {seconds[len(seconds) // 2]:.1f} s a model, longest {seconds[-1]:.1f} s.",
+        f"Not run: {'; '.join(crashes) or 'none'}.",
+        "",
+        "| model | rule | severity | where | what |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['model']} | {rule} | {severity} | {path} | {message} |"
+        for row in rows
+        for rule, severity, path, message in row.get("findings", [])
+        if severity != "info"
+    ]
+    return lines
+
+
 def shown(name: str) -> str:
     """Return a target as it is reported: a folder of transformers by its architecture."""
     return f"hf:{Path(name).name}" if name.startswith("hf:/") else name
@@ -174,7 +256,7 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(arguments.threads)
-    {"sound": run_sound, "planted": run_planted}[arguments.what](arguments)
+    {"sound": run_sound, "planted": run_planted, "report": write_report}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
                 raise CannotRun("no gradient reaches the output (MC202)")
             if target is None:
                 target = _target(outputs[0], name)
+                if target.numel() > context.ran.totals.trainable_params:
+                    raise CannotRun("it has fewer parameters than there are values to learn")
             loss = _loss(outputs[0], target, name)
             losses.append(float(loss))
             if not math.isfinite(losses[-1]) or losses[-1] < 0.01 * losses[0]:
@@ -123,7 +125,9 @@ def _target(output: Tensor, name: str) -> Tensor:
         return torch.randint(0, output.shape[1], shape, generator=generator)
     if name in ("bce", "bce_with_logits"):
         return torch.randint(0, 2, output.shape, generator=generator).to(output.dtype)
-    return torch.randn(output.shape, generator=generator).to(output.dtype)
+    # one value a sample and channel: noise at every place is more than sound models can draw
+    shape = (*output.shape[:2], *(1,) * (output.dim() - 2))
+    return torch.randn(shape, generator=generator).to(output.dtype).expand(output.shape)
 
 
 def _loss(output: Tensor, target: Tensor, name: str) -> Tensor:

@@ -188,7 +188,6 @@ class OneValuePerChannel(Rule):
 
     id = "MC303"
     title = "a norm that sees one value per channel"
-    severity = Severity.ERROR
     needs = "values"
     why = (
         "The mean of one value is the value: what comes out is the bias, whatever went in. Batch "
@@ -228,32 +227,42 @@ class OneValuePerChannel(Rule):
         failure = context.trace.failure
         if failure is not None and "more than 1 " in failure.message:
             shape = "x".join(map(str, failure.input_shapes[0])) if failure.input_shapes else "it"
-            yield self.found(failure.path, f"{failure.node_type} on {shape}: {failure.message}")
+            yield self.found(
+                failure.path,
+                f"{failure.node_type} on {shape}: {failure.message}",
+                severity=Severity.ERROR,
+            )
             return
         try:
             ran: Any = context.eval_pass
         except CannotRun:
             ran = context.train_pass  # which notes a norm that raises
-        told: set[str] = set()
-        for event in ran.seen.lone_values:
-            if event.path in told or ran.batch < 2:
-                continue
-            told.add(event.path)
+        raised = ran.seen.error is not None
+        yield from self._report(ran, ran.seen.lone_values, raised=raised)
+        yield from self._report_places(ran, ran.seen.lone_places)
+
+    def _report(self, ran: Any, events: list[Event], *, raised: bool) -> Iterator[Finding]:
+        for kind in dict.fromkeys(event.op for event in events if ran.batch > 1):
+            alike = list({event.path: event for event in events if event.op == kind}.values())
+            more = f"; {len(alike) - 1} others are alike" if len(alike) > 1 else ""
             yield self.found(
-                event.path,
-                f"{event.op} on {event.detail} sees one value at a time",
-                place=place_of(ran.model, event.path),
+                alike[0].path,
+                f"{kind} on {alike[0].detail} sees one value at a time{more}",
+                severity=Severity.ERROR if raised else None,
+                place=place_of(ran.model, alike[0].path),
             )
-        for event in ran.seen.lone_places:
-            if event.path in told:
-                continue
-            told.add(event.path)
+
+    def _report_places(self, ran: Any, events: list[Event]) -> Iterator[Finding]:
+        alike = list({event.path: event for event in events}.values())
+        if alike:
+            more = f"; {len(alike) - 1} others are alike" if len(alike) > 1 else ""
             yield self.found(
-                event.path,
-                f"{event.op} on a map of one place ({event.detail}) needs two samples in training",
+                alike[0].path,
+                f"{alike[0].op} on a map of one place ({alike[0].detail}) needs two samples in "
+                f"training{more}",
                 severity=Severity.INFO,
                 fix="Train with batches of two and more; drop a last batch of one.",
-                place=place_of(ran.model, event.path),
+                place=place_of(ran.model, alike[0].path),
             )
 
 
@@ -303,20 +312,43 @@ class ChangesState(Rule):
             except AttributeError:
                 module = ran.model
             yield self.found(name, what, place=assignment(module, attribute))
+        caches = settled(ran)
+        if caches:
+            more = f", like {len(caches) - 1} more" if len(caches) > 1 else ""
+            yield self.found(
+                caches[0],
+                f"this buffer is filled by the first eval pass{more}, and then stays",
+                severity=Severity.INFO,
+                fix="If it can be computed in __init__, the state_dict has it from the start.",
+            )
 
 
 def changes(ran: EvalPass) -> Iterator[tuple[str, str]]:
-    """Yield (name, what happened) for everything that two eval passes changed."""
+    """Yield (name, what happened) for everything that the second eval pass changed, too."""
     import torch
 
+    for name, copy in ran.after.copies.items():
+        again = ran.again.copies.get(name)
+        if again is None or again.shape != copy.shape or not torch.equal(again, copy):
+            yield name, "this buffer has other values after every eval pass"
+    for name, version in ran.after.versions.items():
+        if ran.again.versions.get(name) != version:
+            yield name, "this tensor is written to, or replaced, by every eval pass"
+    yield from _attribute_changes(ran.after, ran.again)
+
+
+def settled(ran: EvalPass) -> list[str]:
+    """Return the buffers that the first eval pass changed and the second did not: caches."""
+    import torch
+
+    found = []
+    changing = {name for name, _ in changes(ran)}
     for name, copy in ran.before.copies.items():
         after = ran.after.copies.get(name)
-        if after is None or after.shape != copy.shape or not torch.equal(after, copy):
-            yield name, "this buffer has other values after an eval pass"
-    for name, version in ran.before.versions.items():
-        if ran.after.versions.get(name) != version:
-            yield name, "this tensor was written to, or replaced, by an eval pass"
-    yield from _attribute_changes(ran.after, ran.again)
+        same = after is not None and after.shape == copy.shape and torch.equal(after, copy)
+        if not same and name not in changing:
+            found.append(name)
+    return found
 
 
 def _attribute_changes(one: State, other: State) -> Iterator[tuple[str, str]]:

@@ -376,7 +376,7 @@ class DeadUnits(Rule):
         ran = context.train_pass
         told: set[str] = set()
         for seen in ran.seen.rectified:
-            few = seen.units < 4 or seen.values < 8
+            few = seen.units < 4 or seen.values < (64 if seen.units < 8 else 8)
             if few or seen.dead < _DEAD_SHARE * seen.units or seen.path in told:
                 continue
             told.add(seen.path)
