@@ -25,8 +25,8 @@ class NothingBetween(Rule):
     why = "Two linear maps in a row are one linear map: the second adds parameters and no power."
     fix = "Put an activation between them, or merge them into one layer."
     justified = (
-        "A narrow middle (a low-rank factorisation) and grouped convolutions (depthwise separable "
-        "ones) are meant and not reported."
+        "A narrow middle (a low-rank factorisation), grouped convolutions (depthwise separable "
+        "ones) and fixed transforms (frozen weights) are meant and not reported."
     )
     input = "2x8"
     wrong = example("""
@@ -59,7 +59,9 @@ class NothingBetween(Rule):
             follower = context.chain.only_user(call)
             if follower is None or not _is_linear(follower) or _is_meant(call, follower):
                 continue
-            if (call.path, follower.path) in told:
+            if follower.path == call.path:
+                continue  # one transform applied along one axis after the other
+            if (call.path, follower.path) in told or _is_fixed(context, call, follower):
                 continue
             told.add((call.path, follower.path))
             yield self.found(
@@ -81,6 +83,16 @@ def _is_meant(call: Call, follower: Call) -> bool:
     middle = _width(call, call.output_shapes)
     ends = (_width(call, call.input_shapes), _width(follower, follower.output_shapes))
     return middle < min(ends)
+
+
+def _is_fixed(context: Context, *calls: Call) -> bool:
+    """Tell whether one of the layers is a transform that is not trained."""
+    for call in calls:
+        module = _module(context, call.path) if call.kind == "module" else None
+        weight = getattr(module, "weight", None)
+        if weight is not None and not weight.requires_grad:
+            return True
+    return False
 
 
 def _width(call: Call, shapes: tuple[tuple[int, ...], ...]) -> int:

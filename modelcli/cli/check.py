@@ -209,6 +209,8 @@ def _write(out: Output, report: Report, shown: CheckFormat) -> None:
         width = min(shutil.get_terminal_size((100, 24)).columns, 120)
         colour = "NO_COLOR" not in os.environ
         out.text("\n".join(view.finding_lines(report, width=width, colour=colour)))
+    elif shown is CheckFormat.TABLE and not report.findings:
+        out.text(view.describe(report))
     else:
         body = view.check_body(report) if out.format is Format.JSON else {}
         out.result(body, view.findings_table(report))
