@@ -305,7 +305,8 @@ def _train(
     from modelcli.cli._progress import TrainProgress
     from modelcli.training.run import prepare
     from modelcli.training.run_dir import RunDir
-    from modelcli.training.session import Session, check_same_run
+    from modelcli.training.session import Session
+    from modelcli.training.state import check_same_run
 
     resume_collection()  # a long run must not keep the cycles of its steps
     config = resolved.config

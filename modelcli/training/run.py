@@ -15,8 +15,9 @@ from modelcli.training.engines import wants_capture
 from modelcli.training.loop import Plan
 from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer
-from modelcli.training.setup import Subject, build_data, build_subject, total_steps
+from modelcli.training.setup import Subject, build_subject
 from modelcli.training.step import Learner
+from modelcli.training.task_data import build_data, total_steps
 
 
 @dataclass(slots=True, kw_only=True)

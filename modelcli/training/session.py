@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -14,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modelcli import __version__
-from modelcli.config import Resolved, RunConfig, dump_config
+from modelcli.config import Resolved, dump_config
 from modelcli.errors import ExitCode, ModelcliError, RunFailedError, UsageError
 from modelcli.loading.source import describe
 from modelcli.training.data import Batches
@@ -31,18 +29,16 @@ from modelcli.training.measure import Score, evaluate
 from modelcli.training.record import Record, make_record
 from modelcli.training.run import Run
 from modelcli.training.run_dir import FORMAT, RunDir
+from modelcli.training.state import (
+    load_model,
+    load_optimizer,
+    random_state,
+    set_random_state,
+)
 from modelcli.training.step import NonFiniteLossError
 from modelcli.training.watch import Watch, Watched
 
 CHECKPOINT_SHARE = 0.02  # of the time that checkpoints may take
-# Keys that a continued run may change: how long, how fast and how closely watched, not what.
-FREE_KEYS = {
-    f"train.{name}"
-    for name in (
-        "steps", "epochs", "device", "engine", "log_every", "checkpoint_every", "out", "watch",
-        "tensorboard", "roofline", "channels_last",
-    )
-}  # fmt: skip
 
 
 class SessionListener(Listener, Protocol):
@@ -279,7 +275,7 @@ class Session:
             "progress": plain,
             "optimizer": self.run.learner.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "random": _random_state(),
+            "random": random_state(),
         }
 
     def _restore(self) -> Progress:
@@ -298,11 +294,11 @@ class Session:
                 f"'{self._directory.path}' has format {state.get('format')}, and this is {FORMAT}",
                 f"it was written by modelcli {state.get('modelcli')}; continue it with that",
             )
-        _load_model(run, checkpoint.tensors)
-        _load_optimizer(run.learner.optimizer, state["optimizer"])
+        load_model(run, checkpoint.tensors)
+        load_optimizer(run.learner.optimizer, state["optimizer"])
         if run.learner.scaler is not None and state["scaler"] is not None:
             run.learner.scaler.load_state_dict(state["scaler"])
-        _set_random_state(state["random"])
+        set_random_state(state["random"])
         lines = self._directory.cut_metrics(checkpoint.step)
         names = {item.name for item in fields(Point)}
         points = [Point(**line) for line in lines if set(line) == names]
@@ -364,76 +360,6 @@ class Session:
             return call(model, tuple(moved))
 
         run.learner.call = channels_last
-
-
-def check_same_run(saved: RunConfig, asked: RunConfig, *, directory: str) -> None:
-    """Refuse to continue a run as another one.
-
-    Raises:
-        UsageError: a key that decides what is learned differs; it is named.
-    """
-    for key, there, here in _differences(saved, asked):
-        if key not in FREE_KEYS:
-            raise UsageError(
-                f"'{directory}' holds another run: {key} is {there!r} there and {here!r} here",
-                "leave it out to continue that run, or choose another --out",
-            )
-
-
-def _differences(saved: RunConfig, asked: RunConfig) -> list[tuple[str, Any, Any]]:
-    pairs = []
-    for section in fields(RunConfig):
-        old, new = getattr(saved, section.name), getattr(asked, section.name)
-        for item in fields(old):
-            there, here = getattr(old, item.name), getattr(new, item.name)
-            if there != here:
-                pairs.append((f"{section.name}.{item.name}", there, here))
-    return pairs
-
-
-def _load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        run.subject.model.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        text = " ".join(str(error).split())
-        raise UsageError(
-            f"the checkpoint does not fit '{run.config.model.target}': {text[:200]}",
-            "has the model's file changed since the run began?",
-        ) from None
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
-    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built."""
-    how: list[dict[str, Any]] = [
-        {key: group[key] for key in ("lr", "fused", "foreach", "capturable") if key in group}
-        for group in optimizer.param_groups
-    ]
-    optimizer.load_state_dict(state)
-    for group, kept in zip(optimizer.param_groups, how, strict=True):
-        group.update(kept)
-
-
-def _random_state() -> dict[str, Any]:
-    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        state["cuda"] = torch.cuda.get_rng_state_all()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        kind, keys, *rest = numpy.random.get_state()
-        state["numpy"] = [kind, keys.tolist(), *rest]
-    return state
-
-
-def _set_random_state(state: Mapping[str, Any]) -> None:
-    torch.set_rng_state(state["torch"])
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    if "cuda" in state and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.set_rng_state_all(state["cuda"])
-    if "numpy" in state:
-        import numpy
-
-        numpy.random.set_state(tuple(state["numpy"]))
 
 
 def _event_writer(directory: RunDir) -> Any:

@@ -1,0 +1,102 @@
+"""What a continued run takes over: weights, optimiser, random states; and whether it may."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modelcli.config import RunConfig
+from modelcli.errors import UsageError
+from modelcli.training.run import Run
+
+# Keys that a continued run may change: how long, how fast and how closely watched, not what.
+FREE_KEYS = {
+    f"train.{name}"
+    for name in (
+        "steps", "epochs", "device", "engine", "log_every", "checkpoint_every", "out", "watch",
+        "tensorboard", "roofline", "channels_last",
+    )
+}  # fmt: skip
+
+
+def check_same_run(saved: RunConfig, asked: RunConfig, *, directory: str) -> None:
+    """Refuse to continue a run as another one.
+
+    Raises:
+        UsageError: a key that decides what is learned differs; it is named.
+    """
+    for key, there, here in _differences(saved, asked):
+        if key not in FREE_KEYS:
+            raise UsageError(
+                f"'{directory}' holds another run: {key} is {there!r} there and {here!r} here",
+                "leave it out to continue that run, or choose another --out",
+            )
+
+
+def _differences(saved: RunConfig, asked: RunConfig) -> list[tuple[str, Any, Any]]:
+    pairs = []
+    for section in fields(RunConfig):
+        old, new = getattr(saved, section.name), getattr(asked, section.name)
+        for item in fields(old):
+            there, here = getattr(old, item.name), getattr(new, item.name)
+            if there != here:
+                pairs.append((f"{section.name}.{item.name}", there, here))
+    return pairs
+
+
+def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
+    """Load the weights of a checkpoint.
+
+    Raises:
+        UsageError: they are those of another model.
+    """
+    try:
+        run.subject.model.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint does not fit '{run.config.model.target}': {text[:200]}",
+            "has the model's file changed since the run began?",
+        ) from None
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built."""
+    how: list[dict[str, Any]] = [
+        {key: group[key] for key in ("lr", "fused", "foreach", "capturable") if key in group}
+        for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(state)
+    for group, kept in zip(optimizer.param_groups, how, strict=True):
+        group.update(kept)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every generator that a model may draw from."""
+    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        kind, keys, *rest = numpy.random.get_state()
+        state["numpy"] = [kind, keys.tolist(), *rest]
+    return state
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put every generator into the state that ``random_state`` returned."""
+    torch.set_rng_state(state["torch"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "numpy" in state:
+        import numpy
+
+        numpy.random.set_state(tuple(state["numpy"]))
