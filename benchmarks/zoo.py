@@ -21,6 +21,7 @@ import json
 import logging
 import multiprocessing
 import platform
+import re
 import resource
 import signal
 import sys
@@ -130,6 +131,8 @@ def _run_one(task: tuple[str, str]) -> Result:
         result.cause = result.cause or _first_line(error)
     finally:
         signal.alarm(0)
+    # So that the same cause reads the same, wherever it was run.
+    result.cause = re.sub(rf"{re.escape(tempfile.gettempdir())}/tmp\w+", "DIR", result.cause)
     return result
 
 
