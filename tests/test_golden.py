@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcli.cli import _output, main
+from modelcli.cli import main
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = "100"
@@ -67,7 +67,9 @@ def test_output_is_as_recorded(
     monkeypatch.chdir(GOLDEN.parent.parent)  # paths are shown relative to the folder
     words = list(COMMANDS[name])
     if shape == "terminal":
-        monkeypatch.setattr(_output, "is_terminal", lambda stream: stream is sys.stdout)
+        monkeypatch.setenv("TERM", "dumb")  # boxes and widths as on a terminal, no colours
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     elif shape != "table":
         words += ["--format", shape]
     main(words)
