@@ -6,7 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from modelcli.checks.attributes import Hidden, find_hidden
 from modelcli.checks.chain import Chain
@@ -14,7 +16,7 @@ from modelcli.checks.passes import EvalPass, TrainPass, run_eval, run_train
 from modelcli.checks.record import Options
 from modelcli.checks.rule import CannotRun
 from modelcli.checks.values import map_tensors, with_values
-from modelcli.errors import ModelcliError, RunFailedError
+from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.inputs import ExampleInputs, find_inputs
@@ -22,7 +24,7 @@ from modelcli.loading.meta import copy_to_meta, move_to_meta
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
-from modelcli.tracing.record import Trace
+from modelcli.tracing.record import Failure, Trace
 
 # What may run for real unasked, in a minute or two on two cores: a ViT-B, a VGG-19.
 _MOST_PARAM_BYTES = 1_300_000_000
@@ -142,13 +144,25 @@ class Context:
         Raises:
             CannotRun: the forward raised.
         """
+        if self.failure is not None:
+            raise CannotRun("the forward pass failed (MC002)")
+        return self.trace
+
+    @property
+    def failure(self) -> Failure | None:
+        """Where the observed pass stopped, if it did.
+
+        Raises:
+            CannotRun: there was none.
+        """
         try:
-            trace = self.trace
+            return self.trace.failure
         except RunFailedError as error:
             raise CannotRun(f"the model did not run: {error.message}") from error
-        if trace.failure is not None:
-            raise CannotRun("the forward pass failed (MC002)")
-        return trace
+        except UsageError as error:
+            if not raises_for_every_input(error):
+                raise  # the user's input does not fit, which is no fault of the model
+            raise CannotRun("the forward pass failed (MC002)") from error
 
     @lazy
     def chain(self) -> Chain:
@@ -225,9 +239,14 @@ class Context:
         """
         assert self.values_allowed
         try:
-            return self.build(seed=seed)
+            model = self.build(seed=seed)
         except RunFailedError as error:
             raise CannotRun(f"it cannot be built with values: {error.message}") from error
+        if any(is_lazy(parameter) for parameter in model.parameters()):
+            inputs = self.filled(model, max(2, self.batch))
+            with torch.no_grad():
+                model(*inputs.args, **inputs.kwargs)  # gives lazy layers their sizes
+        return model
 
     def filled(self, model: nn.Module, batch_size: int, **how: Any) -> ExampleInputs:
         """Return inputs with values; the batch stays as it is where there is none."""
@@ -286,7 +305,26 @@ class Context:
         shapes = self.ran.output_shapes
         return bool(shapes) and len(shapes[0]) == 2 and shapes[0][1] >= 2
 
+    @property
+    def settled(self) -> nn.Module:
+        """The built model; one that has run where lazy layers have no size before.
+
+        Raises:
+            CannotRun: it has lazy layers and cannot run.
+        """
+        if any(is_lazy(parameter) for parameter in self.built.parameters()):
+            return self.fresh()
+        return self.built
+
     @functools.cached_property
     def scratch(self) -> dict[str, Any]:
         """A place where rules of one family leave each other what they found."""
         return {}
+
+
+def raises_for_every_input(error: UsageError) -> bool:
+    """Tell whether no input was found because forward raises whatever it is given."""
+    kinds = ("AttributeError", "NameError", "NotImplementedError", "UnboundLocalError", "KeyError")
+    return "could be inferred" in error.message and any(
+        f"{kind}: " in error.message for kind in kinds
+    )

@@ -85,6 +85,8 @@ class ForwardRaises(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Look at the observed pass."""
+        from modelcli.checks.context import raises_for_every_input
+
         try:
             assert context.built is not None
         except RunFailedError as error:
@@ -95,9 +97,9 @@ class ForwardRaises(Rule):
             yield self.found("", error.message, fix=_sentence(error.hint) or self.fix)
             return
         except UsageError as error:
-            if "could be inferred" not in error.message:
+            if not raises_for_every_input(error):
                 raise  # the user's input does not fit, which is no fault of the model
-            yield self.found("", error.message, fix=_sentence(error.hint))
+            yield self.found("", error.message)
             return
         if trace.failure is not None:
             yield self._explain(trace, trace.failure, context)
@@ -137,6 +139,8 @@ def _mend(trace: Trace, failure: Failure, text: str) -> str:
         return "Make in_channels what the layer before gives, or permute to channels first."
     if failure.type in ("NameError", "AttributeError", "NotImplementedError", "UnboundLocalError"):
         return "Mend the name: every layer that forward uses is made in __init__."
+    if "cuda" in text:
+        return "Leave the device to the caller: x.to(self.fc.weight.device), no .cuda()."
     if "same dtype" in text or "scalar type" in text or "input type (" in text:
         return "Make dtypes agree: x.to(self.fc.weight.dtype); --input takes one, as int64:1x128."
     if "indices" in text and ("long" in text or "int" in text):

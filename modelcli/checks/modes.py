@@ -224,7 +224,7 @@ class OneValuePerChannel(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Look at the shapes that went into norms, a batch of several samples given."""
-        failure = context.trace.failure
+        failure = context.failure
         if failure is not None and "more than 1 " in failure.message:
             shape = "x".join(map(str, failure.input_shapes[0])) if failure.input_shapes else "it"
             yield self.found(

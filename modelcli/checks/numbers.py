@@ -557,7 +557,7 @@ class HardDevice(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Run on meta, with nothing that keeps devices from colliding."""
-        failure = context.trace.failure
+        failure = context.failure
         if failure is not None and "CUDA enabled" in failure.message:
             yield self.found(failure.path, f"it asks for CUDA itself: {failure.message}")
             return

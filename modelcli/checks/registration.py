@@ -330,7 +330,7 @@ class SeveralNames(Rule):
         """Group names by module, then by tensor."""
         from modelcli.tracing.survey import find_ties, survey
 
-        model = context.built
+        model = context.settled
         names: dict[int, list[str]] = {}
         modules: dict[int, Any] = {}
         for path, module in model.named_modules(remove_duplicate=False):

@@ -43,8 +43,19 @@ class Unused(nn.Module):
     def forward(self, x):
         return self.fc(x)
 
-def taken(x):
-    raise OSError("no")
+class Typo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+    def forward(self, x):
+        return self.fcc(x)
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.LazyLinear(2)
+    def forward(self, x):
+        return self.fc(x)
 """
 
 
@@ -111,6 +122,21 @@ def test_forward_that_raises_is_a_finding_with_its_mend(run: Run, net: Path) -> 
     assert finding["line"] == 15
     assert "MC101" in done.json["rules_run"]
     assert done.json["rules_skipped"]["MC301"] == "the forward pass failed (MC002)"
+
+
+def test_forward_that_raises_for_every_input_is_a_finding(run: Run, net: Path) -> None:
+    done = run("check", f"{net}:Typo", "--format", "json")
+    assert done.code == 1
+    (finding,) = done.json["findings"]
+    assert finding["rule"] == "MC002"
+    assert "no attribute 'fcc'" in finding["message"]
+    assert done.json["rules_skipped"]["MC301"] == "the forward pass failed (MC002)"
+
+
+def test_lazy_layers_are_given_their_sizes(run: Run, net: Path) -> None:
+    done = run("check", f"{net}:Lazy", "--input", "2x4", "--format", "json")
+    assert (done.code, done.json["findings"]) == (0, [])
+    assert "MC105" in done.json["rules_run"]
 
 
 def test_missing_batch_dimension_is_named(run: Run) -> None:
