@@ -110,7 +110,7 @@ class _Ladder:
             return trace
         return self._fall_back(trace, error)
 
-    def _fall_back(self, trace: Trace, error: Exception) -> Trace:
+    def _fall_back(self, trace: Trace, error: BaseException) -> Trace:
         """Go on to the rungs with values, if the failure may be meta's."""
         self._note("meta", error)
         param_bytes = trace.totals.param_bytes + trace.totals.buffer_bytes
@@ -126,7 +126,7 @@ class _Ladder:
             raise MemoryGuardError(param_bytes, self.guard_bytes)
         return self._run_real()
 
-    def _try_real(self) -> tuple[Trace | None, Exception | None]:
+    def _try_real(self) -> tuple[Trace | None, BaseException | None]:
         try:
             model = self._prepared(build(self.source, execution="real", seed=0))
         except (BuildError, MemoryGuardError) as error:
@@ -174,7 +174,7 @@ class _Ladder:
 
     def _run(
         self, model: nn.Module, inputs: ExampleInputs, execution: Execution
-    ) -> tuple[Trace, Exception | None]:
+    ) -> tuple[Trace, BaseException | None]:
         seen = observe_pass(
             model,
             inputs.args,
@@ -183,7 +183,7 @@ class _Ladder:
             backward=self.backward,
         )
         trace = make_trace(model, seen, inputs.records, execution=execution, mode=self.mode)
-        remarks = (*self.source.remarks, *trace.remarks, *self._remarks(execution))
+        remarks = (*trace.remarks, *self._remarks(execution))
         return (
             dataclasses.replace(trace, attempts=tuple(self.attempts), remarks=remarks),
             seen.error,
@@ -216,7 +216,7 @@ class _Ladder:
         records = self.inputs.records if self.inputs is not None else ()
         return all(_numel(record.shape) <= _SMALL_INPUT_NUMEL for record in records)
 
-    def _note(self, execution: str, error: Exception) -> None:
+    def _note(self, execution: str, error: BaseException) -> None:
         self.attempts.append(Attempt(execution=execution, stage="forward", reason=describe(error)))
 
     def _remarks(self, execution: Execution) -> tuple[str, ...]:

@@ -270,7 +270,11 @@ def _console(stream: TextIO) -> Any:
     return Console(file=stream, highlight=False, soft_wrap=False)
 
 
-def _write_lines(stream: TextIO, lines: Iterable[str]) -> None:
+def _write_lines(stream: TextIO | None, lines: Iterable[str]) -> None:
+    if stream is None or stream.closed:  # the shell closed it: modelcli ... >&-
+        if stream is sys.stderr:
+            return
+        raise UsageError("the output cannot be written: stdout is closed", "leave '>&-' out")
     try:
         stream.write("".join(f"{line}\n" for line in lines))
         stream.flush()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelcli.loading.grammar import make_request
-from modelcli.loading.target import Target, parse_target
+from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 from modelcli.loading.types import InputRequest
 
 
@@ -35,8 +35,11 @@ def read_arguments(
         UsageError: the name is not registered, or an input is malformed.
         ConfigError: a ``--set`` is wrong.
     """
+    parsed = parse_target(target)
+    if parsed.kind is TargetKind.CHECKPOINT:
+        refuse_checkpoint(parsed)
     return ModelArguments(
-        target=parse_target(target),
+        target=parsed,
         model_kwargs=_read_model_kwargs(settings or ()),
         request=make_request(inputs, batch_size, kwargs),
     )

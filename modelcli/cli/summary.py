@@ -93,6 +93,8 @@ def command(
     from modelcli.observe import observe
 
     source = find_source(arguments.target, arguments.model_kwargs)
+    for remark in source.remarks:
+        out.note(f"note: {remark}")
     if style is Style.TORCH:
         _print_torch(out, source)
         return

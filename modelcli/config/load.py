@@ -314,7 +314,13 @@ def load_model_section(file: str | Path) -> tuple[str, dict[str, object]]:
     """Return the target and the constructor arguments of a file's ``[model]`` section.
 
     Raises:
-        ConfigError: as :func:`load_config`; all mistakes of the file are told.
+        ConfigError: as :func:`load_config`; all mistakes of the file are told; or the file names
+            no model.
     """
-    model = load_config(file).config.model
+    resolved = load_config(file)
+    if "model.target" not in resolved.sources:
+        raise ConfigError(
+            f"{file} names no model", 'give it a section [model] with target = "lenet"'
+        )
+    model = resolved.config.model
     return model.target, dict(model.kwargs)

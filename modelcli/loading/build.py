@@ -72,7 +72,7 @@ def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
         return _copy(source, copy_to_meta)
     construct = source.construct
     assert construct is not None  # a Source has one or the other
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     ways: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("meta", MetaFactories),
         ("meta device", lambda: torch.device("meta")),
@@ -83,7 +83,7 @@ def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
                 return move_to_meta(unwrap(construct()))
         except ModelcliError:
             raise
-        except Exception as error:  # whatever the user's constructor raises
+        except (Exception, SystemExit) as error:  # whatever the user's constructor raises
             errors.append(error)
             attempts.append(Attempt(execution=name, stage="build", reason=describe(error)))
     raise BuildError(source, errors[0])
@@ -92,16 +92,16 @@ def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
 class BuildError(RunFailedError):
     """The constructor raised."""
 
-    def __init__(self, source: Source, cause: Exception) -> None:
+    def __init__(self, source: Source, cause: BaseException) -> None:
         line = user_line(cause, source)
         missing_init = "cannot assign module before Module.__init__() call" in str(cause)
-        hint = (
-            "call super().__init__() first in its __init__"
-            if missing_init or "super().__init__()" in str(cause)
-            else f"look at {line}"
-            if line
-            else "does its constructor work in plain Python?"
-        )
+        given = ", ".join(f"{key}={value!r}" for key, value in source.kwargs.items())
+        if missing_init or "super().__init__()" in str(cause):
+            hint = "call super().__init__() first in its __init__"
+        elif given:
+            hint = f"do the arguments fit? {given}" + (f"; it stopped at {line}" if line else "")
+        else:
+            hint = f"look at {line}" if line else "does its constructor work in plain Python?"
         super().__init__(f"building '{source.label}' failed: {describe(cause)}", hint)
         self.cause = cause
 
@@ -133,7 +133,7 @@ def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:
             return unwrap(construct())
     except ModelcliError:
         raise
-    except Exception as error:  # whatever the user's constructor raises
+    except (Exception, SystemExit) as error:  # whatever the user's constructor raises
         raise BuildError(source, error) from error
 
 
@@ -145,7 +145,7 @@ def _copy(source: Source, copier: Callable[[nn.Module], nn.Module]) -> nn.Module
     assert source.instance is not None
     try:
         return copier(unwrap(source.instance))
-    except Exception as error:  # a module may hold anything: locks, files, generators
+    except (Exception, SystemExit) as error:  # a module may hold anything: locks, files, generators
         raise RunFailedError(
             f"'{source.label}' cannot be copied: {describe(error)}",
             "give a class or a function that builds it, so that it need not be copied",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +29,7 @@ def make_request(
     Raises:
         UsageError: an input, the batch size or a keyword value is malformed.
     """
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None and not 1 <= batch_size < 1 << 31:
         raise UsageError(f"--batch-size {batch_size} is not possible", "give 1 or more")
     return InputRequest(
         specs=tuple(parse_input(text) for text in inputs or ()),
@@ -66,6 +67,8 @@ def _parse_shape(dims: str, text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d+([x,]\d+)*", dims):
         raise UsageError(f"input '{text}' has no shape that can be read", f"write {_FORM}")
     shape = tuple(int(size) for size in re.split("[x,]", dims))
+    if math.prod(shape) >= 1 << 63:
+        raise UsageError(f"input '{text}' is too large for any tensor", "sizes fit into 63 bits")
     if 0 in shape:
         raise UsageError(f"input '{text}' has a dimension of 0", "every dimension is 1 or more")
     return shape

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,7 @@ from modelcli.loading.inputs import (
     from_specs,
     with_batch_size,
 )
-from modelcli.loading.meta import call_on_meta
+from modelcli.loading.meta import call_on_meta, copy_to_meta
 from modelcli.loading.source import describe
 from modelcli.loading.types import InputRequest, InputSpec
 
@@ -67,7 +66,8 @@ def infer_inputs(model: nn.Module, request: InputRequest, label: str) -> Example
         and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         and name not in request.kwargs
     ]
-    last: Exception | None = None
+    last: BaseException | None = None
+    first: tuple[ExampleInputs, BaseException] | None = None
     first_reason = ""
     for shape, dtype, reason in _candidates(model):
         first_reason = first_reason or reason
@@ -76,14 +76,32 @@ def infer_inputs(model: nn.Module, request: InputRequest, label: str) -> Example
         inputs = dataclasses.replace(inputs, kwargs=dict(request.kwargs))
         last = _try(model, inputs)
         if last is None:
-            named = tuple(
-                dataclasses.replace(record, name=name)
-                for record, name in zip(inputs.records, required or ["0"], strict=False)
-            )
-            return with_batch_size(dataclasses.replace(inputs, records=named), request.batch_size)
+            return with_batch_size(_named(inputs, required), request.batch_size)
+        first = first or (inputs, last)
+    if first is not None and len(required) < 2 and not _is_about_size(model, first[1]):
+        # The forward itself is wrong: let the pass show where, with the rows up to there.
+        return with_batch_size(_named(first[0], required), request.batch_size)
     tried = f" (tried from {first_reason}; {describe(last)})" if last is not None else ""
     names = " ".join(f"--input {name}:1x..." for name in required) or "--input 1x3x224x224"
     raise UsageError(f"no input of '{label}' could be inferred{tried}", f"give it: {names}")
+
+
+def _named(inputs: ExampleInputs, required: list[str]) -> ExampleInputs:
+    named = tuple(
+        dataclasses.replace(record, name=name)
+        for record, name in zip(inputs.records, required or ["0"], strict=False)
+    )
+    return dataclasses.replace(inputs, records=named)
+
+
+def _is_about_size(model: nn.Module, error: BaseException) -> bool:
+    """Tell whether another size might run: not if the first layer fixes it, or code is wrong."""
+    if isinstance(error, (AttributeError, NameError, TypeError, KeyError, ImportError, SystemExit)):
+        return False
+    if "cuda" in str(error).lower():
+        return False
+    layer = next((layer for _, layer in _first_layers(model)), None)
+    return not isinstance(layer, (nn.Linear, nn.Embedding, nn.RNNBase))
 
 
 class _MetaCalls(TorchFunctionMode):
@@ -98,13 +116,13 @@ def runs(model: nn.Module, inputs: ExampleInputs) -> bool:
     return _try(model, inputs) is None
 
 
-def _try(model: nn.Module, inputs: ExampleInputs) -> Exception | None:
+def _try(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
     if any(isinstance(m, LazyModuleMixin) for m in model.modules()):
-        model = copy.deepcopy(model)  # a failed try would fix the lazy layers' sizes
+        model = copy_to_meta(model)  # a failed try would fix the lazy layers' sizes
     try:
         with _MetaCalls(), torch.no_grad():
             model(*inputs.args, **inputs.kwargs)
-    except Exception as error:  # whatever the user's forward raises
+    except (Exception, SystemExit) as error:  # whatever the user's forward raises
         # Values that meta cannot give are no fault of the shape: the ladder deals with them.
         return None if needs_values(error) else error
     return None
@@ -163,7 +181,10 @@ def _shapes_for(layer: nn.Module) -> Iterator[tuple[tuple[int, ...], str | None]
     if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         for length in (16, 8, 32, 64, 128, 4, 1):
             yield (1, length), "int64"
-    elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+    elif isinstance(layer, nn.ConvTranspose2d):  # a generator: from one cell, or a small map
+        for size in (1, 4, 7, 8, 16, 32, 64):
+            yield (1, _channels(layer), size, size), None
+    elif isinstance(layer, nn.Conv2d):
         channels = _channels(layer)
         for size in _GREY_SIZES if channels == 1 else _IMAGE_SIZES:
             yield (1, channels, size, size), None

@@ -38,6 +38,7 @@ def find_inputs(source: Source, model: nn.Module, request: InputRequest) -> Exam
     """
     extra = dict(request.kwargs)
     check_forward_names(model, [s.name for s in request.specs if s.name] + list(extra))
+    _check_count(model, request)
     if request.specs:
         found = from_specs(request.specs, model, origin="--input")
     elif source.spec is not None:
@@ -53,6 +54,24 @@ def find_inputs(source: Source, model: nn.Module, request: InputRequest) -> Exam
         found = convention
     found = dataclasses.replace(found, kwargs={**found.kwargs, **extra})
     return with_batch_size(found, request.batch_size)
+
+
+def _check_count(model: nn.Module, request: InputRequest) -> None:
+    """Check that ``forward`` takes as many inputs without a name as are given."""
+    parameters = forward_parameters(model)
+    if not parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
+        return
+    takes = [
+        n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    given = sum(spec.name is None for spec in request.specs)
+    if given > len(takes):
+        raise UsageError(
+            f"forward of {type(model).__name__} takes {len(takes)} input(s), {given} were given",
+            f"it takes {', '.join(takes)}"
+            if takes
+            else "it takes only keywords: --input NAME:SHAPE",
+        )
 
 
 def check_forward_names(model: nn.Module, names: Sequence[str]) -> None:

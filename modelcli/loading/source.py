@@ -18,7 +18,7 @@ from torch import nn
 
 from modelcli import registry
 from modelcli.errors import TargetError, UsageError, suggest
-from modelcli.loading.target import Target, TargetKind, parse_target
+from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,7 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
     parsed = parse_target(target) if isinstance(target, str) else target
     given = dict(kwargs or {})
     if parsed.kind is TargetKind.CHECKPOINT:
-        raise TargetError(
-            f"'{parsed.text}' is a checkpoint: it holds tensors, no model to run",
-            f"'modelcli params {parsed.text}' lists them; a saved model's folder is hf:DIR",
-        )
+        refuse_checkpoint(parsed)
     if parsed.kind is TargetKind.CONFIG:
         return _from_config(parsed, given)
     if parsed.kind is TargetKind.PROVIDER:
@@ -120,6 +117,8 @@ def _load_file(path: Path, shown: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
     setattr(module, _FROM_FILE, True)
+    # Our own words would confuse a parser at the file's top level.
+    words, sys.argv = sys.argv, [str(path)]
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -132,6 +131,8 @@ def _load_file(path: Path, shown: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _import_failure(shown, error, path) from error
+    finally:
+        sys.argv = words
     return module
 
 

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 
 from modelcli import registry
 from modelcli.errors import TargetError, suggest
@@ -50,6 +51,8 @@ def parse_target(text: str) -> Target:
             is malformed.
         UsageError: the name is not registered.
     """
+    if not text:
+        raise TargetError("the target is empty", "'modelcli list' shows what can be named")
     if text.endswith(".toml"):
         return Target(text=text, kind=TargetKind.CONFIG, place=_existing(text))
     if _is_checkpoint(text):
@@ -68,6 +71,23 @@ def parse_target(text: str) -> Target:
             raise TargetError(f"'{text}' names no model", f"'modelcli list {provider}' lists them")
         return Target(text=text, kind=TargetKind.PROVIDER, place=provider, attribute=reference)
     return _parse_import(text, place, attribute)
+
+
+def refuse_checkpoint(target: Target) -> NoReturn:
+    """Say that a file of tensors, or a folder, is no model.
+
+    Raises:
+        TargetError: always.
+    """
+    if Path(target.place).is_dir():
+        raise TargetError(
+            f"'{target.text}' is a folder, not a model",
+            f"a model saved by transformers is hf:{target.text}; a file's is path/net.py:Net",
+        )
+    raise TargetError(
+        f"'{target.text}' is a checkpoint: it holds tensors, no model to run",
+        f"'modelcli params {target.text}' lists them; a saved model's folder is hf:DIR",
+    )
 
 
 def provider_names() -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Observation:
         self.free = 0
         self.uncounted: dict[str, int] = {}
         self.failure: Failure | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.output: Any = None
         self.backward_ran = False
 

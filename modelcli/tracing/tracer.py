@@ -62,7 +62,7 @@ def observe_pass(
             observer.notes.output = model(*args, **kwargs)
             if backward:
                 observer.run_backward()
-        except Exception as error:  # whatever the user's forward raises
+        except (Exception, SystemExit) as error:  # whatever the user's forward raises
             observer.fail(error)
     return observer.notes
 
@@ -103,7 +103,7 @@ class _Observer:
         self._in_backward = False
         self._spans: list[tuple[int, Branch]] = []
         self._starts: list[int] = []  # of the spans, once the backward pass begins
-        self._failed_with: Exception | None = None
+        self._failed_with: BaseException | None = None
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -132,13 +132,13 @@ class _Observer:
             torch.backends.mha.set_fastpath_enabled(fast_path)
             nn.Module.__call__ = original  # type: ignore[method-assign]
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Note an exception that left the model."""
         self.notes.error = error
         if self.notes.failure is None:
             self._note_failure(error, self._stack[-1].branch)
 
-    def _note_failure(self, error: Exception, branch: Branch) -> None:
+    def _note_failure(self, error: BaseException, branch: Branch) -> None:
         owner = branch if branch.kind == "module" else branch.parent
         lines = str(error).strip().splitlines()
         self.notes.failure = Failure(
@@ -200,7 +200,7 @@ class _Observer:
         self._mark_span(branch)
         try:
             return run()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self._failed_with is not error:
                 self._note_failure(error, branch)
             raise

@@ -253,6 +253,8 @@ def suggest_mend(failure: Failure) -> str:
         return "an embedding takes ids: --input int64:1x16"
     if "missing" in text and "argument" in text:
         return "give every input of forward: --input NAME:SHAPE, --kwarg KEY=VALUE"
+    if failure.type in ("AttributeError", "NameError", "SystemExit"):
+        return "no input mends that: look at the code of that forward"
     return "the rows above ran; give other sizes with --input, or look at that layer's arguments"
 
 

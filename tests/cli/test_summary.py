@@ -319,6 +319,53 @@ class TestErrors:
         assert body["error"]["input_shapes"] == [[1, 5]]
         assert "'second' (Linear)" in result.err
 
+    def test_forward_with_a_mistake_needs_no_input_to_be_shown(self, run, net: Path) -> None:
+        result = run("summary", f"{net}:Mismatch")
+        assert result.code == 1
+        assert "'second' (Linear) on (1, 5)" in result.err
+
+    def test_forward_that_ends_the_program(self, run, write: Write) -> None:
+        path = write(
+            "leaves.py",
+            "import sys\nfrom torch import nn\n\n\nclass Net(nn.Linear):\n"
+            "    def __init__(self):\n        super().__init__(2, 2)\n\n"
+            "    def forward(self, x):\n        sys.exit(5)\n",
+        )
+        result = run("summary", f"{path}:Net", "--input", "1x2")
+        assert result.code == 1
+        assert "SystemExit: 5" in result.err
+
+    def test_file_with_a_parser_at_its_top_level(self, run, write: Write) -> None:
+        path = write(
+            "parses.py",
+            "import argparse\nfrom torch import nn\n\nparser = argparse.ArgumentParser()\n"
+            "parser.add_argument('--width', type=int, default=3)\nargs = parser.parse_args()\n\n\n"
+            "def make():\n    return nn.Linear(args.width, 1)\n",
+        )
+        assert run("summary", f"{path}:make", "--format", "json").json["totals"]["params"] == 4
+
+    def test_lazy_layers_need_no_input(self, run, write: Write) -> None:
+        path = write(
+            "lazy.py",
+            "from torch import nn\n\n\ndef make():\n"
+            "    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(),\n"
+            "                         nn.LazyLinear(2))\n",
+        )
+        body = run("summary", f"{path}:make", "--format", "json").json
+        assert body["totals"]["params"] == 4 * 27 + 4 + 8 + 2 * 4 * 222 * 222 + 2
+
+    def test_too_many_inputs(self, run) -> None:
+        words = ["--input", "1x1x32x32"] * 2
+        run("summary", "lenet", *words).assert_error(2, "takes 1 input(s), 2 were given", "x")
+
+    def test_configuration_that_names_no_model(self, run, write: Write) -> None:
+        path = write("empty.toml", "")
+        run("summary", str(path)).assert_error(2, "names no model", "[model]")
+
+    def test_empty_target_and_folder(self, run, tmp_path: Path) -> None:
+        run("summary", "").assert_error(2, "the target is empty", "modelcli list")
+        run("summary", str(tmp_path)).assert_error(2, "is a folder, not a model", "hf:")
+
     def test_missing_batch_dimension(self, run) -> None:
         result = run("summary", "lenet", "--input", "1x32x32")
         assert result.code == 1
@@ -334,7 +381,9 @@ class TestErrors:
         assert result.code == 1
         assert "dtype" in result.err.splitlines()[-1]
 
-    @pytest.mark.parametrize("text", ["1xq", "x", "1x0x3", "a:b:c:1x2", "flot32:x:1"])
+    @pytest.mark.parametrize(
+        "text", ["1xq", "x", "1x0x3", "a:b:c:1x2", "flot32:x:1", "99999999999999999999x1"]
+    )
     def test_malformed_input(self, run, text: str) -> None:
         run("summary", "lenet", "--input", text).assert_error(2, f"'{text}'")
 
