@@ -242,7 +242,7 @@ def _renamed(difference: Difference) -> Iterator[Hint]:
 
 def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
     for only, where, other in ((difference.only_a, a, b), (difference.only_b, b, a)):
-        counters = [t for t in only if t.name.endswith("num_batches_tracked")]
+        counters = _lone_counters(only)
         if counters:
             yield Hint(
                 cause=Cause.COUNTERS,
@@ -265,6 +265,17 @@ def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
                 f"(as {packed[0].name})",
                 mend="load it with the library that quantised it, or use the original weights",
             )
+
+
+def _lone_counters(only: Sequence[NamedTensor]) -> list[NamedTensor]:
+    """Return the counters whose module lacks nothing else: a whole layer is another matter."""
+    modules = Counter(tensor.name.rpartition(".")[0] for tensor in only)
+    return [
+        tensor
+        for tensor in only
+        if tensor.name.rpartition(".")[2] == "num_batches_tracked"
+        and modules[tensor.name.rpartition(".")[0]] == 1
+    ]
 
 
 def _tensors(found: Sequence[object], one: str, many: str) -> str:

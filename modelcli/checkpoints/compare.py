@@ -17,11 +17,15 @@ class ValueChange:
             other is not.
         max_rel: the largest difference relative to the larger of the two values, 0 to 2.
         differing: how many elements are not equal; NaN equals NaN here.
+        nan_a: how many of them are NaN in A and a number in B.
+        nan_b: the other way round.
     """
 
     max_abs: float | None
     max_rel: float | None
     differing: int
+    nan_a: int = 0
+    nan_b: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

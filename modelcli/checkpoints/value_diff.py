@@ -38,7 +38,7 @@ def compare_values(
 
 def compare_chunks(a: Iterable[Array], b: Iterable[Array]) -> ValueChange:
     """Return the largest differences over chunks that come in the same sizes."""
-    largest, relative, differing = 0.0, 0.0, 0
+    largest, relative, differing, nan_a, nan_b = 0.0, 0.0, 0, 0, 0
     for left, right in zip(a, b, strict=True):
         if left.dtype == right.dtype and np.array_equal(left, right):
             continue
@@ -48,6 +48,8 @@ def compare_chunks(a: Iterable[Array], b: Iterable[Array]) -> ValueChange:
             continue
         differing += count
         x, y = _wide(left[unequal]), _wide(right[unequal])
+        nan_a += int(np.count_nonzero(np.isnan(x)))
+        nan_b += int(np.count_nonzero(np.isnan(y)))
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(x - y)
             scale = np.maximum(np.abs(x), np.abs(y))
@@ -58,6 +60,8 @@ def compare_chunks(a: Iterable[Array], b: Iterable[Array]) -> ValueChange:
         max_abs=largest if math.isfinite(largest) else None,
         max_rel=relative if math.isfinite(relative) else None,
         differing=differing,
+        nan_a=nan_a,
+        nan_b=nan_b,
     )
 
 

@@ -91,6 +91,8 @@ def command(
     out = Output("diff", target=f"{a} {b}", format=format, quiet=quiet, verbose=verbose)
     if seed is not None and not values:
         raise UsageError("--seed changes only values, and none are compared", "add --values")
+    if emit_map is not None:
+        _check_folder(emit_map)
     wish = BuildWish(seed=seed, allow_real=allow_real) if values else None
     sides = _open_both(a, b, keys=key or [], settings=set_ or [], wish=wish)
     difference = _compare(out, sides, values=values)
@@ -182,6 +184,17 @@ def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool)
     tables = diff_tables(difference, hints, a=a, b=b, every=every)
     shown = tables[1:] if rows_only else tables
     out.result(body, *(table for table in shown if table.columns))
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a file that cannot be written before anything is read or shown."""
+    if path.is_dir():
+        raise UsageError(f"cannot write '{path}': it is a folder", "name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"cannot write '{path}': No such file or directory",
+            "name a file in a folder that exists",
+        )
 
 
 def _emit(

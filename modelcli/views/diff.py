@@ -13,6 +13,7 @@ from modelcli.views.params_stats import show_number
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural, show_count, show_shape
 
+_NAN_LINES = 4  # as many tensors with NaN are named
 # Renamings that a hint tells in one line, however many there are.
 _TOLD_BY_HINT = (Reason.WRAPPER, Reason.PREFIX)
 
@@ -60,6 +61,8 @@ def _changed_body(changed: Changed) -> dict[str, Any]:
         body["max_abs"] = changed.values.max_abs
         body["max_rel"] = changed.values.max_rel
         body["differing"] = changed.values.differing
+        body["nan_a"] = changed.values.nan_a
+        body["nan_b"] = changed.values.nan_b
     return body
 
 
@@ -219,12 +222,24 @@ def _changed(changed: Changed) -> tuple[Any, ...]:
 
 
 def _notes(difference: Difference, hints: Sequence[Hint]) -> list[str]:
-    lines = [_verdict(difference)]
+    lines = [_verdict(difference), *_nan_lines(difference)]
     for hint in hints:
         lines += ["", hint.text]
         if hint.mend:
             lines.append(f"  mend: {hint.mend}")
     return lines
+
+
+def _nan_lines(difference: Difference) -> list[str]:
+    """Say where NaN stands against a number, which leaves no largest difference to show."""
+    lines = []
+    for changed in difference.changed:
+        values = changed.values
+        for side, count in (("A", values.nan_a), ("B", values.nan_b)) if values else ():
+            if count:
+                lines.append(f"{count:,} NaN in {side}: {printable(changed.a.name)}")
+    more = len(lines) - _NAN_LINES
+    return lines if more <= 0 else [*lines[:_NAN_LINES], f"and NaN in {more:,} more places"]
 
 
 def _verdict(difference: Difference) -> str:

@@ -235,3 +235,34 @@ def test_a_map_that_cannot_be_written(run, folder, tmp_path):
     result = run("diff", "lenet", str(folder / "dp.pt"), "--emit-map", missing)
     assert result.code == 2
     assert f"cannot write '{missing}': No such file or directory" in result.err
+
+
+BN = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+@pytest.mark.parametrize(("missing", "told"), [(BN[-1:], True), (BN, False)])
+def test_a_missing_counter_is_old_torch_and_a_missing_layer_is_not(run, tmp_path, missing, told):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    state = model.state_dict()
+    torch.save(state, tmp_path / "a.pt")
+    kept = {n: t for n, t in state.items() if n not in [f"1.{leaf}" for leaf in missing]}
+    torch.save(kept, tmp_path / "b.pt")
+    result = run("diff", f"{tmp_path}/a.pt", f"{tmp_path}/b.pt", "--format", "json")
+    assert result.code == 1
+    assert result.json["only_a"] == [f"1.{leaf}" for leaf in missing]
+    assert any("before 0.4.1" in hint["text"] for hint in result.json["hints"]) is told
+
+
+def test_a_map_that_cannot_be_written_is_refused_before_the_table(run, folder):
+    path = folder / "nowhere" / "map.json"
+    result = run("diff", f"{folder}/same.pt", f"{folder}/renamed.pt", "--emit-map", str(path))
+    result.assert_error(2, f"cannot write '{path}'", "name a file in a folder that exists")
+
+
+def test_nan_against_a_number_is_counted_and_told(run, tmp_path):
+    torch.save({"w": torch.ones(4)}, tmp_path / "a.pt")
+    torch.save({"w": torch.tensor([1.0, float("nan"), 1.0, 1.0])}, tmp_path / "b.pt")
+    words = ("diff", f"{tmp_path}/a.pt", f"{tmp_path}/b.pt", "--values")
+    (changed,) = run(*words, "--format", "json").json["changed"]
+    assert (changed["differing"], changed["nan_a"], changed["nan_b"]) == (1, 0, 1)
+    assert "1 NaN in B: w" in run(*words).out
