@@ -139,6 +139,8 @@ def _notes(trace: Trace, rows: Sequence[ShapeRow]) -> list[str]:
         for record in trace.inputs
     )
     lines = [f"input   {inputs}"]
+    if not rows and trace.failure is not None:
+        return lines  # the error says where it ended
     if not rows:
         lines.append("note    no layer of this model changes a feature map")
         return lines

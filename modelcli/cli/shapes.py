@@ -171,6 +171,11 @@ def _check(
         raise UsageError(f"--output {output} is the size that --solve looks for", hint)
     if picture is not None and picture.suffix.lower() != ".svg":
         raise UsageError(f"-o {picture} is not an .svg file", "pictures are written as SVG")
+    if picture is not None and not picture.parent.is_dir():
+        raise UsageError(
+            f"cannot write '{picture}': No such file or directory",
+            "give -o a file in a folder that exists",
+        )
 
 
 def _is_stack(words: list[str]) -> bool:

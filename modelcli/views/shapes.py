@@ -142,8 +142,8 @@ def row_body(row: ShapeRow) -> dict[str, Any]:
         "dilation": _per_axis(axes, "dilation"),
         "output": list(output),
         "receptive_field": list(row.receptive_field),
-        "jump": [_number(jump) for jump in row.jump],
-        "start": list(row.start),
+        "jump": _some([_number(jump) for jump in row.jump]),
+        "start": _some(list(row.start)),
         "unseen": list(row.unseen),
         "unseen_at": [[list(span) for span in axis.unseen] for axis in axes],
         "formula": row.formula,
@@ -163,6 +163,11 @@ def channels_of(row: ShapeRow, side: int) -> int | None:
         return shape[-count - 1] if len(shape) > count else None
     position = 1 if row.batched else 0
     return shape[position] if len(shape) > position else None
+
+
+def _some(values: list[Any]) -> list[Any] | None:
+    """Return the values, None where no axis has one."""
+    return None if values and all(value is None for value in values) else values
 
 
 def _per_axis(axes: Sequence[AxisResult], name: str) -> list[int] | None:

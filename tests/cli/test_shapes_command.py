@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -237,3 +238,31 @@ def test_narrow_terminals_drop_columns_and_say_which(run: Run) -> None:
     ]  # fmt: skip
     assert table.notes[-1].startswith("note    no room for jump, activation, formula")
     assert "formula" in [c.title for c in shapes_table(rows, width=160).columns]
+
+
+def test_a_picture_in_no_folder_is_refused_before_torch_is_imported(tmp_path):
+    path = tmp_path / "nowhere" / "x.svg"
+    code = (
+        "import sys; from modelcli.cli import main\n"
+        f"code = main(['shapes', 'lenet', '-o', {str(path)!r}])\n"
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
+    assert f"cannot write '{path}': No such file or directory" in done.stderr
+
+
+def test_a_flattened_map_has_no_jump_and_no_start(run: Run) -> None:
+    words = ("shapes", "--input", "1x8x8", "conv:2,k3", "flatten")
+    row = run(*words, "--format", "json").json["rows"][-1]
+    assert (row["jump"], row["start"]) == (None, None)
+    head, *_, last = run(*words, "--format", "tsv").out.splitlines()
+    cells = dict(zip(head.split("\t"), last.split("\t"), strict=True))
+    assert (cells["jump"], cells["start"]) == ("", "")
+
+
+def test_a_forward_that_failed_is_not_said_to_change_no_map(run: Run) -> None:
+    result = run("shapes", "lenet", "--input", "1x3x32x32")
+    assert result.code == 1
+    assert "input" in result.out
+    assert "no layer" not in result.out
