@@ -165,5 +165,13 @@ def _nothing(path: Path, loaded: Any, key: str, choices: tuple[KeyChoice, ...]) 
             f"there is no tensor {where}", f"try --key {' or --key '.join(c.key for c in choices)}"
         )
     names = [name for name, _ in _items(loaded)][:6]
-    what = f"its entries are {', '.join(names)}" if names else f"a {type(loaded).__name__}"
+    what = f"its entries are {', '.join(names)}" if names else f"it holds {_a_kind(loaded)}"
     return CheckpointError(f"there is no tensor {where}", f"{what}: this is not a checkpoint")
+
+
+def _a_kind(value: Any) -> str:
+    """Return ``an int``, ``an empty dict``, ``a float``."""
+    name = type(value).__name__
+    if isinstance(value, (Mapping, list, tuple)) and not value:
+        name = f"empty {name}"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

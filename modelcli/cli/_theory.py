@@ -75,7 +75,9 @@ class _Fact:
         from modelcli.loading.init_theory import default_std, expected_std, fans
 
         # A fan-in is only known where the layer is: a hand-written weight may be turned round.
-        fan = fans(shape) if self.kind.startswith(_SUMMING) and 0 not in shape else None
+        # What weight_norm keeps as weight_g is a length per output, and sums over nothing.
+        sums = self.kind.startswith(_SUMMING) and not self.leaf.endswith("_g")
+        fan = fans(shape) if sums and 0 not in shape else None
         fan_in = fan[0] if fan is not None else None
         if rule is not None:
             given, is_bias = rule

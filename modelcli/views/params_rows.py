@@ -127,7 +127,7 @@ def select_rows(
     """Filter and sort rows.
 
     Args:
-        match: a glob pattern on names.
+        match: a glob pattern on names; its brackets also stand for themselves.
         trainable: True keeps trainable parameters, False frozen ones, None both.
         buffers: keep buffers too.
         sort: ``name`` counts numbers in names as numbers, ``numel`` puts the largest first.
@@ -153,10 +153,10 @@ def select_rows(
 
 
 def _matching(chosen: list[ParamRow], rows: Sequence[ParamRow], match: str) -> list[ParamRow]:
-    found = [row for row in chosen if fnmatch.fnmatchcase(row.name, match)]
+    found = [row for row in chosen if _fits(row.name, match)]
     if found or not rows:
         return found
-    if any(fnmatch.fnmatchcase(row.name, match) for row in rows):
+    if any(_fits(row.name, match) for row in rows):
         raise UsageError(f"only buffers match '{match}'", "add --buffers to list them")
     close = suggest(match, [row.name for row in rows[:2000]])
     did = f"did you mean '{close}'? " if close else ""
@@ -164,6 +164,11 @@ def _matching(chosen: list[ParamRow], rows: Sequence[ParamRow], match: str) -> l
         f"no name matches '{match}'",
         f"{did}a pattern is quoted and matches the whole name, as '*{match.strip('*')}*'",
     )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Match as a glob, or with brackets as they stand: names such as 'net[0].weight' have them."""
+    return any(fnmatch.fnmatchcase(name, p) for p in (pattern, pattern.replace("[", "[[]")))
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

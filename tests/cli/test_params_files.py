@@ -276,3 +276,40 @@ def test_a_model_too_large_to_build_unasked(run, tmp_path):
     target = f"{tmp_path / 'net.py'}:Net"
     assert run("params", target, "--format", "json").json["totals"]["params"] == 3_600_060_000
     run("params", target, "--stats").assert_error(2, "more than 2 GB", "--allow-real")
+
+
+@pytest.mark.parametrize(
+    ("held", "words"), [(3, "an int"), ({}, "an empty dict"), (0.5, "a float")]
+)
+def test_what_is_no_checkpoint_is_named(run, tmp_path, held, words):
+    torch.save(held, tmp_path / "x.pt")
+    run("params", f"{tmp_path}/x.pt").assert_error(
+        2, "there is no tensor in", f"it holds {words}: this is not a checkpoint"
+    )
+
+
+def test_brackets_of_a_pattern_also_stand_for_themselves(run, tmp_path):
+    names = ["[n, 28].weight", "[n, 28].bias", "n.weight", "w.weight"]
+    torch.save({name: torch.ones(2) for name in names}, tmp_path / "x.pt")
+    words = ("params", f"{tmp_path}/x.pt", "--format", "tsv", "--match")
+    assert [line.split("\t")[0] for line in run(*words, "[n, 28]*").out.splitlines()[1:]] == [
+        "[n, 28].weight",
+        "[n, 28].bias",
+        "n.weight",
+    ]
+    assert run(*words, "[n, 28].bias").out.splitlines()[1].startswith("[n, 28].bias\t")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_length_that_weight_norm_keeps_is_not_judged(run, write):
+    path = write(
+        "normed.py",
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.utils.weight_norm(nn.Linear(100, 50)))\n",
+    )
+    result = run("params", f"{path}:net", "--stats")
+    assert result.code == 0
+    assert "0.weight_v" in result.out
+    assert "dies out" not in result.out
+    assert "explodes" not in result.out
