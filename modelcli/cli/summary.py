@@ -93,8 +93,6 @@ def command(
     from modelcli.observe import observe
 
     source = find_source(arguments.target, arguments.model_kwargs)
-    for remark in source.remarks:
-        out.note(f"note: {remark}")
     if style is Style.TORCH:
         _print_torch(out, source)
         return
@@ -106,6 +104,8 @@ def command(
         execution=execution.value if execution is not None else None,
         allow_real=allow_real,
     )
+    for remark in source.remarks:
+        out.note(f"note: {remark}")
     for attempt in trace.attempts:
         out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
     if style is Style.TORCHINFO:
