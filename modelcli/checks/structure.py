@@ -261,11 +261,25 @@ class Unseen(Rule):
         )
 
     def _has_sibling(self, context: Context, call: Call) -> bool:
-        source = call.sources[0] if call.sources else None
-        return any(
-            source in other.sources and other.index != call.index
-            for other in context.chain.calls
-        )  # fmt: skip
+        """Tell whether another branch sees the map: going back to where it was made and split."""
+        calls = context.chain.calls
+        for _ in range(_STEPS_BACK):
+            source = call.sources[0] if call.sources else None
+            others = [c for c in calls if source in c.sources and c.index != call.index]
+            if others:
+                return True
+            made = [s for s in call.sources if s is not None]
+            if (
+                len(made) != 1
+                or made[0] < 0
+                or (windows(calls[made[0]]) and is_convolution(calls[made[0]]))
+            ):
+                return False
+            call = calls[made[0]]
+        return False
+
+
+_STEPS_BACK = 10  # norms, activations and reshaping between a split and a strided layer
 
 
 def _lost(size: int, reach: int, stride: int, padding: int) -> tuple[int, int, str]:

@@ -274,6 +274,8 @@ class ZeroGradient(Rule):
         if ran.seen.error is not None:
             raise CannotRun("the pass in train mode raised (MC303)")
         zero = _zero_gradients(ran.model)
+        if zero:  # in train mode, stochastic depth drops whole branches now and then
+            zero &= _zero_gradients(context.eval_pass.model)
         if zero:
             zero &= _zero_after_moving(context)
         for path, names in group_names(ran.model, zero).items():
