@@ -268,14 +268,9 @@ class Unseen(Rule):
             others = [c for c in calls if source in c.sources and c.index != call.index]
             if others:
                 return True
-            made = [s for s in call.sources if s is not None]
-            if (
-                len(made) != 1
-                or made[0] < 0
-                or (windows(calls[made[0]]) and is_convolution(calls[made[0]]))
-            ):
+            if source is None or source < 0 or is_convolution(calls[source]):
                 return False
-            call = calls[made[0]]
+            call = calls[source]
         return False
 
 
