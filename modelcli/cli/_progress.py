@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -28,6 +29,7 @@ class TrainProgress:
     def __init__(self, out: Output, *, lines: bool = False) -> None:
         self._out = out
         self._lines = lines
+        self._stdout = sys.stdout  # what a model prints goes elsewhere while it trains
         self._live = is_terminal(sys.stderr) and not out.quiet
         self._drawn = False
         self._losses: list[float] = []
@@ -38,7 +40,8 @@ class TrainProgress:
         """Show a point."""
         self._losses.append(point.loss)
         if self._lines:
-            self._out.text(json.dumps(point_body(point)))
+            with contextlib.redirect_stdout(self._stdout):
+                self._out.text(json.dumps(point_body(point)))
         if self._live:
             self._draw(point)
         else:

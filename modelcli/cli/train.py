@@ -303,6 +303,7 @@ def _train(
     resolved: Resolved, out: Output, *, request: InputRequest, lines: bool, saved: str | None
 ) -> None:
     from modelcli.cli._progress import TrainProgress
+    from modelcli.loading.source import importable
     from modelcli.training.run import prepare
     from modelcli.training.run_dir import RunDir
     from modelcli.training.session import Session
@@ -315,14 +316,17 @@ def _train(
     progress = TrainProgress(out, lines=lines)
     directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
     try:
-        session = Session(
-            prepare(config, request),
-            progress,
-            directory=directory,
-            sources=resolved.sources,
-            narrate=out.verbose,
-        )
-        record = session.train(resume=saved is not None)
+        with importable(None):  # what the model prints is no part of the result
+            run = prepare(config, request)
+            with importable(run.subject.source.folder):
+                session = Session(
+                    run,
+                    progress,
+                    directory=directory,
+                    sources=resolved.sources,
+                    narrate=out.verbose,
+                )
+                record = session.train(resume=saved is not None)
         if directory is not None:
             _write_results(directory, record)
     finally:

@@ -13,7 +13,7 @@ from modelcli.config import RunConfig
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import build
 from modelcli.loading.inputs import find_inputs
-from modelcli.loading.source import Source, describe, find_source
+from modelcli.loading.source import Source, describe, find_source, importable
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.registry import Task
 from modelcli.training import synthetic
@@ -90,12 +90,13 @@ def build_subject(config: RunConfig, request: InputRequest, device: torch.device
             build, has no parameters, or its forward pass fails.
     """
     source = find_source(config.model.target, config.model.kwargs)
-    model = build_model(source, config, device, config.train.seed)
-    _check_trainable(source, model)
-    frozen = freeze(model, config.train.freeze)
-    specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
-    subject = Subject(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
-    outputs = probe(subject, device)
+    with importable(source.folder):  # a forward may import what lies beside it
+        model = build_model(source, config, device, config.train.seed)
+        _check_trainable(source, model)
+        frozen = freeze(model, config.train.freeze)
+        specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
+        subject = Subject(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
+        outputs = probe(subject, device)
     shapes = tuple(tuple(each.shape) for each in outputs)
     return replace(subject, out_shapes=shapes, frozen=frozen)
 

@@ -293,3 +293,28 @@ def test_a_forward_that_only_fails_while_training_is_told(run: Any, write: Any) 
     )
     words = [f"{path}:make", "--input", "1x4", "--batch-size", "1", "--device", "cpu"]
     run("train", *words).assert_error(1, "step 1 of", "MODELCLI_DEBUG=1")
+
+
+def test_what_a_model_prints_is_kept_off_the_result(run: Any, write: Any) -> None:
+    path = write(
+        "loud/net.py",
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(4, 3)\n"
+        "        print('built')\n"
+        "    def forward(self, x):\n"
+        "        print('called')\n"
+        "        if self.training:\n"
+        "            import scale_of_loud\n"
+        "            x = x * scale_of_loud.ONE\n"
+        "        return super().forward(x)\n",
+    )
+    write("loud/scale_of_loud.py", "ONE = 1.0\n")
+    words = ["train", f"{path}:Net", "--input", "1x4", "--steps", "3", "--device", "cpu"]
+    result = run(*words, "--format", "json")
+    assert result.json["steps"] == 3
+    assert "built\n" in result.err
+    assert "called\n" in result.err
+    lines = run(*words, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line).get("step") for line in lines] == [1, 2, 3, None]
