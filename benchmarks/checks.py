@@ -55,7 +55,7 @@ HF = (
 
 
 def hf_targets(count: int) -> Iterator[str]:
-    """Yield architectures of transformers, four layers deep where the depth is one number."""
+    """Yield architectures of transformers; the larger language models two layers deep."""
     folder = Path(tempfile.mkdtemp(prefix="checks-hf-"))
     small = {
         "num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 256,

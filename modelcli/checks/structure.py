@@ -265,10 +265,11 @@ class Unseen(Rule):
         calls = context.chain.calls
         for _ in range(_STEPS_BACK):
             source = call.sources[0] if call.sources else None
-            others = [c for c in calls if source in c.sources and c.index != call.index]
-            if others:
+            if source is None:
+                return False
+            if any(source in c.sources and c.index != call.index for c in calls):
                 return True
-            if source is None or source < 0 or is_convolution(calls[source]):
+            if source < 0 or is_convolution(calls[source]):
                 return False
             call = calls[source]
         return False
