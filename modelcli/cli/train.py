@@ -17,7 +17,7 @@ from modelcli.cli._output import Format, Output, dump_json, is_terminal
 from modelcli.cli._record import record_body, record_table, watched_table
 from modelcli.cli._startup import resume_collection
 from modelcli.config import Resolved, dump_config, load_config
-from modelcli.errors import UsageError
+from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
 from modelcli.loading.types import InputRequest
@@ -329,6 +329,11 @@ def _train(
                 record = session.train(resume=saved is not None)
         if directory is not None:
             _write_results(directory, record)
+    except SystemExit as error:  # from where no forward is expected to end the program
+        raise RunFailedError(
+            f"'{config.model.target}' ends the program: SystemExit: {error}",
+            "MODELCLI_DEBUG=1 shows where",
+        ) from error
     finally:
         progress.clear()
         if directory is not None:

@@ -138,7 +138,7 @@ class Session:
             raise self._interrupted(stop.signum, loop) from None
         except ModelcliError:
             raise
-        except Exception as error:  # whatever the user's forward raises while it trains
+        except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
             raise RunFailedError(
                 f"step {loop.progress.step + 1} of '{config.model.target}' failed: "
                 f"{describe(error)}",

@@ -177,7 +177,7 @@ def probe(subject: Subject, device: torch.device) -> Tensors:
             return float_tensors(subject.call(model, inputs))
     except ModelcliError:
         raise
-    except Exception as error:  # whatever the user's forward raises
+    except (Exception, SystemExit) as error:  # whatever the user's forward raises
         shown = " ".join(str(tuple(x.shape)) for x in inputs)
         raise RunFailedError(
             f"forward of '{subject.source.label}' failed on {shown}: {describe(error)}",

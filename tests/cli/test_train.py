@@ -318,3 +318,30 @@ def test_what_a_model_prints_is_kept_off_the_result(run: Any, write: Any) -> Non
     assert "called\n" in result.err
     lines = run(*words, "--format", "jsonl").out.splitlines()
     assert [json.loads(line).get("step") for line in lines] == [1, 2, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("self.training", "step 1 of"),
+        ("not self.training", "forward of"),
+        ("len(x) == 114", "ends the program: SystemExit: 7"),  # only the held-out samples
+    ],
+)
+def test_a_forward_that_ends_the_program_is_told(
+    run: Any, write: Any, when: str, message: str
+) -> None:
+    path = write(
+        "net.py",
+        "import sys\n"
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(4, 3)\n"
+        "    def forward(self, x):\n"
+        f"        if {when}:\n"
+        "            sys.exit(7)\n"
+        "        return super().forward(x)\n",
+    )
+    words = [f"{path}:Net", "--input", "1x4", "--steps", "2", "--device", "cpu", "-q"]
+    run("train", *words).assert_error(1, message)
