@@ -306,7 +306,7 @@ def _train(
     from modelcli.loading.source import importable
     from modelcli.training.run import prepare
     from modelcli.training.run_dir import RunDir
-    from modelcli.training.session import Session
+    from modelcli.training.session import DivergedError, Session
     from modelcli.training.state import check_same_run
 
     resume_collection()  # a long run must not keep the cycles of its steps
@@ -314,6 +314,7 @@ def _train(
     if saved is not None:
         check_same_run(load_config(saved).config, config, directory=config.train.out)
     progress = TrainProgress(out, lines=lines)
+    failure: DivergedError | None = None
     directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
     try:
         with importable(None):  # what the model prints is no part of the result
@@ -326,7 +327,10 @@ def _train(
                     sources=resolved.sources,
                     narrate=out.verbose,
                 )
-                record = session.train(resume=saved is not None)
+                try:
+                    record = session.train(resume=saved is not None)
+                except DivergedError as error:  # what it came to is told all the same
+                    failure, record = error, error.record
         if directory is not None:
             _write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
@@ -342,6 +346,8 @@ def _train(
         out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
     else:
         show_record(record, out)
+    if failure is not None:
+        raise failure
 
 
 def _write_results(directory: RunDir, record: Record) -> None:

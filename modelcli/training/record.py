@@ -40,6 +40,7 @@ class Record:
         fitted: with ``overfit``, whether the one batch was fitted.
         points: the curve.
         watched: rows of every epoch that was watched.
+        diverged: the loss stopped being finite; ``last_loss`` is then what it was.
     """
 
     target: str
@@ -82,22 +83,32 @@ class Record:
 
 
 def make_record(
-    run: Run, progress: Progress, *, engine: str, watched: list[Watched] | None = None
+    run: Run,
+    progress: Progress,
+    *,
+    engine: str,
+    watched: list[Watched] | None = None,
+    diverged: float | None = None,
 ) -> Record:
-    """Measure a trained model and put everything that is known of the run together."""
+    """Measure a trained model and put everything that is known of the run together.
+
+    Args:
+        diverged: the loss that was not finite, which ended the run; the model is then not measured.
+    """
     config, data, learner = run.config, run.data, run.learner
     memory = peak_memory_bytes(run.device)  # before measuring takes more
     batch = config.train.batch_size
     held_out = None
-    if data.held_out is not None:
+    measured = diverged is None
+    if data.held_out is not None and measured:
         held_out = evaluate(learner, data, data.held_out, batch_size=max(batch, 256))
     expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
     points = progress.points
     rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
     samples_per_s = rate * batch * config.train.accumulate
-    flops = flops_per_sample(learner, data.train)
+    flops = flops_per_sample(learner, data.train) if measured else None
     roofline = None
-    if config.train.roofline:
+    if config.train.roofline and measured:
         roofline = measure_roofline(run.device, dtype=config.train.dtype, amp=config.train.amp)
     return Record(
         target=config.model.target,
@@ -116,17 +127,17 @@ def make_record(
         fresh=data.draw is not None,
         held_out_samples=len(data.held_out) if data.held_out else 0,
         objective=learner.objective.name,
-        first_loss=progress.first_loss,
-        last_loss=points[-1].loss if points else None,
-        best_loss=progress.best_loss if points else None,
+        first_loss=progress.first_loss if points else diverged,
+        last_loss=_last_loss(points) if measured else diverged,
+        best_loss=progress.best_loss if points else diverged,
         expected_first_loss=expected,
         expected_first_loss_is=how,
         floor=loss_floor(learner, data),
         classes=data.facts.classes,
         best_accuracy=data.facts.best_accuracy,
         held_out=held_out,
-        accuracy=held_out.accuracy if held_out else _last_accuracy(points),
-        recovered=recover_linear(learner, data),
+        accuracy=held_out.accuracy if held_out else _last_accuracy(points) if measured else None,
+        recovered=recover_linear(learner, data) if measured else None,
         samples_per_s=samples_per_s,
         flops_per_s=flops * samples_per_s if flops is not None else None,
         roofline_flops_per_s=roofline,
@@ -134,8 +145,9 @@ def make_record(
         peak_memory_bytes=memory,
         points=tuple(points),
         watched=tuple(watched or ()),
-        fitted=_fitted(progress) if config.train.overfit else None,
+        fitted=(measured and _fitted(progress)) if config.train.overfit else None,
         run_dir=config.train.out or None,
+        diverged=not measured,
     )
 
 
@@ -152,6 +164,10 @@ def _known(data: Data) -> Split:
     if data.complete is None:
         return split
     return Split(inputs=split.inputs, targets=data.complete(split.inputs))
+
+
+def _last_loss(points: list[Point]) -> float | None:
+    return points[-1].loss if points else None
 
 
 def _last_accuracy(points: list[Point]) -> float | None:

@@ -63,6 +63,18 @@ class StoppedError(ModelcliError):
         self.exit_code = codes.get(signum, ExitCode.FAILED)
 
 
+class DivergedError(RunFailedError):
+    """The loss stopped being finite.
+
+    Args:
+        record: what the run had come to.
+    """
+
+    def __init__(self, message: str, hint: str, *, record: Record) -> None:
+        super().__init__(message, hint)
+        self.record = record
+
+
 class Session:
     """Trains a prepared run.
 
@@ -91,6 +103,7 @@ class Session:
         self._watch = Watch(run.subject.model) if run.config.train.watch else None
         self._watched: list[Watched] = []
         self._events: Any = None
+        self._engine = "eager"
         self._progress = Progress()
         self._saved_at = time.perf_counter()
         self._saved_step = -1
@@ -100,7 +113,8 @@ class Session:
         """Train to the end and return the record.
 
         Raises:
-            RunFailedError: the loss stopped being finite, memory ran out, or a disk was full.
+            DivergedError: the loss stopped being finite.
+            RunFailedError: the forward raised, memory ran out, or a disk was full.
             StoppedError: a signal ended the run.
         """
         run, config = self.run, self.run.config
@@ -113,6 +127,7 @@ class Session:
             schedule=config.schedule,
             tell=self._listener.note,
         )
+        self._engine = engine.name
         self._progress = progress = self._restore() if resume else Progress()
         self._open_files()
         loop = Loop(
@@ -314,7 +329,7 @@ class Session:
             return None
         return largest_batch(run.learner, run.data.train, memory_bytes=memory)
 
-    def _diverged(self, error: NonFiniteLossError, progress: Progress) -> RunFailedError:
+    def _diverged(self, error: NonFiniteLossError, progress: Progress) -> DivergedError:
         culprit = None
         if error.batch is not None:
             culprit = find_nonfinite(self.run.learner, error.batch)
@@ -323,8 +338,16 @@ class Session:
         hint = f"try a smaller --lr than {lr:g}, or --clip 1"
         if self._directory is not None and self._saved_step >= 0:
             hint += f"; the checkpoint of step {self._saved_step} is kept"
-        return RunFailedError(
-            f"the loss is {error.value} at step {step}: {describe_culprit(culprit)}", hint
+        return DivergedError(
+            f"the loss is {error.value} at step {step}: {describe_culprit(culprit)}",
+            hint,
+            record=make_record(
+                self.run,
+                progress,
+                engine=self._engine,
+                watched=self._watched,
+                diverged=error.value,
+            ),
         )
 
     def _interrupted(self, signum: int, loop: Loop) -> ModelcliError:

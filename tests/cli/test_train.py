@@ -228,7 +228,6 @@ def test_digits_are_learned(run: Any) -> None:
         (["mlp", "--samples", "9"], 2, "a batch of 64 is larger than the data", "--batch-size 8"),
         (["mlp", "--input", "1x3"], 1, "forward of 'mlp' failed on (2, 3)", "--input"),
         (["mlp", "--tensorboard"], 2, "--tensorboard needs a run directory", "--out"),
-        (["lenet", "--lr", "1e6", "--device", "cpu", "-q"], 1, "of 'fc3' (Linear)", "smaller --lr"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -345,3 +344,45 @@ def test_a_forward_that_ends_the_program_is_told(
     )
     words = [f"{path}:Net", "--input", "1x4", "--steps", "2", "--device", "cpu", "-q"]
     run("train", *words).assert_error(1, message)
+
+
+def test_a_run_that_diverges_leaves_its_record_and_an_error(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    words = ["train", "lenet", "--lr", "1e6", "--device", "cpu", "-q"]
+    result = run(*words, "--format", "json", "--out", str(out))
+    assert result.code == 1
+    record = result.json
+    assert record["diverged"] is True
+    assert record["steps"] < record["planned_steps"]
+    assert record["loss"]["first"] == pytest.approx(math.log(10), abs=0.1)
+    assert record["loss"]["last"] is None  # JSON has no infinity
+    assert record["loss"]["best"] <= record["loss"]["first"]
+    assert record["accuracy"] is None
+    assert json.loads((out / "summary.json").read_text())["diverged"] is True
+    error, hint = result.err.splitlines()
+    assert error.startswith("error: the loss is inf at step 2: ")
+    assert "of 'fc3' (Linear)" in error
+    assert "smaller --lr" in hint
+    table = run(*words)
+    assert table.code == 1
+    assert " -> inf, best " in table.out
+    last = run(*words, "--format", "jsonl").out.splitlines()[-1]
+    assert json.loads(last)["record"]["diverged"] is True
+
+
+def test_a_first_loss_that_is_not_finite_is_recorded(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(4, 3)\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x) * float('inf')\n",
+    )
+    words = ["train", f"{path}:Net", "--input", "1x4", "--device", "cpu", "-q"]
+    result = run(*words, "--format", "json", "--out", str(path.parent / "r"))
+    assert result.code == 1
+    assert result.json["diverged"] is True
+    assert [result.json["loss"][key] for key in ("first", "last", "best")] == [None] * 3
+    assert run(*words).code == 1
