@@ -295,6 +295,9 @@ def _check_names(resolved: Resolved) -> None:
         from modelcli.loading.init_rules import parse_init
 
         parse_init(resolved.config.model.init)
+    data = Path(resolved.config.data.name)
+    if data.suffix in (".npz", ".safetensors") and not data.is_file():
+        raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
     if resolved.config.train.tensorboard and not resolved.config.train.out:
         raise UsageError("--tensorboard needs a run directory", "give one with --out DIR")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -386,3 +388,16 @@ def test_a_first_loss_that_is_not_finite_is_recorded(run: Any, write: Any) -> No
     assert result.json["diverged"] is True
     assert [result.json["loss"][key] for key in ("first", "last", "best")] == [None] * 3
     assert run(*words).code == 1
+
+
+def test_a_missing_data_file_is_told_before_torch_is_imported() -> None:
+    script = (
+        "import sys; from modelcli.cli import main; "
+        "code = main(['train', 'mlp', '--data', 'gone.npz']); "
+        "print(code, 'torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "2 False\n"
+    assert "'gone.npz' does not exist" in result.stderr
