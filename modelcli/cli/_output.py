@@ -287,8 +287,8 @@ def _write_lines(stream: TextIO | None, lines: Iterable[str]) -> None:
         ) from error
 
 
-class ClosedPipeError(Exception):
-    """Nobody reads the result any more (``| head``)."""
+class ClosedPipeError(BaseException):
+    """Nobody reads the result any more (``| head``); no ``except Exception`` is to stop it."""
 
 
 def _abandon(stream: TextIO) -> None:
