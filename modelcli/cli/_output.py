@@ -67,10 +67,6 @@ class Output:
         """Write text as it is on stdout."""
         _write_lines(sys.stdout, [text])
 
-    def rich(self, renderable: Any) -> None:
-        """Write a rich renderable on a terminal's stdout."""
-        _console(sys.stdout).print(renderable)
-
     def note(self, text: str) -> None:
         """Write a remark on stderr, unless quiet."""
         if not self.quiet:

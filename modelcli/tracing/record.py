@@ -7,7 +7,7 @@ itself. Numbers of a node include everything below it, unless their name begins 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -227,11 +227,3 @@ class Trace:
     failure: Failure | None = None
     attempts: tuple[Attempt, ...] = ()
     remarks: tuple[str, ...] = ()
-
-    def children(self, index: int) -> Iterator[Node]:
-        """Yield the nodes directly below a node, in order."""
-        return (node for node in self.nodes if node.parent == index)
-
-    def is_leaf(self, index: int) -> bool:
-        """Tell whether nothing is below a node."""
-        return not any(node.parent == index for node in self.nodes)
