@@ -4,10 +4,10 @@
     python benchmarks/train.py --device cuda      # the same on a GPU, and the two GPU cases
     python benchmarks/train.py --repeats 9 --only mlp
 
-Every contender trains the same model on the same samples with Adam, and looks at its loss every 20
-steps (every 4 at batch 1,024). The time is taken between the first look after the warm-up and the
-last, logging included. On a CPU the time that the process had on the processor is taken as well:
-with one thread (OMP_NUM_THREADS=1) it is that of an idle machine, whatever else runs beside it.
+Every contender trains the same model on the same samples with Adam, and prints its loss every 20
+steps (every 4 at batch 1,024). Each runs in a process of its own, as a person starts it: modelcli
+by its command, the others as a script, all with torch's default threads. The time is taken here,
+from the arrival of the first line after the warm-up to that of the last.
 """
 
 from __future__ import annotations
@@ -15,71 +15,36 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
+import re
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modelcli.config import load_config
-from modelcli.loading.types import InputRequest
 from modelcli.models.lenet import LeNet
 from modelcli.models.mlp import MLP
-from modelcli.training.run import prepare
-from modelcli.training.session import Session
 
 LOG_EVERY = {64: 20, 1024: 4}
+WARM_UP = 2  # lines that are not timed
 SAMPLES = 4096
 SHAPES = {"mlp": (784,), "lenet": (1, 32, 32)}
 MODELS: dict[str, Callable[[], nn.Module]] = {"mlp": MLP, "lenet": LeNet}
-SINK = open(os.devnull, "w")  # noqa: SIM115 - where every contender prints its lines
 
 
-class Clock:
-    """Times the steps between the first look after the warm-up and the last."""
-
-    def __init__(self, warm_up: int, device: torch.device) -> None:
-        self._warm_up = warm_up
-        self._device = device
-        self._began: tuple[float, float] | None = None
-        self._first = 0
-        self.rate = 0.0
-        self.cpu_rate = 0.0
-
-    def look(self, step: int, loss: float) -> None:
-        """Note that ``step`` steps are done; ``loss`` has been read, so the device is idle."""
-        print(f"step {step} loss {loss:.6f}", file=SINK)
-        now, used = time.perf_counter(), time.process_time()
-        if self._began is None:
-            if step >= self._warm_up:
-                self._began, self._first = (now, used), step
-            return
-        self.rate = (step - self._first) / (now - self._began[0])
-        self.cpu_rate = (step - self._first) / (used - self._began[1])
-
-
-class Listener:
-    """Passes modelcli's points to the clock."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def point(self, point: Any) -> None:
-        self._clock.look(point.step, point.loss)
-
-    def note(self, text: str) -> None:
-        print(text, file=SINK)
-
-    detail = note
-
-    def watched(self, rows: Any) -> None: ...
-
-    def scored(self, epoch: int, score: Any) -> None: ...
+def say(step: int, loss: float) -> None:
+    """Print what every contender prints; ``loss`` has been read, so the device is idle."""
+    print(f"step {step} loss {loss:.6f}", flush=True)
 
 
 def samples(name: str, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -91,22 +56,7 @@ def samples(name: str, device: torch.device) -> tuple[Tensor, Tensor]:
     return x.to(device), y.to(device)
 
 
-def with_modelcli(name: str, batch: int, steps: int, clock: Clock, device: torch.device) -> None:
-    flags = {
-        "model.target": name,
-        "data.name": "prototypes",
-        "data.samples": SAMPLES,
-        "data.validation": 0.0,
-        "train.batch_size": batch,
-        "train.steps": steps,
-        "train.log_every": LOG_EVERY[batch],
-        "train.device": str(device),
-        "optimizer.lr": 1e-3,
-    }
-    Session(prepare(load_config(flags=flags).config, InputRequest()), Listener(clock)).train()
-
-
-def with_index(name: str, batch: int, steps: int, clock: Clock, device: torch.device) -> None:
+def with_index(name: str, batch: int, steps: int, device: torch.device) -> None:
     x, y = samples(name, device)
     model = MODELS[name]().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -122,10 +72,10 @@ def with_index(name: str, batch: int, steps: int, clock: Clock, device: torch.de
         loss.backward()
         optimizer.step()
         if step % LOG_EVERY[batch] == 0:
-            clock.look(step, loss.item())
+            say(step, loss.item())
 
 
-def with_loader(name: str, batch: int, steps: int, clock: Clock, device: torch.device) -> None:
+def with_loader(name: str, batch: int, steps: int, device: torch.device) -> None:
     from torch.utils.data import DataLoader, TensorDataset
 
     x, y = samples(name, torch.device("cpu"))
@@ -142,7 +92,7 @@ def with_loader(name: str, batch: int, steps: int, clock: Clock, device: torch.d
             optimizer.step()
             step += 1
             if step % LOG_EVERY[batch] == 0:
-                clock.look(step, loss.item())
+                say(step, loss.item())
             if step == steps:
                 return
 
@@ -156,7 +106,7 @@ def import_lightning() -> Any:
     return lightning
 
 
-def with_lightning(name: str, batch: int, steps: int, clock: Clock, device: torch.device) -> None:
+def with_lightning(name: str, batch: int, steps: int, device: torch.device) -> None:
     import logging
     import warnings
 
@@ -175,7 +125,7 @@ def with_lightning(name: str, batch: int, steps: int, clock: Clock, device: torc
             loss = F.cross_entropy(self.model(pair[0]), pair[1])
             self.log("loss", loss)
             if (self.global_step + 1) % LOG_EVERY[batch] == 0:
-                clock.look(self.global_step + 1, loss.item())
+                say(self.global_step + 1, loss.item())
             return loss
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -197,7 +147,7 @@ def with_lightning(name: str, batch: int, steps: int, clock: Clock, device: torc
     trainer.fit(Module(), loader)
 
 
-def with_accelerate(name: str, batch: int, steps: int, clock: Clock, device: torch.device) -> None:
+def with_accelerate(name: str, batch: int, steps: int, device: torch.device) -> None:
     from accelerate import Accelerator
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -216,14 +166,14 @@ def with_accelerate(name: str, batch: int, steps: int, clock: Clock, device: tor
             optimizer.step()
             step += 1
             if step % LOG_EVERY[batch] == 0:
-                clock.look(step, loss.item())
+                say(step, loss.item())
             if step == steps:
                 return
 
 
-Contender = Callable[[str, int, int, Clock, torch.device], None]
-CONTENDERS: dict[str, tuple[str, Contender]] = {
-    "modelcli": ("modelcli", with_modelcli),
+Contender = Callable[[str, int, int, torch.device], None]
+CONTENDERS: dict[str, tuple[str, Contender | None]] = {
+    "modelcli": ("modelcli", None),  # by its command
     "index loop": ("torch", with_index),
     "DataLoader loop": ("torch", with_loader),
     "Lightning": ("lightning", with_lightning),
@@ -231,88 +181,95 @@ CONTENDERS: dict[str, tuple[str, Contender]] = {
 }
 
 
-def measure(
-    name: str, batch: int, *, repeats: int, seconds: float, device: torch.device
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the median samples per second of every contender that is installed.
+def command_of(contender: str, name: str, batch: int, steps: int, device: str) -> list[str]:
+    """Return the command that runs a contender."""
+    if CONTENDERS[contender][1] is not None:
+        words = [__file__, "--contender", contender, "--only", name, "--batch", str(batch)]
+        return [sys.executable, *words, "--steps", str(steps), "--device", device]
+    flags = {
+        "--data": "prototypes",
+        "--samples": SAMPLES,
+        "--validation": 0,
+        "--batch-size": batch,
+        "--steps": steps,
+        "--log-every": LOG_EVERY[batch],
+        "--device": device,
+        "--lr": 1e-3,
+        "--format": "jsonl",
+    }
+    words = [str(word) for pair in flags.items() for word in pair]
+    return [sys.executable, "-m", "modelcli", "train", name, "-q", *words]
 
-    First by the clock on the wall, then by the time on the processor.
+
+def time_run(command: Sequence[str]) -> float:
+    """Return the steps a second of a command that prints a line after a number of steps.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
     """
-    rates: dict[str, list[tuple[float, float]]] = {}
+    seen: list[tuple[int, float]] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            step = re.search(r"^(?:step |{\"step\": )(\d+)", line)
+            if step:
+                seen.append((int(step[1]), time.perf_counter()))
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    (first, began), (last, ended) = seen[WARM_UP], seen[-1]
+    return (last - first) / (ended - began)
+
+
+def measure(
+    name: str, batch: int, *, repeats: int, seconds: float, device: str
+) -> dict[str, list[float]]:
+    """Return the samples per second of every contender that is installed, one for each repeat."""
     every = LOG_EVERY[batch]
-    pilot = Clock(every, device)
-    with_index(name, batch, 3 * every, pilot, device)
-    steps = max(4, round(pilot.rate * seconds / every)) * every
+    pilot = time_run(command_of("index loop", name, batch, (WARM_UP + 4) * every, device))
+    steps = (WARM_UP + max(6, round(pilot * seconds / every))) * every
+    rates: dict[str, list[float]] = {}
     for _ in range(repeats):
-        for contender, (package, run) in CONTENDERS.items():
-            if importlib.util.find_spec(package) is None:
-                continue
-            clock = Clock(2 * every, device)
-            run(name, batch, steps + 2 * every, clock, device)
-            rates.setdefault(contender, []).append((clock.rate * batch, clock.cpu_rate * batch))
-    wall, cpu = (
-        {
-            contender: statistics.median(pair[which] for pair in found)
-            for contender, found in rates.items()
-        }
-        for which in (0, 1)
-    )
-    return wall, cpu
+        for contender, (package, _) in CONTENDERS.items():
+            if importlib.util.find_spec(package) is not None:
+                rate = time_run(command_of(contender, name, batch, steps, device))
+                rates.setdefault(contender, []).append(rate * batch)
+    return rates
 
 
-def show_row(name: str, batch: int, kind: str, rates: dict[str, float]) -> str:
-    """Return a row of the table."""
-    ours = rates["modelcli"]
-    cells = [
-        f"{rates[each]:,.0f} ({ours / rates[each]:.2f})" if each in rates else "-"
-        for each in CONTENDERS
-    ]
-    return f"| {name} | {batch:,} | {kind} | " + " | ".join(cells) + " |"
+def show_row(name: str, batch: int, rates: dict[str, list[float]]) -> str:
+    """Return a row of the table: medians, and the median of the ratios within one repeat."""
+    cells = []
+    for contender in CONTENDERS:
+        if contender not in rates:
+            cells.append("-")
+            continue
+        pairs = zip(rates["modelcli"], rates[contender], strict=True)
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        cells.append(f"{statistics.median(rates[contender]):,.0f} ({ratio:.2f})")
+    return f"| {name} | {batch:,} | " + " | ".join(cells) + " |"
 
 
-def measure_ceiling(device: torch.device) -> tuple[float, float]:
+def measure_ceiling(device: str) -> tuple[float, float]:
     """Return FLOP/s of an MLP of 8 layers of 8,192 at batch 8,192 in bf16, and of a product."""
-    import sys
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "wide.py").write_text(
+        file = Path(folder, "wide.py")
+        file.write_text(
             "from torch import nn\n"
             "def make():\n"
             "    layers = [nn.Linear(8192, 8192) for _ in range(8)]\n"
             "    return nn.Sequential(*[m for each in layers for m in (each, nn.ReLU())])\n"
         )
-        from modelcli.loading.grammar import make_request
-
-        flags = {
-            "model.target": f"{folder}/wide.py:make",
-            "data.name": "linear",
-            "data.samples": 8192,
-            "data.validation": 0.0,
-            "train.batch_size": 8192,
-            "train.steps": 60,
-            "train.dtype": "bfloat16",
-            "train.device": str(device),
-            "train.roofline": True,
-            "optimizer.name": "sgd",
-            "optimizer.lr": 1e-3,
-        }
-        run = prepare(load_config(flags=flags).config, make_request(["1x8192"], None, None))
-        record = Session(run, Listener(Clock(20, device))).train()
-    sys.modules.pop("wide", None)
-    return record.flops_per_s or 0.0, record.roofline_flops_per_s or 1.0
+        words = f"{file}:make --input 1x8192 --data linear --samples 8192 --validation 0"
+        words += " --batch-size 8192 --steps 60 --dtype bfloat16 --optimizer sgd --lr 1e-3"
+        words += f" --roofline --device {device} --format json -q"
+        command = [sys.executable, "-m", "modelcli", "train", *words.split()]
+        printed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    record = json.loads(printed)
+    return record["flops_per_s"], record["roofline_flops_per_s"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of every measurement")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", choices=sorted(MODELS), default=None)
-    parser.add_argument("--batch", type=int, choices=sorted(LOG_EVERY), default=None)
-    given = parser.parse_args()
-    device = torch.device(given.device)
+def describe_machine(device: torch.device) -> str:
+    """Return the machine and the versions in one line."""
     versions = []
     for package in ("torch", "lightning", "accelerate"):
         try:
@@ -320,22 +277,41 @@ def main() -> None:
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"{package} not installed")
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    print(f"{machine}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; "
-          f"Python {platform.python_version()}, {', '.join(versions)}")  # fmt: skip
+    return (
+        f"{machine}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; "
+        f"Python {platform.python_version()}, {', '.join(versions)}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of every measurement, about")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", choices=sorted(MODELS), default=None)
+    parser.add_argument("--batch", type=int, choices=sorted(LOG_EVERY), default=None)
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    if given.contender:
+        run = CONTENDERS[given.contender][1]
+        assert run is not None
+        run(given.only, given.batch, given.steps, device)
+        return
+    print(describe_machine(device))
     print(f"medians of {given.repeats} interleaved repeats, samples/s\n")
-    print("| model | batch | time | " + " | ".join(CONTENDERS) + " |")
-    print("|---|---:|---|" + "---:|" * len(CONTENDERS))
+    print("| model | batch | " + " | ".join(CONTENDERS) + " |")
+    print("|---|---:|" + "---:|" * len(CONTENDERS))
     for name in [given.only] if given.only else sorted(MODELS):
         for batch in [given.batch] if given.batch else sorted(LOG_EVERY):
-            wall, cpu = measure(
-                name, batch, repeats=given.repeats, seconds=given.seconds, device=device
+            rates = measure(
+                name, batch, repeats=given.repeats, seconds=given.seconds, device=given.device
             )
-            print(show_row(name, batch, "wall", wall), flush=True)
-            if device.type == "cpu":
-                print(show_row(name, batch, "processor", cpu), flush=True)
-    print("\nin brackets: modelcli's speed over that one's")
+            print(show_row(name, batch, rates), flush=True)
+    print("\nin brackets: modelcli's speed over that one's, the median of the repeats")
     if device.type == "cuda":
-        flops, ceiling = measure_ceiling(device)
+        flops, ceiling = measure_ceiling(given.device)
         share = f"{100 * flops / ceiling:.0f} % of the {ceiling / 1e12:.0f} of a matrix product"
         print(f"8 layers of 8,192, batch 8,192, bf16: {flops / 1e12:.0f} TFLOP/s, {share}")
 

@@ -1,4 +1,4 @@
-"""What makes a process of our own answer sooner; a library must not do this to its host.
+"""What makes a process of our own faster; a library must not do this to its host.
 
 **The compiler.** The first operation on meta, the first ``TorchDispatchMode`` and the first
 optimiser step each import ``torch._dynamo`` (about as long again as ``import torch``) only to call
@@ -7,6 +7,10 @@ and becomes the real module as soon as anything else is asked of it.
 
 **The garbage collector.** Importing torch makes several hundred thousand objects that live as long
 as the process. Collecting among them takes 0.2 s and finds nothing.
+
+**The memory.** glibc gives freed memory back to the system, at once where a block was large, and
+gets it again page by page, zeroed. A training step frees what the next one takes: LeNet at batch
+1,024 met 5,000 to 18,000 page faults a step, and trains 1.3 times as fast without them.
 """
 
 from __future__ import annotations
@@ -105,12 +109,36 @@ def defer_dynamo() -> None:
 
 
 def pause_collection() -> None:
-    """Collect no garbage until :func:`resume_collection`: a short command ends before it pays."""
+    """Collect no garbage until :func:`prepare_long_run`: a short command ends before it pays."""
     gc.disable()
 
 
-def resume_collection() -> None:
-    """Collect garbage again, leaving out what importing torch has made; for commands that go on."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
+def prepare_long_run() -> None:
+    """Collect garbage again, leaving out what importing torch has made, and keep freed memory.
+
+    Nothing is done where collection was not paused: that process is not ours.
+    """
+    if gc.isenabled():
+        return
+    gc.freeze()
+    gc.enable()
+    _keep_freed_memory()
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20  # the largest that glibc takes; what is larger would leave large holes
+
+
+def _keep_freed_memory() -> None:
+    """Keep freed blocks of up to 32 MiB for whoever asks next; without glibc, do nothing.
+
+    Source: mallopt(3), where -1 disables trimming.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # musl and macOS, or Windows
+        return
+    mallopt(_M_TRIM_THRESHOLD, -1)
+    mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)

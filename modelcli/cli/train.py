@@ -15,7 +15,7 @@ from modelcli import __version__
 from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Format, Output, dump_json, is_terminal
 from modelcli.cli._record import record_body, record_table, watched_table
-from modelcli.cli._startup import resume_collection
+from modelcli.cli._startup import prepare_long_run
 from modelcli.config import Resolved, dump_config, load_config
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.grammar import make_request
@@ -312,7 +312,7 @@ def _train(
     from modelcli.training.session import DivergedError, Session
     from modelcli.training.state import check_same_run
 
-    resume_collection()  # a long run must not keep the cycles of its steps
+    prepare_long_run()
     config = resolved.config
     if saved is not None:
         check_same_run(load_config(saved).config, config, directory=config.train.out)

@@ -123,7 +123,8 @@ class EagerEngine:
             NonFiniteLossError: the loss is not finite, and losses are looked at.
         """
         learner = self._learner
-        learner.optimizer.zero_grad(set_to_none=True)
+        for param in learner.params:  # what zero_grad does, without its 50 us of bookkeeping
+            param.grad = None
         if len(batches) == 1:
             loss = self._backward(batches[0], 1)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 
@@ -58,12 +59,38 @@ def test_compiling_works() -> None:
     assert out.splitlines() == ["[2.0, 2.0]"]
 
 
-def test_collection_is_resumed_once() -> None:
+def test_a_long_run_collects_garbage_again() -> None:
     out = _run(
         "import gc\npause_collection(); print(gc.isenabled())\n"
-        "resume_collection(); print(gc.isenabled(), gc.get_freeze_count() > 0)\n"
+        "prepare_long_run(); print(gc.isenabled(), gc.get_freeze_count() > 0)\n"
     )
     assert out.splitlines() == ["False", "True True"]
+
+
+_COUNT_FAULTS = """
+import resource
+from modelcli.models.lenet import LeNet
+model, x = LeNet(), torch.randn(512, 1, 32, 32)
+def faults_of_four_steps():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        model(x).sum().backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back")
+def test_a_long_run_keeps_freed_memory() -> None:
+    out = _run(
+        f"{_COUNT_FAULTS}\npause_collection(); prepare_long_run()\n"
+        "faults_of_four_steps(); print(faults_of_four_steps() < 1000)\n"
+    )
+    assert out.splitlines() == ["True"]  # 20,000 and more otherwise
+
+
+def test_a_host_process_is_left_alone() -> None:
+    out = _run("import gc\nprepare_long_run()\nprint(gc.isenabled(), gc.get_freeze_count())\n")
+    assert out.splitlines() == ["True 0"]
 
 
 def test_a_host_that_imported_torch_keeps_its_compiler() -> None:
