@@ -229,7 +229,7 @@ def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = _console(sys.stdout)
+    console = console_on(sys.stdout)
     for number, table in enumerate(tables):
         columns, rows = _for_people(table)
         shown = RichTable(
@@ -260,7 +260,8 @@ def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
                 console.print(Text(note))
 
 
-def _console(stream: TextIO) -> Any:
+def console_on(stream: TextIO) -> Any:
+    """Return a rich console that adds no colours of its own to what it writes."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, soft_wrap=False)

@@ -1,21 +1,26 @@
-"""The progress of a run on stderr: one live line on a terminal, plain lines elsewhere."""
+"""The progress of a run on stderr: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
-import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli._output import Output, is_terminal
+from modelcli.cli._output import Output, console_on, is_terminal
 from modelcli.cli._record import show_time, watched_lines
 
 if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
     from modelcli.training.loop import Point
     from modelcli.training.measure import Score
     from modelcli.training.watch import Watched
+
+_SPARKS = 16  # points of the sparkline
 
 
 class TrainProgress:
@@ -30,8 +35,11 @@ class TrainProgress:
         self._out = out
         self._lines = lines
         self._stdout = sys.stdout  # what a model prints goes elsewhere while it trains
-        self._live = is_terminal(sys.stderr) and not out.quiet
-        self._drawn = False
+        self._is_live = is_terminal(sys.stderr) and not out.quiet
+        self._live: Live | None = None
+        self._last: Point | None = None
+        self._step = 0
+        self._began: tuple[int, float] | None = None
         self._losses: list[float] = []
         self._held_out: float | None = None
         self._watches = False
@@ -39,13 +47,22 @@ class TrainProgress:
     def point(self, point: Point) -> None:
         """Show a point."""
         self._losses.append(point.loss)
+        self._last = point
         if self._lines:
             with contextlib.redirect_stdout(self._stdout):
                 self._out.text(json.dumps(point_body(point)))
-        if self._live:
-            self._draw(point)
+        if self._is_live:
+            self.tick(point.step)
         else:
             self._out.note(_plain(point))
+
+    def tick(self, step: int) -> None:
+        """Count steps on between two points."""
+        self._step = step
+        if self._began is None:
+            self._began = (step, time.monotonic())
+        if self._is_live and self._last is not None:
+            self._draw()
 
     def detail(self, text: str) -> None:
         """Say what only a verbose run says."""
@@ -61,7 +78,7 @@ class TrainProgress:
         """Show the parameters of an epoch, under headings that are written once."""
         self.clear()
         lines = watched_lines(rows)
-        for line in lines[1:] if self._watches else lines:
+        for line in lines[1:] if self._watches and not self._is_live else lines:
             self._out.note(line)
         self._watches = True
 
@@ -70,40 +87,77 @@ class TrainProgress:
         text = f"epoch {epoch}: held-out loss {score.loss:.6g}"
         if score.accuracy is not None:
             text += f", accuracy {100 * score.accuracy:.1f} %"
-        if self._live:
+        if self._is_live:
             self._held_out = score.accuracy
-            self._out.detail(text)
+            self.detail(text)
         else:
             self._out.note(text)
 
     def clear(self) -> None:
-        """Take the live line away."""
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._drawn = False
+        """Take the live table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
-    def _draw(self, point: Point) -> None:
+    def _draw(self) -> None:
+        from rich.live import Live
+
+        table = self._table()
+        if self._live is None:
+            self._live = Live(
+                table,
+                console=console_on(sys.stderr),
+                transient=True,
+                auto_refresh=False,
+                redirect_stdout=False,  # what a model prints may go above it, and to its own stream
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
+        else:
+            self._live.update(table, refresh=True)
+
+    def _table(self) -> Table:
+        """Return the bar, and under it the last point as a row beneath its headings."""
+        from rich.box import SIMPLE_HEAD
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
         from modelcli.views.curves import sparkline
 
-        width = shutil.get_terminal_size().columns
-        done = point.step / point.steps
-        bar_width = 20 if width >= 100 else 10
-        bar = "━" * round(bar_width * done)
-        bar += "─" * (bar_width - len(bar))
-        parts = [
-            f"{bar} {point.step:>{len(str(point.steps))}}/{point.steps}",
-            f"loss {point.loss:<9.4g} {sparkline(self._losses, width=12):<12}",
+        point = self._last
+        assert point is not None
+        digits = len(str(point.steps))
+        cells = [
+            ("step", f"{self._step:>{digits}}/{point.steps}"),
+            ("loss", f"{point.loss:<9.4g}"),
+            ("", sparkline(self._losses, width=_SPARKS).ljust(min(_SPARKS, len(self._losses)))),
         ]
         if point.accuracy is not None:
-            parts.append(f"acc {100 * point.accuracy:5.1f} %")
+            cells.append(("accuracy", f"{100 * point.accuracy:.1f} %"))
         if self._held_out is not None:
-            parts.append(f"held out {100 * self._held_out:5.1f} %")
-        parts += [f"{point.samples_per_s:,.0f}/s", f"{show_time(_left(point))} left"]
-        line = "  ".join(parts)[: width - 1]
-        sys.stderr.write(f"\r{line}\x1b[K")
-        sys.stderr.flush()
-        self._drawn = True
+            cells.append(("held out", f"{100 * self._held_out:.1f} %"))
+        cells += [("samples/s", f"{point.samples_per_s:,.0f}"), ("left", self._left(point.steps))]
+        console = console_on(sys.stderr)
+        if sum(max(len(title), len(text)) + 2 for title, text in cells) > console.width:
+            del cells[2]  # the sparkline is what can be missed
+        row = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+        for title, _ in cells:
+            row.add_column(Text(title), justify="left" if title in ("loss", "") else "right",
+                           no_wrap=True, style="cyan" if not title else "")  # fmt: skip
+        row.add_row(*(Text(text) for _, text in cells))
+        whole = Table.grid()
+        bar = ProgressBar(total=point.steps, completed=self._step, width=min(60, console.width))
+        whole.add_row(bar)
+        whole.add_row(row)
+        return whole
+
+    def _left(self, steps: int) -> str:
+        """Return the time that the rest takes at the pace of this process."""
+        if self._began is None or self._step <= self._began[0]:
+            return "?"
+        first, began = self._began
+        return show_time((time.monotonic() - began) / (self._step - first) * (steps - self._step))
 
 
 def _plain(point: Point) -> str:
@@ -113,10 +167,6 @@ def _plain(point: Point) -> str:
         parts.append(f"accuracy {100 * point.accuracy:5.1f} %")
     parts += [f"lr {point.lr:<8.3g}", f"{point.samples_per_s:,.0f} samples/s"]
     return "  ".join(parts)
-
-
-def _left(point: Point) -> float:
-    return point.elapsed_s / point.step * (point.steps - point.step)
 
 
 def point_body(point: Point) -> dict[str, Any]:

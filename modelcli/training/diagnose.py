@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from modelcli.errors import RunFailedError
 from modelcli.training.data import Split
+from modelcli.training.optimizer import optimizer_states
 from modelcli.training.step import Learner
 
 
@@ -31,6 +33,18 @@ class Culprit:
     type: str
     what: str
     largest: float = 0.0
+
+
+def first_nonfinite(model: nn.Module) -> str | None:
+    """Return the name of the first parameter or buffer with a value that is not finite, or None."""
+    held = [*model.named_parameters(), *model.named_buffers()]
+    floats = [(name, each.detach()) for name, each in held if each.is_floating_point()]
+    if not floats:
+        return None
+    # one number for all first: the device is waited for once
+    norms = torch.stack([torch.linalg.vector_norm(each, math.inf).float() for _, each in floats])
+    broken = torch.isfinite(norms).logical_not().tolist()
+    return next((name for (name, _), bad in zip(floats, broken, strict=True) if bad), None)
 
 
 class _FoundError(Exception):
@@ -158,7 +172,7 @@ def largest_batch(learner: Learner, split: Split, *, memory_bytes: int) -> int |
     except Exception:  # the pass was only to find out more
         return None
     weights = sum(param.nbytes for param in learner.params)
-    states = 2 if learner.optimizer.defaults.get("betas") else 1
+    states = optimizer_states(learner.optimizer)
     fixed = sum(tensor.nbytes for tensor in held) + (1 + states) * weights
     per_sample = max(1, sum(saved.values()) // 2)
     return max(1, (memory_bytes - fixed) // per_sample)

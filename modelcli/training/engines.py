@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from modelcli.config import ScheduleConfig
 from modelcli.errors import UsageError
-from modelcli.training.data import Split
+from modelcli.loading.source import describe
+from modelcli.training.data import Split, Tensors
 from modelcli.training.device import synchronize
 from modelcli.training.step import EagerEngine, Engine, Learner
 
@@ -92,12 +93,22 @@ class FallbackEngine:
         return self._engine.name
 
     @property
-    def output(self) -> Any:
-        """The model's output for the last batch."""
+    def settling_steps(self) -> int:
+        """Those of the engine that runs now."""
+        return self._engine.settling_steps
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Of the engine that runs now."""
+        return self._engine.peak_memory_bytes
+
+    @property
+    def output(self) -> Tensor | None:
+        """The first tensor of the model's output for the last batch."""
         return self._engine.output
 
     @output.setter
-    def output(self, value: Any) -> None:
+    def output(self, value: Tensor | None) -> None:
         self._engine.output = value
 
     def step(self, batches: Sequence[Split]) -> Tensor:
@@ -110,15 +121,16 @@ class FallbackEngine:
 
         try:
             return self._engine.step(batches)
-        except CaptureRefusedError as refused:
-            if self._insist:
-                raise UsageError(
-                    f"--engine graph: the step cannot be captured: {refused}",
-                    "use --engine eager, or auto, which falls back by itself",
-                ) from None
-            self._tell(f"engine: eager, because the step cannot be captured: {refused}")
-            self._engine = EagerEngine(self._learner)
-            return self._engine.step(batches)
+        except CaptureRefusedError as error:
+            refused = str(error)  # the error itself would hold the memory of the capture
+        if self._insist:
+            raise UsageError(
+                f"--engine graph: the step cannot be captured: {refused}",
+                "use --engine eager, or auto, which falls back by itself",
+            )
+        self._tell(f"engine: eager, because the step cannot be captured: {refused}")
+        self._engine = EagerEngine(self._learner)
+        return self._engine.step(batches)
 
 
 def wants_capture(name: str, device: torch.device) -> bool:
@@ -134,34 +146,62 @@ def choose_memory_format(
     On CUDA a few steps are timed. On a CPU the clock must not decide, or a run would not repeat
     bit for bit: there, models of two convolutions and more gain (1.3 times for LeNet, 2 for an
     autoencoder, whose pooling and normalisation then go over channels that lie side by side).
+    A model that cannot be copied, or fails that way (as one that calls ``view``), stays in rows.
     """
-    convolutions = sum(isinstance(module, nn.Conv2d) for module in learner.model.modules())
+    convolutions = _convolutions(learner.model)
     images = [tensor for tensor in batch.inputs if tensor.dim() == 4]
     if name == "off" or not convolutions or not images:
         return False
-    if name == "auto" and learner.device.type != "cuda":
-        if learner.device.type != "cpu" or convolutions < CPU_CONVOLUTIONS:
+    if name == "auto":
+        timed = learner.device.type == "cuda"
+        if not timed and (learner.device.type != "cpu" or len(convolutions) < CPU_CONVOLUTIONS):
             return False
-    elif name == "auto":
-        rows = _time_format(learner, batch, torch.contiguous_format)
-        last = _time_format(learner, batch, torch.channels_last)
-        tell(f"memory format: {1000 * rows:.2f} ms a pass, channels last {1000 * last:.2f} ms")
-        if last > 0.97 * rows:
+        try:
+            gains = _gains(learner, batch, tell) if timed else _runs(learner, batch)
+        except Exception as error:  # whatever the user's forward raises then, memory included
+            tell(f"memory format: rows, because channels last fails: {describe(error)}")
             return False
-    learner.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not gains:
+            return False
+    _to_channels_last(learner.model)
     return True
 
 
-def _time_format(learner: Learner, batch: Split, memory_format: torch.memory_format) -> float:
+def _convolutions(model: nn.Module) -> list[nn.Module]:
+    return [each for each in model.modules() if isinstance(each, (nn.Conv2d, nn.ConvTranspose2d))]
+
+
+def _to_channels_last(model: nn.Module) -> None:
+    """Lay out the convolutions' weights; a model may hold others that have no such format."""
+    for module in _convolutions(model):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _runs(learner: Learner, batch: Split) -> bool:
+    """Try a pass of two samples on a copy of the model."""
+    _time_format(learner, batch.slice(0, 2), torch.channels_last, steps=1)
+    return True
+
+
+def _gains(learner: Learner, batch: Split, tell: Callable[[str], None]) -> bool:
+    rows = _time_format(learner, batch, torch.contiguous_format, steps=TIMED_STEPS)
+    last = _time_format(learner, batch, torch.channels_last, steps=TIMED_STEPS)
+    tell(f"memory format: {1000 * rows:.2f} ms a pass, channels last {1000 * last:.2f} ms")
+    return last <= 0.97 * rows
+
+
+def _time_format(
+    learner: Learner, batch: Split, memory_format: torch.memory_format, *, steps: int
+) -> float:
     """Return the seconds of one forward and backward pass on a copy of the model."""
-    model = copy.deepcopy(learner.model).to(memory_format=memory_format)  # type: ignore[call-overload]
-    inputs = tuple(
-        x.contiguous(memory_format=memory_format) if x.dim() == 4 else x for x in batch.inputs
-    )
-    devices = [learner.device]
+    model = copy.deepcopy(learner.model)
+    if memory_format is torch.channels_last:
+        _to_channels_last(model)
+    inputs = lay_out(batch.inputs, memory_format)
+    devices = [learner.device] if learner.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        for number in range(2 * TIMED_STEPS):
-            if number == TIMED_STEPS:
+        for number in range(2 * steps):
+            if number == steps:
                 synchronize(learner.device)
                 began = time.perf_counter()
             with learner.autocast():
@@ -169,4 +209,9 @@ def _time_format(learner: Learner, batch: Split, memory_format: torch.memory_for
                 loss = learner.objective.loss(output, batch.targets)
             loss.backward()  # type: ignore[no-untyped-call]
         synchronize(learner.device)
-    return (time.perf_counter() - began) / TIMED_STEPS
+    return (time.perf_counter() - began) / steps
+
+
+def lay_out(inputs: Tensors, memory_format: torch.memory_format) -> Tensors:
+    """Return a batch with its images (B, C, H, W) in a memory format."""
+    return tuple(x.contiguous(memory_format=memory_format) if x.dim() == 4 else x for x in inputs)

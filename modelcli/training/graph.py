@@ -7,17 +7,20 @@ tensors that were captured, and gradients, optimiser state and learning rate sta
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from modelcli.training.data import Split
-from modelcli.training.step import EagerEngine, Learner
+from modelcli.training.step import EagerEngine, Learner, first_tensor
 
 WARM_UP_STEPS = 3  # real training steps, on a side stream, as capturing asks for
 VERIFIED_REPLAYS = 2
+LOSS_TOLERANCE = 1e-3  # relative; operations that add up in no fixed order differ at the end
+UPDATE_TOLERANCE = 0.05  # of the size of a tensor's change: Adam amplifies those differences
 
 
 class CaptureRefusedError(Exception):
@@ -47,24 +50,22 @@ class GraphEngine:
 
     Args:
         learner: what to train, with an optimiser that can be captured.
-        verify: compare the first replays with eager steps from the same state.
-        tolerance: largest relative difference that counts as equal; operations that add up in no
-            fixed order differ in the last digits.
     """
 
     name = "graph"
+    settling_steps = WARM_UP_STEPS + VERIFIED_REPLAYS
 
-    def __init__(self, learner: Learner, *, verify: bool = True, tolerance: float = 1e-3) -> None:
+    def __init__(self, learner: Learner) -> None:
         self._learner = learner
         self._eager = EagerEngine(learner)
-        self._to_verify = VERIFIED_REPLAYS if verify else 0
-        self._tolerance = tolerance
+        self._to_verify = VERIFIED_REPLAYS
+        self.peak_memory_bytes = 0
         self._stream = torch.cuda.Stream(learner.device)  # type: ignore[no-untyped-call]
         self._taken = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._static: Split | None = None
         self._loss: Tensor | None = None
-        self.output: Any = None
+        self.output: Tensor | None = None
 
     def step(self, batches: Sequence[Split]) -> Tensor:
         """Take one step.
@@ -76,12 +77,14 @@ class GraphEngine:
         batch = batches[0]
         if self._taken < WARM_UP_STEPS:
             self._taken += 1
-            return self._warm_up(batch)
+            return self._warm_up(batch, strict=self._taken == WARM_UP_STEPS)
         if self._graph is None:
             self._capture(batch)
         if self._to_verify:
             self._to_verify -= 1
-            return self._verified(batch)
+            loss = self._verified(batch)
+            torch.cuda.reset_peak_memory_stats(self._learner.device)  # of the copies it took
+            return loss
         return self._replay(batch)
 
     def _load(self, batch: Split) -> Split:
@@ -100,12 +103,34 @@ class GraphEngine:
                 to.copy_(tensor, non_blocking=True)
         return self._static
 
-    def _warm_up(self, batch: Split) -> Tensor:
+    def _warm_up(self, batch: Split, *, strict: bool) -> Tensor:
+        """Take one eager step; a strict one refuses what waits for the device.
+
+        A capture that meets such an operation fails too, but leaves its memory and its stream in
+        disorder.
+        """
         static = self._load(batch)
-        self._stream.wait_stream(torch.cuda.current_stream())
+        if not strict:
+            return self._beside(static)
+        before = _copy_state(self._learner)
+        mode = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return self._beside(static)
+        except RuntimeError as error:
+            refused = str(error).strip().splitlines()[0]
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+        _restore_state(self._learner, before)
+        raise CaptureRefusedError(refused)
+
+    def _beside(self, batch: Split) -> Tensor:
+        """Take one eager step on the side stream."""
+        main = torch.cuda.current_stream(self._learner.device)
+        self._stream.wait_stream(main)
         with torch.cuda.stream(self._stream):
-            loss = self._eager.step([static])
-        torch.cuda.current_stream().wait_stream(self._stream)
+            loss = self._eager.step([batch])
+        main.wait_stream(self._stream)
         self.output = self._eager.output
         return loss.clone()
 
@@ -115,16 +140,23 @@ class GraphEngine:
         graph = torch.cuda.CUDAGraph()
         # without this the gradients would be added to tensors outside of the graph's memory
         learner.optimizer.zero_grad(set_to_none=True)
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                output, loss = learner.forward(static)
-                loss.backward()  # type: ignore[no-untyped-call]
-                learner.update()
-        except Exception as error:  # whatever a step that is not static does
-            raise CaptureRefusedError(str(error).strip().splitlines()[0]) from error
+        refused = ""
+        # the outer context puts the stream back where a failed capture leaves it behind
+        with torch.cuda.stream(self._stream):
+            try:
+                with torch.cuda.graph(graph, stream=self._stream):
+                    output, loss = learner.forward(static)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    learner.update()
+                self.output, self._loss = first_tensor(output), loss.detach()
+            except Exception as error:  # whatever a step that is not static does
+                cause = error.__context__ or error  # the end of a capture raises in its place
+                refused = str(cause).strip().splitlines()[0]
+        if refused:  # raised here, where nothing holds the memory of the capture any more
+            learner.optimizer.zero_grad(set_to_none=True)
+            raise CaptureRefusedError(refused)
         self._graph = graph
-        self._loss = loss.detach()
-        self.output = output
+        self.peak_memory_bytes = torch.cuda.max_memory_allocated(learner.device)
 
     def _replay(self, batch: Split) -> Tensor:
         self._load(batch)
@@ -135,26 +167,49 @@ class GraphEngine:
 
     def _verified(self, batch: Split) -> Tensor:
         """Take one step eagerly and by replay from the same state, and keep the replay's."""
-        before = _copy_state(self._learner)
-        grads = [param.grad for param in self._learner.params]
-        eager_loss = self._eager.step([batch]).clone()
-        eager = [param.detach().clone() for param in self._learner.params]
-        for param, grad in zip(self._learner.params, grads, strict=True):
-            param.grad = grad  # the captured ones
-        _restore_state(self._learner, before)
+        learner, output, grad_norm = self._learner, self.output, self._learner.grad_norm
+        before = _copy_state(learner)
+        grads = [param.grad for param in learner.params]
+        eager_loss: Tensor | None = None
+        eager: list[Tensor] = []
+        with contextlib.suppress(torch.OutOfMemoryError):
+            eager_loss = self._beside(batch)
+            eager = [tensor.detach().clone() for tensor, _ in before[0]]
+        self.output, learner.grad_norm = output, grad_norm  # the captured ones again
+        for param, grad in zip(learner.params, grads, strict=True):
+            param.grad = grad
+        _restore_state(learner, before)
+        if eager_loss is None or not eager:
+            raise CaptureRefusedError("there is no memory to verify a replay beside an eager step")
         loss = self._replay(batch)
-        pairs = [(eager_loss, loss), *zip(eager, self._learner.params, strict=True)]
-        worst = max(_difference(one, other) for one, other in pairs)
-        if not worst <= self._tolerance:
-            _restore_state(self._learner, before)
-            raise CaptureRefusedError(f"a replay differs from an eager step by {worst:.2g}")
+        changes = [
+            _differs(tensor, one, old) for (tensor, old), one in zip(before[0], eager, strict=True)
+        ]
+        same_loss = bool((loss - eager_loss).abs() <= LOSS_TOLERANCE * eager_loss.abs() + 1e-6)
+        # NaN where both are is left to the loop, which finds it in the loss
+        if not same_loss and not bool(loss.isnan() & eager_loss.isnan()):
+            changes.append(f"the loss is {float(loss):.6g}, not {float(eager_loss):.6g}")
+        if any(changes):
+            _restore_state(learner, before)
+            raise CaptureRefusedError(f"a replay differs from an eager step: {max(changes)}")
         return loss
 
 
-def _difference(one: Tensor, other: Tensor) -> float:
-    one, other = one.detach().float(), other.detach().float()
-    size = torch.linalg.vector_norm(one)
-    return float(torch.linalg.vector_norm(one - other) / size.clamp_min(1e-12))
+def _differs(replayed: Tensor, eager: Tensor, old: Tensor) -> str:
+    """Return how a tensor that a replay changed differs from what an eager step made of it, or "".
+
+    Differences are measured against the size of the change: against that of a weight, a replay
+    that changes nothing would pass.
+    """
+    new, one, start = (tensor.detach().double() for tensor in (replayed, eager, old))
+    norm = torch.linalg.vector_norm
+    apart, change = float(norm(new - one)), float(norm(one - start))
+    kind = replayed.dtype if replayed.is_floating_point() else torch.float32
+    rounding = 4 * torch.finfo(kind).eps * float(norm(start))
+    if apart <= UPDATE_TOLERANCE * change + rounding or (math.isnan(apart) and math.isnan(change)):
+        return ""
+    shape = tuple(replayed.shape)
+    return f"the change of a tensor {shape} is {apart:.2g} away from one of {change:.2g}"
 
 
 _State = tuple[list[tuple[Tensor, Tensor]], Tensor]

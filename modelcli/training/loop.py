@@ -20,6 +20,8 @@ from modelcli.training.device import synchronize
 from modelcli.training.optimizer import schedule_factor, set_lr
 from modelcli.training.step import Engine, Learner, NonFiniteLossError, narrate_step
 
+TICK_S = 0.25  # between two ticks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -49,6 +51,9 @@ class Listener(Protocol):
     def point(self, point: Point) -> None:
         """A log step was reached."""
 
+    def tick(self, step: int) -> None:
+        """Some time has passed, and so many steps were taken; a few times a second at most."""
+
     def detail(self, text: str) -> None:
         """Something that only a verbose run says."""
 
@@ -62,7 +67,8 @@ class Progress:
         first_loss: of the first step.
         best_loss: lowest of the points.
         elapsed_s: time spent in steps.
-        first_step_s: the part of it that the first step took.
+        timed_steps: steps taken after the engine had settled; timed_s: the time that they took.
+        unlogged_steps: steps since the last point; unlogged_s: the time that they took.
         pending: losses since the last point.
         points: the curve so far.
     """
@@ -73,6 +79,8 @@ class Progress:
     elapsed_s: float = 0.0
     timed_steps: int = 0
     timed_s: float = 0.0
+    unlogged_steps: int = 0
+    unlogged_s: float = 0.0
     pending: list[float] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
 
@@ -148,10 +156,14 @@ class Loop:
         self._listener = listener
         self._attendant = attendant
         self._signal = 0
+        self._next_tick_s = 0.0
         self.progress = progress or Progress()
         self._losses: list[Tensor] = [
             torch.tensor(each, dtype=torch.float64) for each in self.progress.pending
         ]
+        settled = self.progress.step + engine.settling_steps
+        # a run that is over before its engine has settled is timed as a whole
+        self._settled_at = settled if settled < plan.steps else self.progress.step
 
     def run(self) -> None:
         """Train until the last step.
@@ -179,7 +191,7 @@ class Loop:
             stop = plan.steps
         if self._attendant is not None:
             stop = min(stop, max(step + 1, self._attendant.next_stop(step)))
-        return stop
+        return min(stop, self._settled_at) if step < self._settled_at else stop
 
     def _log_is_due(self, step: int) -> bool:
         plan = self._plan
@@ -196,14 +208,23 @@ class Loop:
             progress.step = number + 1
             if self._signal:
                 break
+            self._tick()
         synchronize(self._learner.device)
         took = time.perf_counter() - began
         progress.elapsed_s += took
-        if first or self._plan.steps == 1:  # the first step also warms everything up
+        progress.unlogged_steps += progress.step - first
+        progress.unlogged_s += took
+        if first >= self._settled_at:
             progress.timed_steps += progress.step - first
             progress.timed_s += took
         if self._log_is_due(progress.step):
-            self._log((progress.step - first) / took if took else 0.0)
+            self._log()
+
+    def _tick(self) -> None:
+        now_s = time.perf_counter()
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + TICK_S
+            self._listener.tick(self.progress.step)
 
     def _step(self, number: int) -> Tensor:
         count = self._plan.accumulate
@@ -219,13 +240,15 @@ class Loop:
             factor = schedule_factor(schedule, number, self._plan.steps)
             set_lr(self._learner.optimizer, self._plan.lr * factor)
 
-    def _log(self, steps_per_s: float) -> None:
+    def _log(self) -> None:
         """Read the losses since the last point, which is where the device is waited for."""
         values = self.read_losses()
         self._losses.clear()
         progress, plan = self.progress, self._plan
         if progress.first_loss is None:
             progress.first_loss = values[0]
+        steps_per_s = progress.unlogged_steps / progress.unlogged_s if progress.unlogged_s else 0.0
+        progress.unlogged_steps, progress.unlogged_s = 0, 0.0
         point = Point(
             step=progress.step,
             steps=plan.steps,
@@ -250,10 +273,11 @@ class Loop:
         wide = torch.float32 if self._learner.device.type == "mps" else torch.float64
         losses = [loss.to(self._learner.device, wide) for loss in self._losses]
         values: list[float] = torch.stack(losses).tolist()
-        for value in values:
+        for index, value in enumerate(values):
             if not math.isfinite(value):
-                last = self._batches[self.progress.step * self._plan.accumulate - 1]
-                raise NonFiniteLossError(value, last, updated=True)
+                step = self.progress.step - len(values) + index + 1
+                batch = self._batches[step * self._plan.accumulate - 1]
+                raise NonFiniteLossError(value, batch, step=step)
         return values
 
     def _accuracy(self) -> float | None:
@@ -261,6 +285,7 @@ class Loop:
         if self._learner.objective.kind != "labels":
             return None
         last = self._batches[self.progress.step * plan.accumulate - 1]
+        assert self._engine.output is not None
         correct = self._learner.objective.correct(self._engine.output, last.targets)
         return None if correct is None else float(correct) / plan.batch_size
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from modelcli.training.data import Data, Split
-from modelcli.training.step import Learner
+from modelcli.training.step import Learner, first_tensor
 
 MAX_PROBED_INPUTS = 64  # a linear map of more inputs is not printed
 
@@ -106,7 +106,7 @@ def recover_linear(learner: Learner, data: Data) -> Recovered | None:
             )
         )
     learner.model.train()
-    flat = output.detach().flatten(1).double()
+    flat = first_tensor(output).flatten(1).double()
     bias = flat[0]
     weight = flat[1 : n_in + 1] - bias
     expected = bias - 1.5 * weight.sum(0)

@@ -79,11 +79,16 @@ def build_optimizer(
         lr = torch.tensor(config.lr, device=device)  # can be changed between replays
     try:
         return kind(params, lr=lr, **kwargs)  # type: ignore[call-arg]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, AssertionError, RuntimeError) as error:
         raise UsageError(
             f"the optimizer '{config.name}' refuses its arguments: {error}",
             "look at the [optimizer] section and at --set optimizer.KEY=",
         ) from None
+
+
+def optimizer_states(optimizer: torch.optim.Optimizer) -> int:
+    """Return about how many tensors of a parameter's size an optimiser keeps for each."""
+    return 2 if optimizer.defaults.get("betas") else 1
 
 
 def _fastest(

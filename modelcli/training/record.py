@@ -16,6 +16,7 @@ from modelcli.training.measure import (
 )
 from modelcli.training.objective import untrained_loss
 from modelcli.training.run import Run
+from modelcli.training.step import Engine
 from modelcli.training.throughput import flops_per_sample, measure_roofline
 from modelcli.training.watch import Watched
 
@@ -86,7 +87,7 @@ def make_record(
     run: Run,
     progress: Progress,
     *,
-    engine: str,
+    engine: Engine,
     watched: list[Watched] | None = None,
     diverged: float | None = None,
 ) -> Record:
@@ -96,12 +97,12 @@ def make_record(
         diverged: the loss that was not finite, which ended the run; the model is then not measured.
     """
     config, data, learner = run.config, run.data, run.learner
-    memory = peak_memory_bytes(run.device)  # before measuring takes more
+    memory = max(peak_memory_bytes(run.device), engine.peak_memory_bytes)  # measuring takes more
     batch = config.train.batch_size
     held_out = None
     measured = diverged is None
     if data.held_out is not None and measured:
-        held_out = evaluate(learner, data, data.held_out, batch_size=max(batch, 256))
+        held_out = evaluate(learner, data, data.held_out, batch_size=batch)
     expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
     points = progress.points
     rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
@@ -115,7 +116,7 @@ def make_record(
         device=device_label(run.device),
         dtype=config.train.dtype if config.train.amp == "off" else f"amp {config.train.amp}",
         seed=config.train.seed,
-        engine=engine,
+        engine=engine.name,
         params=sum(param.numel() for param in run.subject.model.parameters()),
         trainable_params=sum(param.numel() for param in learner.params),
         steps=progress.step,

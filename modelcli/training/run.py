@@ -14,7 +14,7 @@ from modelcli.training.diagnose import explain_memory
 from modelcli.training.engines import wants_capture
 from modelcli.training.loop import Plan
 from modelcli.training.objective import Objective
-from modelcli.training.optimizer import build_optimizer
+from modelcli.training.optimizer import build_optimizer, optimizer_states
 from modelcli.training.setup import Subject, build_subject
 from modelcli.training.step import Learner
 from modelcli.training.task_data import build_data, total_steps
@@ -50,6 +50,13 @@ class Run:
         )
 
     @property
+    def state_bytes(self) -> int:
+        """About how many bytes a checkpoint has: the model and what its optimiser keeps."""
+        held = [*self.subject.model.parameters(), *self.subject.model.buffers()]
+        kept = optimizer_states(self.learner.optimizer)
+        return sum(t.nbytes for t in held) + kept * sum(p.nbytes for p in self.learner.params)
+
+    @property
     def steps_per_epoch(self) -> float:
         """Optimiser steps of one pass over the samples."""
         train = self.config.train
@@ -64,6 +71,8 @@ def prepare(config: RunConfig, request: InputRequest) -> Run:
             loss or the optimiser does not fit.
     """
     device = resolve_device(config.train.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs go by the current one
     check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
     torch.set_float32_matmul_precision(config.train.matmul_precision)
     with explain_memory(config.train.batch_size):

@@ -3,14 +3,18 @@
 A checkpoint is two files, ``model.safetensors`` and ``state.pt``, that name the same step. They
 are written beside the old ones under temporary names; then the old ones become
 ``*.previous.*`` and the new ones take their place, one rename at a time. Killed between any two
-renames, the directory still holds one complete pair, and that pair is found by its step.
+renames, the directory still holds one complete pair, and that pair is found by its step. A run
+that continues first gives that pair the present names, so that the next checkpoint replaces what
+is damaged or half renamed, and not the pair.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
@@ -33,10 +39,12 @@ class Checkpoint:
     """One complete pair of files, read.
 
     Attributes:
+        files: its model and its state.
         damaged: files that could not be read, with the reason; the pair is an older one then.
     """
 
     step: int
+    files: tuple[Path, Path]
     tensors: dict[str, Tensor]
     state: dict[str, Any]
     damaged: tuple[str, ...] = ()
@@ -50,14 +58,13 @@ class RunDir:
         resume: continue the run in it.
 
     Raises:
-        UsageError: another process is using it; or there is a run and ``resume`` was not asked
-            for, or none and it was; or it cannot be written.
+        UsageError: another process is using it; or there is a run that has taken a step and
+            ``resume`` was not asked for, or no run and it was; or it cannot be written.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
-        has_run = (self.path / "config.toml").exists()
-        if resume and not has_run:
+        if resume and not (self.path / "config.toml").exists():
             raise UsageError(
                 f"there is no run to resume in '{self.path}'", "leave out --resume to start one"
             )
@@ -69,7 +76,7 @@ class RunDir:
             raise UsageError(
                 f"cannot write the run directory '{self.path}': {reason}", "choose another --out"
             ) from None
-        if has_run and not resume:
+        if not resume and _has_begun(self.path):
             self.close()
             raise UsageError(
                 f"'{self.path}' already holds a run",
@@ -123,27 +130,27 @@ class RunDir:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
             for name in (MODEL, STATE):
-                self._keep(name)
+                if (self.path / name).exists():
+                    self._name(self.path / name, previous_name(name))
             new_model.replace(self.path / MODEL)
             new_state.replace(self.path / STATE)
 
-    def _keep(self, name: str) -> None:
-        """Give the present file its second name, in one step."""
-        current = self.path / name
-        if current.exists():
-            link = self.path / f".{name}.link"
-            link.unlink(missing_ok=True)
-            os.link(current, link)
-            link.replace(self.path / previous_name(name))
+    def _name(self, file: Path, name: str) -> None:
+        """Give a file one more name, in one step, whatever had that name."""
+        link = self.path / f".{name}.link"
+        link.unlink(missing_ok=True)
+        os.link(file, link)
+        link.replace(self.path / name)
 
     @contextlib.contextmanager
     def _telling(self, name: str) -> Any:
         try:
             yield
-        except (OSError, RuntimeError) as error:  # torch.save wraps what the disk says
-            number = getattr(error, "errno", None)
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            hint = "free some space, then continue with --resume" if number == 28 else ""
+        except (OSError, RuntimeError, SafetensorError) as error:
+            number = _os_error_number(error)
+            reason = os.strerror(number) if number else str(error).splitlines()[0]
+            full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            hint = "free some space, then continue with --resume" if full else ""
             for leftover in self.path.glob(".*.tmp"):
                 with contextlib.suppress(OSError):
                     leftover.unlink()
@@ -153,12 +160,30 @@ class RunDir:
             ) from None
 
     def load(self) -> Checkpoint | None:
-        """Return the newest complete checkpoint, None if none was written yet.
+        """Return the newest complete checkpoint under the present names, None if there is none yet.
 
         Raises:
             CheckpointError: files are there, but no two that belong together can be read.
         """
-        return load_checkpoint(self.path)
+        checkpoint = load_checkpoint(self.path)
+        if checkpoint is not None:
+            for file, name in zip(checkpoint.files, (MODEL, STATE), strict=True):
+                if file.name != name:
+                    self._name(file, name)
+        return checkpoint
+
+
+def _has_begun(path: Path) -> bool:
+    """Tell whether a directory has a run of a step or more; what failed before blocks nobody."""
+    files = (path / name for name in ("metrics.jsonl", STATE, previous_name(STATE)))
+    return any(file.exists() and file.stat().st_size for file in files)
+
+
+def _os_error_number(error: Exception) -> int | None:
+    """Return what the system said, which safetensors and torch write into their texts only."""
+    number: int | None = getattr(error, "errno", None)
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if number is None and found else number
 
 
 def previous_name(name: str) -> str:
@@ -213,8 +238,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _write_model(model: nn.Module, path: Path, *, step: int) -> None:
     """Write every tensor once; a tied name is in the metadata, beside the name that has it."""
-    from safetensors.torch import save_file
-
     kept: dict[str, Tensor] = {}
     metadata = {"format": "pt", "step": str(step)}
     seen: dict[tuple[Any, ...], str] = {}
@@ -246,10 +269,16 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     Raises:
         CheckpointError: files are there, but no such pair can be read.
     """
-    damaged: list[str] = []
-    states = [_read_state(path / name, damaged) for name in (STATE, previous_name(STATE))]
-    found = sorted((each for each in states if each), key=lambda each: -int(each["step"]))
-    for state in found:
+    damaged = [
+        f"'{name}' is missing"
+        for name in (MODEL, STATE)
+        if not (path / name).exists() and (path / previous_name(name)).exists()
+    ]
+    states = [
+        (path / name, _read_state(path / name, damaged)) for name in (STATE, previous_name(STATE))
+    ]
+    found = [(state_file, state) for state_file, state in states if state]
+    for state_file, state in sorted(found, key=lambda pair: -int(pair[1]["step"])):
         for name in (MODEL, previous_name(MODEL)):
             file = path / name
             if file.exists() and _model_step(file, damaged) == state["step"]:
@@ -257,6 +286,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
                 if tensors is not None:
                     return Checkpoint(
                         step=state["step"],
+                        files=(file, state_file),
                         tensors=tensors,
                         state=state,
                         damaged=tuple(dict.fromkeys(damaged)),
@@ -300,8 +330,6 @@ def _model_step(path: Path, damaged: list[str]) -> int:
 def _read_model(
     path: Path, state: Mapping[str, Any], damaged: list[str]
 ) -> dict[str, Tensor] | None:
-    from safetensors import SafetensorError, safe_open
-
     try:
         if _crc(path) != state["model_crc"]:
             raise ValueError("its checksum is wrong")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from modelcli import __version__
 from modelcli.config import Resolved, dump_config
@@ -21,9 +21,10 @@ from modelcli.training.diagnose import (
     describe_culprit,
     explain_memory,
     find_nonfinite,
+    first_nonfinite,
     largest_batch,
 )
-from modelcli.training.engines import choose_engine, choose_memory_format
+from modelcli.training.engines import choose_engine, choose_memory_format, lay_out
 from modelcli.training.loop import InterruptedRunError, Listener, Loop, Point, Progress
 from modelcli.training.measure import Score, evaluate
 from modelcli.training.record import Record, make_record
@@ -35,10 +36,11 @@ from modelcli.training.state import (
     random_state,
     set_random_state,
 )
-from modelcli.training.step import NonFiniteLossError
+from modelcli.training.step import Engine, NonFiniteLossError
 from modelcli.training.watch import Watch, Watched
 
 CHECKPOINT_SHARE = 0.02  # of the time that checkpoints may take
+CHECKPOINT_BYTES_PER_S = 400e6  # taken for granted until one was written and timed
 
 
 class SessionListener(Listener, Protocol):
@@ -63,8 +65,12 @@ class StoppedError(ModelcliError):
         self.exit_code = codes.get(signum, ExitCode.FAILED)
 
 
+class NonFiniteWeightsError(Exception):
+    """A step left weights that are not finite; the message names the first tensor."""
+
+
 class DivergedError(RunFailedError):
-    """The loss stopped being finite.
+    """The loss or the weights stopped being finite.
 
     Args:
         record: what the run had come to.
@@ -103,11 +109,11 @@ class Session:
         self._watch = Watch(run.subject.model) if run.config.train.watch else None
         self._watched: list[Watched] = []
         self._events: Any = None
-        self._engine = "eager"
+        self._engine: Engine | None = None
         self._progress = Progress()
         self._saved_at = time.perf_counter()
         self._saved_step = -1
-        self._save_s = 0.0
+        self._save_s = run.state_bytes / CHECKPOINT_BYTES_PER_S
 
     def train(self, *, resume: bool = False) -> Record:
         """Train to the end and return the record.
@@ -117,50 +123,58 @@ class Session:
             RunFailedError: the forward raised, memory ran out, or a disk was full.
             StoppedError: a signal ended the run.
         """
+        try:
+            with explain_memory(self.run.config.train.batch_size, self._largest_batch):
+                return self._train(resume=resume)
+        except NonFiniteLossError as error:
+            raise self._diverged(error) from None
+        except NonFiniteWeightsError as error:
+            raise self._diverged_weights(str(error)) from None
+        except InterruptedRunError as stop:
+            raise StoppedError(*self._interrupted(), signum=stop.signum) from None
+        except KeyboardInterrupt:
+            if self._saved_step < self.run.steps:
+                raise
+            raise StoppedError(*self._interrupted(), signum=signal.SIGINT) from None
+        except ModelcliError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
+            step = self._progress.step
+            doing = f"step {step + 1} of" if step < self.run.steps else "measuring"
+            raise RunFailedError(
+                f"{doing} '{self.run.config.model.target}' failed: {describe(error)}",
+                "MODELCLI_DEBUG=1 shows where",
+            ) from error
+
+    def _train(self, *, resume: bool) -> Record:
         run, config = self.run, self.run.config
         torch.manual_seed(config.train.seed)  # dropout and whatever else draws while it runs
         self._prepare_memory_format()
-        engine = choose_engine(
+        self._engine = choose_engine(
             config.train.engine,
             run.learner,
             accumulate=config.train.accumulate,
             schedule=config.schedule,
             tell=self._listener.note,
         )
-        self._engine = engine.name
-        self._progress = progress = self._restore() if resume else Progress()
+        if resume:
+            self._progress = self._restore()
         self._open_files()
-        loop = Loop(
-            run.learner,
-            engine,
-            Batches(
-                run.data,
-                batch_size=config.train.batch_size,
-                seed=config.train.seed,
-                same=config.train.overfit,
-            ),
-            run.plan(narrate=self._narrate),
-            self,
-            progress,
-            self,
+        batches = Batches(
+            run.data,
+            batch_size=config.train.batch_size,
+            seed=config.train.seed,
+            same=config.train.overfit,
         )
+        plan = run.plan(narrate=self._narrate)
+        loop = Loop(run.learner, self._engine, batches, plan, self, self._progress, self)
         try:
-            with explain_memory(config.train.batch_size, self._largest_batch):
-                loop.run()
-        except NonFiniteLossError as error:
-            raise self._diverged(error, loop.progress) from None
-        except InterruptedRunError as stop:
-            raise self._interrupted(stop.signum, loop) from None
-        except ModelcliError:
+            loop.run()
+        except InterruptedRunError:
+            self._save(loop)
             raise
-        except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
-            raise RunFailedError(
-                f"step {loop.progress.step + 1} of '{config.model.target}' failed: "
-                f"{describe(error)}",
-                "MODELCLI_DEBUG=1 shows where",
-            ) from error
         self._save(loop)
-        record = make_record(run, loop.progress, engine=engine.name, watched=self._watched)
+        record = make_record(run, self._progress, engine=self._engine, watched=self._watched)
         if self._events is not None:
             self._events.close()
         return record
@@ -177,6 +191,10 @@ class Session:
             self._events.add_scalar("lr", point.lr, point.step)
             if point.accuracy is not None:
                 self._events.add_scalar("accuracy", point.accuracy, point.step)
+
+    def tick(self, step: int) -> None:
+        """Pass on that time has passed."""
+        self._listener.tick(step)
 
     def detail(self, text: str) -> None:
         """Pass on what only a verbose run says."""
@@ -201,7 +219,8 @@ class Session:
         epoch_ends = step == self._epoch_end(step - 1)
         if self._watch is not None:
             if epoch_ends:
-                rows = self._watch.look(step=step, epoch=self._epoch(step))
+                factor = self.run.learner.clip_factor()
+                rows = self._watch.look(step=step, epoch=self._epoch(step), clip_factor=factor)
                 self._watched += rows
                 self._listener.watched(rows)
             if step + 1 == self._epoch_end(step):
@@ -226,14 +245,14 @@ class Session:
     def _epoch(self, step: int) -> int:
         if self.run.data.draw is not None:
             return 0
-        return max(1, round(step / self._epoch_steps))
+        return max(1, math.floor(step / self._epoch_steps + 1e-9))
 
     def _score(self, step: int) -> None:
         data = self.run.data
         if data.held_out is None:
             return
-        batch = max(self.run.config.train.batch_size, 256)
-        score = evaluate(self.run.learner, data, data.held_out, batch_size=batch)
+        batch_size = self.run.config.train.batch_size
+        score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
         self._listener.scored(self._epoch(step), score)
         if self._directory is not None:
             line = {"held_out_loss": score.loss, "held_out_accuracy": score.accuracy}
@@ -266,10 +285,21 @@ class Session:
         return waited > max(1.0, self._save_s / CHECKPOINT_SHARE)
 
     def _save(self, loop: Loop) -> None:
-        if self._directory is None or self._saved_step == loop.progress.step:
+        """Write a checkpoint, if there is a directory; weights that are not finite are no good one.
+
+        Raises:
+            NonFiniteLossError: a loss since the last point is not finite.
+            NonFiniteWeightsError: nor are the weights.
+        """
+        if self._saved_step == loop.progress.step:
             return
         began = time.perf_counter()
         loop.progress.pending = loop.read_losses()
+        broken = first_nonfinite(self.run.subject.model)
+        if broken is not None:
+            raise NonFiniteWeightsError(broken)
+        if self._directory is None:
+            return
         state = self._state(loop.progress)
         self._directory.save(self.run.subject.model, state, step=loop.progress.step)
         self._saved_at = time.perf_counter()
@@ -290,7 +320,7 @@ class Session:
             "progress": plain,
             "optimizer": self.run.learner.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "random": random_state(),
+            "random": random_state(self.run.device),
         }
 
     def _restore(self) -> Progress:
@@ -313,7 +343,7 @@ class Session:
         load_optimizer(run.learner.optimizer, state["optimizer"])
         if run.learner.scaler is not None and state["scaler"] is not None:
             run.learner.scaler.load_state_dict(state["scaler"])
-        set_random_state(state["random"])
+        set_random_state(state["random"], run.device)
         lines = self._directory.cut_metrics(checkpoint.step)
         names = {item.name for item in fields(Point)}
         points = [Point(**line) for line in lines if set(line) == names]
@@ -329,43 +359,44 @@ class Session:
             return None
         return largest_batch(run.learner, run.data.train, memory_bytes=memory)
 
-    def _diverged(self, error: NonFiniteLossError, progress: Progress) -> DivergedError:
-        culprit = None
-        if error.batch is not None:
-            culprit = find_nonfinite(self.run.learner, error.batch)
-        step = progress.step + (0 if error.updated else 1)
+    def _diverged(self, error: NonFiniteLossError) -> DivergedError:
+        done = self._progress.step
+        step = error.step or done + 1
+        where = describe_culprit(find_nonfinite(self.run.learner, error.batch))
+        if step < done:  # the device was not waited for
+            where += f" (looked for after step {done})"
+        return self._diverged_at(f"the loss is {error.value} at step {step}: {where}", error.value)
+
+    def _diverged_weights(self, name: str) -> DivergedError:
+        step = self._progress.step
+        return self._diverged_at(
+            f"the weights are not finite after step {step}, though the loss before it was: "
+            f"'{name}' is the first",
+            math.nan,
+        )
+
+    def _diverged_at(self, message: str, loss: float) -> DivergedError:
         lr = self.run.config.optimizer.lr or 0.0
         hint = f"try a smaller --lr than {lr:g}, or --clip 1"
         if self._directory is not None and self._saved_step >= 0:
             hint += f"; the checkpoint of step {self._saved_step} is kept"
-        return DivergedError(
-            f"the loss is {error.value} at step {step}: {describe_culprit(culprit)}",
-            hint,
-            record=make_record(
-                self.run,
-                progress,
-                engine=self._engine,
-                watched=self._watched,
-                diverged=error.value,
-            ),
+        assert self._engine is not None
+        record = make_record(
+            self.run, self._progress, engine=self._engine, watched=self._watched, diverged=loss
         )
+        return DivergedError(message, hint, record=record)
 
-    def _interrupted(self, signum: int, loop: Loop) -> ModelcliError:
-        step = f"step {loop.progress.step} of {self.run.steps}"
+    def _interrupted(self) -> tuple[str, str]:
+        """Return what to say of a run that a signal has ended."""
+        step = f"step {self._progress.step} of {self.run.steps}"
         if self._directory is None:
-            return StoppedError(
+            return (
                 f"interrupted after {step}; nothing was saved",
                 "with --out DIR a run can be continued",
-                signum=signum,
             )
-        try:
-            self._save(loop)
-        except NonFiniteLossError as error:
-            return self._diverged(error, loop.progress)
-        return StoppedError(
+        return (
             f"interrupted after {step}; saved in '{self._directory.path}'",
             f"continue with: modelcli train --out {self._directory.path} --resume",
-            signum=signum,
         )
 
     def _prepare_memory_format(self) -> None:
@@ -376,13 +407,7 @@ class Session:
         ):
             return
         call = run.learner.call
-
-        def channels_last(model: Any, inputs: tuple[Tensor, ...]) -> Any:
-            last = torch.channels_last
-            moved = [x.contiguous(memory_format=last) if x.dim() == 4 else x for x in inputs]
-            return call(model, tuple(moved))
-
-        run.learner.call = channels_last
+        run.learner.call = lambda model, inputs: call(model, lay_out(inputs, torch.channels_last))
 
 
 def _event_writer(directory: RunDir) -> Any:

@@ -67,21 +67,28 @@ def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
-    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built."""
-    how: list[dict[str, Any]] = [
-        {key: group[key] for key in ("lr", "fused", "foreach", "capturable") if key in group}
-        for group in optimizer.param_groups
-    ]
-    optimizer.load_state_dict(state)
-    for group, kept in zip(optimizer.param_groups, how, strict=True):
-        group.update(kept)
+    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built.
+
+    The values of a parameter are laid out as the parameter is now (in rows or channels-last): fused
+    optimisers walk both by their place in memory.
+    """
+    groups = []
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        how = ("lr", "fused", "foreach", "capturable")
+        groups.append({**saved, **{key: group[key] for key in how if key in group}})
+    # torch looks at these groups to decide where a step counter lies
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for param, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == param.shape and value.dim():
+                values[key] = torch.empty_like(param, dtype=value.dtype).copy_(value)
 
 
-def random_state() -> dict[str, Any]:
-    """Return the state of every generator that a model may draw from."""
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Return the state of every generator that a model on a device may draw from."""
     state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         kind, keys, *rest = numpy.random.get_state()
@@ -89,13 +96,13 @@ def random_state() -> dict[str, Any]:
     return state
 
 
-def set_random_state(state: Mapping[str, Any]) -> None:
+def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     """Put every generator into the state that ``random_state`` returned."""
     torch.set_rng_state(state["torch"])
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
-    if "cuda" in state and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if "cuda" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
     if "numpy" in state:
         import numpy
 

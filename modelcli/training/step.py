@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.training.data import Split, Tensors
-from modelcli.training.objective import Objective
+from modelcli.training.objective import Objective, float_tensors
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -23,14 +23,15 @@ class NonFiniteLossError(Exception):
     Args:
         value: the loss.
         batch: what it was computed from.
-        updated: whether the weights were updated since.
+        step: of that batch, where it is found out only after later updates; None for the step
+            that is under way, whose update has not been made.
     """
 
-    def __init__(self, value: float, batch: Split | None, *, updated: bool) -> None:
+    def __init__(self, value: float, batch: Split, *, step: int | None = None) -> None:
         super().__init__(value)
         self.value = value
         self.batch = batch
-        self.updated = updated
+        self.step = step
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Learner:
         amp: ``off``, ``bf16`` or ``fp16``.
         clip: largest norm of all gradients together, or None.
         scaler: scales the loss for fp16, or None.
+        grad_norm: of all gradients together in the last update, before clipping; None without.
     """
 
     model: nn.Module
@@ -55,6 +57,7 @@ class Learner:
     amp: str = "off"
     clip: float | None = None
     scaler: Any = None
+    grad_norm: Tensor | None = None
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context in which the forward pass runs."""
@@ -70,30 +73,44 @@ class Learner:
 
     def update(self) -> None:
         """Clip the gradients and step the optimiser."""
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)  # or fused optimisers leave gradients scaled
+        if self.clip is not None:
+            self.grad_norm = nn.utils.clip_grad_norm_(self.params, self.clip)
         if self.scaler is None:
-            if self.clip is not None:
-                nn.utils.clip_grad_norm_(self.params, self.clip)
             self.optimizer.step()
             return
-        if self.clip is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.params, self.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+
+    def clip_factor(self) -> float:
+        """Return what the gradients of the last update were multiplied by to clip them."""
+        if self.clip is None or self.grad_norm is None:
+            return 1.0
+        # as torch.nn.utils.clip_grads_with_norm_ has it
+        return min(1.0, self.clip / (float(self.grad_norm) + 1e-6))
 
 
 class Engine(Protocol):
     """Runs steps.
 
     Attributes:
-        output: the model's output for the last batch.
+        output: the first tensor of the model's output for the last batch, detached.
     """
 
-    output: Any
+    output: Tensor | None
 
     @property
     def name(self) -> str:
         """Which engine this is."""
+
+    @property
+    def settling_steps(self) -> int:
+        """Steps in which it does more than it will do later."""
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Most memory in use before it checked itself, which takes more; 0 if it does not."""
 
     def step(self, batches: Sequence[Split]) -> Tensor:
         """Take one optimiser step on one or more batches; return their mean loss, detached."""
@@ -109,12 +126,14 @@ class EagerEngine:
     """
 
     name = "eager"
+    settling_steps = 1  # the first step warms everything up
+    peak_memory_bytes = 0
 
     def __init__(self, learner: Learner, *, check: bool = False) -> None:
         self._learner = learner
         self._check = check
         self._forward = learner.forward
-        self.output: Any = None
+        self.output: Tensor | None = None
 
     def step(self, batches: Sequence[Split]) -> Tensor:
         """Take one step.
@@ -137,8 +156,8 @@ class EagerEngine:
         if self._check:
             value = loss.item()
             if not math.isfinite(value):
-                raise NonFiniteLossError(value, batch, updated=False)
-        self.output = output
+                raise NonFiniteLossError(value, batch)
+        self.output = first_tensor(output)
         scaled = loss if parts == 1 else loss / parts
         if self._learner.scaler is not None:
             scaled = self._learner.scaler.scale(scaled)
@@ -146,9 +165,17 @@ class EagerEngine:
         return loss.detach()
 
 
+def first_tensor(output: Any) -> Tensor:
+    """Return the first floating-point tensor of an output without its graph.
+
+    The graph would outlive its step, and the nodes at its leaves the stream that they were made on.
+    """
+    return (output if isinstance(output, Tensor) else float_tensors(output)[0]).detach()
+
+
 def narrate_step(
     learner: Learner, batches: Sequence[Split], tell: Callable[[str], None]
-) -> tuple[Any, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Take one eager step and tell what each part of it does; return the output and the loss."""
     params = learner.params
     without = sum(param.grad is None for param in params)
@@ -168,6 +195,8 @@ def narrate_step(
         losses.append(loss.detach())
     grads = [param.grad for param in params if param.grad is not None]
     norm = float(nn.utils.get_total_norm(grads)) if grads else 0.0
+    if learner.scaler is not None:
+        norm /= learner.scaler.get_scale()
     tell(f"backward: {len(grads)} of {len(params)} gradients, together of norm {norm:.4g}")
     before = [param.detach().clone() for param in params]
     learner.update()
@@ -177,7 +206,7 @@ def narrate_step(
         f"step: {kind}, learning rate {_lr(learner.optimizer):g}; "
         f"no value moved by more than {moved:.4g}"
     )
-    return output, losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+    return first_tensor(output), losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
 def _described(output: Any) -> str:

@@ -44,6 +44,9 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
     for param in learner.params:
         param.grad = None  # or the pass would add to them
     model.eval()  # batch norm keeps its statistics
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.train()  # cuDNN has no backward pass of the other mode
     try:
         with preserved_state():
             seen = observe_pass(_Bound(learner, inputs), (), {}, on_meta=False, backward=True)

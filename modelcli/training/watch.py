@@ -47,14 +47,18 @@ class Watch:
         """Remember the weights, before the step that will be looked at."""
         self._before = [param.detach().clone() for _, param in self._groups]
 
-    def look(self, *, step: int, epoch: int) -> list[Watched]:
-        """Return a row for every tensor, after the step."""
+    def look(self, *, step: int, epoch: int, clip_factor: float = 1.0) -> list[Watched]:
+        """Return a row for every tensor, after the step.
+
+        Args:
+            clip_factor: what clipping multiplied the gradients by; their norms are told before it.
+        """
         rows = []
         for number, (names, param) in enumerate(self._groups):
             before = self._before[number] if self._before else None
             grad = param.grad
             weight_norm = _norm(param.detach())
-            grad_norm = _norm(grad) if grad is not None else None
+            grad_norm = _norm(grad) / clip_factor if grad is not None else None
             ratio = None
             if before is not None:
                 size = _norm(before)

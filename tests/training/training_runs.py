@@ -21,6 +21,7 @@ class Silent:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self.ticks: list[int] = []
         self.notes: list[str] = []
         self.details: list[str] = []
         self.rows: list[Watched] = []
@@ -28,6 +29,9 @@ class Silent:
 
     def point(self, point: Point) -> None:
         self.points.append(point)
+
+    def tick(self, step: int) -> None:
+        self.ticks.append(step)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
