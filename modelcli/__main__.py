@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def run() -> None:
     """Run the command line of this process and exit with its code."""
-    from modelcli.cli import main
-    from modelcli.cli._startup import defer_dynamo, pause_collection
+    try:
+        from modelcli.cli import main
+        from modelcli.cli._startup import defer_dynamo, pause_collection
 
-    pause_collection()
-    defer_dynamo()
-    sys.exit(main())
+        pause_collection()
+        defer_dynamo()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # None where the shell has closed it
+                stream.reconfigure(errors="replace")  # curves and sparklines in an ASCII locale
+        code = main()
+    except KeyboardInterrupt:  # while Python was still reading us
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

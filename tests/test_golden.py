@@ -38,7 +38,7 @@ _VARYING = (
     (re.compile(r'("[a-z_0-9]*(?:_s|_per_s|memory_bytes|threads)": )[-0-9.e+null]+'), r"\g<1>0"),
     (
         re.compile(
-            r"^(\| )?(speed|time|memory|peak[ _]memory|samples_per_s|elapsed_s)(\s).*$", re.M
+            r"^(\| |│ )?(speed|time|memory|peak[ _]memory|samples_per_s|elapsed_s)(\s).*$", re.M
         ),
         r"\2 ...",
     ),

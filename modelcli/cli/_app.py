@@ -98,6 +98,9 @@ def run_command(argv: Sequence[str] | None = None) -> int:
             raise
         write_error(error)
         return int(error.exit_code)
+    except KeyboardInterrupt:  # while the commands were imported
+        write_error(CtrlCError())
+        return int(ExitCode.INTERRUPTED)
     except ClosedPipeError:
         abandon_stdout()
         return 128 + 13  # as a program that SIGPIPE ended

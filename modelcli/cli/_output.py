@@ -144,7 +144,7 @@ def plain_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
     for number, table in enumerate(tables):
         if number:
             lines.append("")
-        if table.title and len(tables) > 1:
+        if table.title and len(tables) > 1 and not table.framed:
             lines.append(table.title)
         lines.extend(_aligned(table))
         if notes and table.notes:
@@ -173,7 +173,7 @@ def md_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
     for number, table in enumerate(tables):
         if number:
             lines.append("")
-        if table.title and len(tables) > 1:
+        if table.title and len(tables) > 1 and not table.framed:
             lines.extend([f"**{table.title}**", ""])
         columns, rows = _for_people(table)
         lines.append(_md_row([column.title for column in columns]))
@@ -226,15 +226,18 @@ def _for_people(table: Table) -> tuple[list[Column], list[list[str]]]:
 
 def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.panel import Panel
     from rich.table import Table as RichTable
     from rich.text import Text
 
     console = console_on(sys.stdout)
     for number, table in enumerate(tables):
         columns, rows = _for_people(table)
+        titled = table.title and len(tables) > 1 and not table.framed
         shown = RichTable(
             box=SIMPLE_HEAD,
-            title=Text(table.title, style="bold") if table.title and len(tables) > 1 else None,
+            title=Text(table.title, style="bold") if titled else None,
             title_justify="left",
             pad_edge=False,
             show_edge=False,
@@ -253,11 +256,15 @@ def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
             shown.add_row(*(Text(cell) for cell in row), style=style)
         if number:
             console.print()
-        console.print(shown)
+        parts: list[Any] = [shown]
         if notes and table.notes:
-            console.print()
-            for note in table.notes:
-                console.print(Text(note))
+            parts += ["", *(Text.from_ansi(note) for note in table.notes)]
+        if table.framed:
+            title = Text(table.title, style="bold")
+            console.print(Panel(Group(*parts), title=title, title_align="left", expand=False))
+        else:
+            for part in parts:
+                console.print(part)
 
 
 def console_on(stream: TextIO) -> Any:

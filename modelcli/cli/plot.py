@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
-from modelcli.cli._output import Format, Output, is_terminal
+from modelcli.cli._output import Format, Output, console_on, is_terminal
 from modelcli.errors import UsageError, suggest
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, fit_columns
 
 if TYPE_CHECKING:
-    from modelcli.views.curves import Curve
+    from modelcli.training.metrics import Curve
 
 EXAMPLES = (
     "modelcli plot runs/lenet",
@@ -50,9 +48,9 @@ def command(
     verbose: VerboseOption = False,
 ) -> None:
     """Draw the curves of runs in the terminal, or into a file."""
-    from modelcli.views.curves import read_curve
+    from modelcli.training.metrics import read_curve
 
-    curves = [read_curve(Path(run), metric) for run in runs]
+    curves = [read_curve(Path(run), metric) for run in dict.fromkeys(runs)]
     out = Output(
         "plot", target=" ".join(runs), format=format or Format.TABLE, quiet=quiet, verbose=verbose
     )
@@ -76,8 +74,9 @@ def _table(curves: list[Curve], metric: str) -> Table:
 
     notes: list[str] = []
     if is_terminal(sys.stdout):
-        width = min(100, shutil.get_terminal_size().columns) - 16
-        notes = draw_curve([curve.points for curve in curves], width=max(20, width), height=12)
+        width = min(100, console_on(sys.stdout).width)
+        names = [curve.run for curve in curves]
+        notes = draw_curve([each.points for each in curves], width=width, height=12, names=names)
     columns = (
         Column(key="run", title="run"),
         Column(key="steps", title="steps", align="right"),
@@ -89,11 +88,12 @@ def _table(curves: list[Curve], metric: str) -> Table:
     )
     rows = []
     for curve in curves:
-        values = [value for _, value in curve.points if math.isfinite(value)]
+        values = [value for _, value in curve.points]
         spark = sparkline(values, width=30)
         ends = (values[0], values[-1], min(values), max(values))
         rows.append((curve.run, int(curve.points[-1][0]), *ends, spark))
-    return Table(columns=columns, rows=tuple(rows), notes=tuple(notes))
+    table = Table(columns=columns, rows=tuple(rows), notes=tuple(notes))
+    return fit_columns(table, width, ("curve", "highest", "lowest")) if notes else table
 
 
 def _number(value: float) -> str:

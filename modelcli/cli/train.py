@@ -13,14 +13,13 @@ import typer
 
 from modelcli import __version__
 from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
-from modelcli.cli._output import Format, Output, dump_json, is_terminal
+from modelcli.cli._output import Format, Output, console_on, dump_json, is_terminal
 from modelcli.cli._record import record_body, record_table, watched_table
 from modelcli.cli._startup import prepare_long_run
 from modelcli.config import Resolved, dump_config, load_config
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
-from modelcli.loading.types import InputRequest
 
 if TYPE_CHECKING:
     from modelcli.training.record import Record
@@ -219,7 +218,7 @@ def command(
         model, config = None, model
     saved = _saved_config(run_dir) if resume else None
     resolved = load_config(
-        config if config is not None else saved,
+        *(file for file in (saved, config) if file is not None),
         settings=settings or (),
         flags={
             "model.target": model,
@@ -227,6 +226,8 @@ def command(
             "data.name": data,
             "data.samples": samples,
             "data.validation": validation,
+            "data.input": inputs or None,
+            "data.kwarg": kwargs or None,
             "train.steps": steps,
             "train.epochs": epochs,
             "train.batch_size": batch_size,
@@ -267,13 +268,7 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    _train(
-        resolved,
-        out,
-        request=make_request(inputs, None, kwargs),
-        lines=wanted is TrainFormat.JSONL,
-        saved=saved,
-    )
+    _train(resolved, out, lines=wanted is TrainFormat.JSONL, saved=saved)
 
 
 def _saved_config(run_dir: str | None) -> str:
@@ -291,6 +286,7 @@ def _saved_config(run_dir: str | None) -> str:
 def _check_names(resolved: Resolved) -> None:
     """Refuse what is mistyped before torch is imported."""
     parse_target(resolved.config.model.target)
+    make_request(resolved.config.data.input, None, resolved.config.data.kwarg)
     if resolved.config.model.init:
         from modelcli.loading.init_rules import parse_init
 
@@ -298,30 +294,40 @@ def _check_names(resolved: Resolved) -> None:
     data = Path(resolved.config.data.name)
     if data.suffix in (".npz", ".safetensors") and not data.is_file():
         raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
-    if resolved.config.train.tensorboard and not resolved.config.train.out:
-        raise UsageError("--tensorboard needs a run directory", "give one with --out DIR")
+    train = resolved.config.train
+    for flag, given in (
+        ("--tensorboard", train.tensorboard),
+        ("--checkpoint-every", train.checkpoint_every is not None),
+    ):
+        if given and not train.out:
+            raise UsageError(f"{flag} needs a run directory", "give one with --out DIR")
+    if train.steps is not None and resolved.config.schedule.warmup > train.steps:
+        raise UsageError(
+            f"a warm-up of {resolved.config.schedule.warmup} steps is longer than the run of "
+            f"{train.steps}",
+            "give more --steps, or a shorter --warmup",
+        )
 
 
-def _train(
-    resolved: Resolved, out: Output, *, request: InputRequest, lines: bool, saved: str | None
-) -> None:
+def _train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.loading.source import importable
     from modelcli.training.run import prepare
     from modelcli.training.run_dir import RunDir
     from modelcli.training.session import DivergedError, Session
-    from modelcli.training.state import check_same_run
+    from modelcli.training.state import check_same_run, identify
 
     prepare_long_run()
     config = resolved.config
     if saved is not None:
-        check_same_run(load_config(saved).config, config, directory=config.train.out)
+        there, here = identify(load_config(saved).config), identify(config)
+        check_same_run(there, here, directory=config.train.out)
     progress = TrainProgress(out, lines=lines)
     failure: DivergedError | None = None
     directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
     try:
         with importable(None):  # what the model prints is no part of the result
-            run = prepare(config, request)
+            run = prepare(config)
             with importable(run.subject.source.folder):
                 session = Session(
                     run,
@@ -334,6 +340,11 @@ def _train(
                     record = session.train(resume=saved is not None)
                 except DivergedError as error:  # what it came to is told all the same
                     failure, record = error, error.record
+        progress.clear()
+        if lines:
+            out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
+        else:
+            show_record(record, out)
         if directory is not None:
             _write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
@@ -345,10 +356,6 @@ def _train(
         progress.clear()
         if directory is not None:
             directory.close()
-    if lines:
-        out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
-    else:
-        show_record(record, out)
     if failure is not None:
         raise failure
 
@@ -377,8 +384,11 @@ def show_record(record: Record, out: Output) -> None:
     if is_terminal(sys.stdout):
         from modelcli.views.curves import draw_curve
 
-        curve = draw_curve([[(point.step, point.loss) for point in record.points]])
-        table = dataclasses.replace(table, notes=tuple(curve))
+        points = [(point.step, point.loss) for point in record.points]
+        width = min(80, console_on(sys.stdout).width) - 4  # within the frame
+        curve = draw_curve([points], width=width)
+        title = f"{record.target}, {record.objective} by step"
+        table = dataclasses.replace(table, notes=tuple(curve), title=title, framed=True)
     last = [row for row in record.watched if row.step == record.watched[-1].step]
     tables = (table, watched_table(last)) if last else (table,)
     out.result(record_body(record), *tables)

@@ -14,6 +14,7 @@ from modelcli.config.load import (
     parse_settings,
 )
 from modelcli.config.sections import (
+    DATA_SUFFIXES,
     DEFAULT_STEPS,
     KEYS,
     LOSSES,
@@ -30,6 +31,7 @@ from modelcli.config.sections import (
 )
 
 __all__ = [
+    "DATA_SUFFIXES",
     "DEFAULT_STEPS",
     "KEYS",
     "LOSSES",

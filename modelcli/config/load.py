@@ -19,6 +19,11 @@ from modelcli.config.sections import (
 from modelcli.config.values import check_value, parse_value
 from modelcli.errors import ConfigError, suggest
 
+_SCHEDULE_KEYS = {
+    "schedule.final": ("cosine", "linear"),
+    "schedule.step_size": ("step",),
+    "schedule.gamma": ("step",),
+}
 _SEE_ALL = "'modelcli train --dry-run' prints every key with its value"
 
 
@@ -86,23 +91,22 @@ def parse_settings(settings: Sequence[str]) -> Settings:
 
 
 def load_config(
-    file: str | Path | None = None,
-    *,
+    *files: str | Path,
     settings: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
 ) -> Resolved:
     """Return the configuration of a run; default < file < ``--set`` < flag.
 
     Args:
-        file: TOML to read, or None.
+        files: TOML to read; a later one overrides an earlier one.
         settings: what ``--set`` was given, each ``KEY=VALUE``.
         flags: dotted key -> value; None means that the flag was not given.
 
     Raises:
-        ConfigError: the file cannot be read or is not TOML; or any keys or values are wrong, all of
+        ConfigError: a file cannot be read or is not TOML; or any keys or values are wrong, all of
             which are told at once.
     """
-    layers = [_file_layer(file)] if file is not None else []
+    layers = [_file_layer(file) for file in files]
     layers += [_settings_layer(settings), _flags_layer(flags or {})]
     _raise_for([mistake for layer in layers for mistake in layer.mistakes])
     values, sources = _merge(layers)
@@ -250,6 +254,13 @@ def _combinations(values: Mapping[str, object], sources: Mapping[str, str]) -> I
             message="train.epochs needs a number of samples, and data.samples is 0 (endless)",
             hint="give the length as train.steps, or a number of samples",
         )
+    schedule = values.get("schedule.name", "constant")
+    for name, kinds in _SCHEDULE_KEYS.items():
+        if values.get(name, KEYS[name].default) != KEYS[name].default and schedule not in kinds:
+            yield _Mistake(
+                message=f"{name} ({sources[name]}) says nothing of the schedule '{schedule}'",
+                hint=f"it is for --schedule {' or '.join(kinds)}",
+            )
     yield from _unknown_arguments(values, sources)
 
 

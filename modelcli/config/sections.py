@@ -10,26 +10,36 @@ DEFAULT_STEPS = 500
 
 # Keyword arguments of the optimisers that are checked before torch is imported; any other optimiser
 # of torch.optim is checked against its signature when it is built.
+_ALL = ("maximize", "foreach", "differentiable")
 OPTIMIZERS: dict[str, tuple[str, ...]] = {
-    "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),
-    "adam": ("betas", "eps", "weight_decay", "amsgrad"),
-    "adamw": ("betas", "eps", "weight_decay", "amsgrad"),
-    "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered"),
-    "adagrad": ("lr_decay", "weight_decay", "initial_accumulator_value", "eps"),
+    "sgd": ("momentum", "dampening", "weight_decay", "nesterov", "fused", *_ALL),
+    "adam": ("betas", "eps", "weight_decay", "amsgrad", "capturable", "fused", *_ALL),
+    "adamw": ("betas", "eps", "weight_decay", "amsgrad", "capturable", "fused", *_ALL),
+    "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered", "capturable", *_ALL),
+    "adagrad": ("lr_decay", "weight_decay", "initial_accumulator_value", "eps", "fused", *_ALL),
 }
 
 # Name: what the target is (labels or values), the class of torch.nn, and its keyword arguments.
 LOSSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "cross_entropy": ("labels", "CrossEntropyLoss", ("label_smoothing",)),
-    "nll": ("labels", "NLLLoss", ()),
-    "multi_margin": ("labels", "MultiMarginLoss", ("p", "margin")),
+    "cross_entropy": ("labels", "CrossEntropyLoss", ("weight", "label_smoothing")),
+    "nll": ("labels", "NLLLoss", ("weight",)),
+    "multi_margin": ("labels", "MultiMarginLoss", ("p", "margin", "weight")),
     "mse": ("values", "MSELoss", ()),
     "l1": ("values", "L1Loss", ()),
     "smooth_l1": ("values", "SmoothL1Loss", ("beta",)),
     "huber": ("values", "HuberLoss", ("delta",)),
-    "bce_with_logits": ("values", "BCEWithLogitsLoss", ()),
+    "bce": ("values", "BCELoss", ("weight",)),
+    "bce_with_logits": ("values", "BCEWithLogitsLoss", ("weight", "pos_weight")),
+    "multilabel_soft_margin": ("values", "MultiLabelSoftMarginLoss", ("weight",)),
     "poisson_nll": ("values", "PoissonNLLLoss", ("log_input", "full", "eps")),
     "soft_margin": ("values", "SoftMarginLoss", ()),
+}
+# Other spellings: MSELoss, nn.MSELoss, mse_loss, and what people call it.
+LOSS_SPELLINGS = {
+    **{f"{name}_loss": name for name in LOSSES},
+    **{class_name.lower(): name for name, (_, class_name, _) in LOSSES.items()},
+    "ce": "cross_entropy",
+    "mae": "l1",
 }
 
 DATA_NAMES = ("auto", "prototypes", "linear", "reconstruction", "teacher", "digits")
@@ -88,6 +98,10 @@ class DataConfig:
     bias: float | tuple[Any, ...] | None = option(
         None, "the true bias of `linear`; drawn if not given"
     )
+    input: tuple[str, ...] = option(
+        (), "inputs of a model that does not tell them, each `[NAME:][DTYPE:]SHAPE` with its batch"
+    )
+    kwarg: tuple[str, ...] = option((), "plain values for `forward`, each `KEY=VALUE`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import tomllib
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, Key
+from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, LOSS_SPELLINGS, Key
 from modelcli.errors import suggest
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
@@ -60,6 +60,9 @@ def check_value(key: Key, value: object) -> Any:
         return _numbers(value)
     kind = next(kind for kind in kinds if kind is not NoneType)
     checked = _typed(kind, value)
+    if key.name == "loss.name":
+        plain = checked.lower().removeprefix("torch.").removeprefix("nn.")
+        checked = LOSS_SPELLINGS.get(plain, checked)
     _check_limits(key, checked)
     _check_text(key.name, checked)
     return checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
@@ -112,6 +112,7 @@ class Data:
         together: how many fresh samples may be drawn at once.
         complete: makes the targets of a batch from its inputs, where they cannot be made once
             because the rows of the output are not those of the input.
+        fingerprint: of data that is not made up, to know it again; else "".
     """
 
     name: str
@@ -122,7 +123,7 @@ class Data:
     draw: Draw | None = None
     together: int = 1
     complete: Callable[[Tensors], Tensors] | None = None
-    names: tuple[str, ...] = field(default=("",))
+    fingerprint: str = ""
 
 
 def derive_seed(seed: int, *parts: int) -> int:

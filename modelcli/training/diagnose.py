@@ -126,12 +126,18 @@ def describe_culprit(culprit: Culprit | None) -> str:
 
 
 @contextlib.contextmanager
-def explain_memory(batch_size: int, fitting: Callable[[], int | None] | None = None) -> Any:
+def explain_memory(
+    batch_size: int,
+    fitting: Callable[[], int | None] | None = None,
+    *,
+    samples: int | None = None,
+) -> Any:
     """Turn running out of memory into two lines that say what was asked for.
 
     Args:
         batch_size: samples of the batch that did not fit.
         fitting: returns the largest batch that would fit, or None.
+        samples: all samples, where it is they that did not fit.
 
     Raises:
         RunFailedError: memory ran out inside.
@@ -143,6 +149,10 @@ def explain_memory(batch_size: int, fitting: Callable[[], int | None] | None = N
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not asked:
             raise
         size = f": {asked} more were asked for" if asked else ""
+        if samples:
+            raise RunFailedError(
+                f"out of memory with {samples:,} samples{size}", "use fewer --samples"
+            ) from None
         largest = fitting() if fitting is not None else None
         hint = "use a smaller --batch-size, with --accumulate for the same step"
         if largest is not None and largest < batch_size:

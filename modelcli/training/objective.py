@@ -14,23 +14,22 @@ from modelcli.errors import RunFailedError, UsageError
 from modelcli.training.data import TargetKind, Tensors
 
 
-def call_model(model: nn.Module, inputs: Tensors, names: tuple[str, ...] = ("",)) -> Any:
-    """Run a model on positional and named inputs."""
-    if names == ("",):
-        return model(inputs[0])
-    positional = [tensor for tensor, name in zip(inputs, names, strict=True) if not name]
-    keyword = {name: tensor for tensor, name in zip(inputs, names, strict=True) if name}
-    return model(*positional, **keyword)
-
-
 def float_tensors(output: Any) -> Tensors:
     """Return the floating-point tensors in any output, in order; each one once.
+
+    A number without any dimension is left out: it is a loss of the model's own, or a statistic.
 
     Raises:
         RunFailedError: there is none.
     """
     found: list[Tensor] = []
     _collect(output, found)
+    if found and not any(tensor.dim() for tensor in found):
+        raise RunFailedError(
+            "the model's output is a single number, with no row for a sample",
+            "train needs scores or values; it computes the loss itself",
+        )
+    found = [tensor for tensor in found if tensor.dim()]
     if not found:
         raise RunFailedError(
             f"the model's output ({type(output).__name__}) has no floating-point tensor",
@@ -51,24 +50,43 @@ def _collect(value: Any, found: list[Tensor]) -> None:
             _collect(item, found)
 
 
+# What the targets of a loss must lie in, to mean what it computes.
+_RANGES = {
+    "bce": (0.0, 1.0),
+    "bce_with_logits": (0.0, 1.0),
+    "multilabel_soft_margin": (0.0, 1.0),
+    "poisson_nll": (0.0, math.inf),
+    "soft_margin": (-1.0, 1.0),
+}
+
+
 class Objective:
     """A loss on a model's output.
 
     Args:
         name: a name of ``LOSSES``, or ``auto``.
         kind: what the targets are.
-        kwargs: keyword arguments of the loss.
+        kwargs: keyword arguments of the loss; lists become tensors.
+        device: where those tensors lie.
+        dtype: their element type.
 
     Raises:
         UsageError: the loss takes other targets, or does not take an argument.
     """
 
     def __init__(
-        self, name: str, *, kind: TargetKind, kwargs: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        kind: TargetKind,
+        kwargs: Mapping[str, Any] | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name if name != "auto" else ("cross_entropy" if kind == "labels" else "mse")
         self.kind = kind
-        takes, class_name, _ = LOSSES[self.name]
+        self._dtype = dtype
+        takes, class_name, arguments = LOSSES[self.name]
         if takes != kind:
             fitting = ", ".join(each for each, loss in LOSSES.items() if loss[0] == kind)
             raise UsageError(
@@ -76,15 +94,51 @@ class Objective:
                 f"{_described(kind)}",
                 f"use --loss with one of {fitting}",
             )
+        for key in kwargs or {}:
+            if key not in arguments:
+                has = ", ".join(arguments) or "none"
+                raise UsageError(f"the loss '{self.name}' takes no '{key}'", f"it takes {has}")
         try:
-            self._loss: Callable[[Tensor, Tensor], Tensor] = getattr(nn, class_name)(
-                **dict(kwargs or {})
-            )
+            given = {
+                key: torch.tensor(value, dtype=dtype, device=device)
+                if isinstance(value, (list, tuple))
+                else value
+                for key, value in (kwargs or {}).items()
+            }
+            self._loss: Callable[[Tensor, Tensor], Tensor] = getattr(nn, class_name)(**given)
         except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"the loss '{self.name}' refuses its arguments: {error}",
-                "look at the [loss] section and at --set loss.KEY=",
-            ) from None
+            raise self._refused(error) from None
+
+    def _refused(self, error: Exception) -> UsageError:
+        return UsageError(
+            f"the loss '{self.name}' refuses its arguments: {' '.join(str(error).split())}",
+            "look at the [loss] section and at --set loss.KEY=",
+        )
+
+    def check_targets(self, targets: Tensors, out_shapes: tuple[tuple[int, ...], ...]) -> None:
+        """Try the loss on targets: it must take its arguments, and their range.
+
+        Args:
+            targets: of all samples; empty where they are made for each batch.
+            out_shapes: of the model's outputs for two samples.
+
+        Raises:
+            UsageError: the loss raises, or is not defined for such targets.
+        """
+        least, most = _RANGES.get(self.name, (-math.inf, math.inf))
+        for target, shape in zip(targets, out_shapes, strict=False):
+            low, high = float(target.min()), float(target.max())
+            if low < least or high > most:
+                raise UsageError(
+                    f"the loss '{self.name}' takes targets from {least:g} to {most:g}, and these "
+                    f"go from {low:.4g} to {high:.4g}",
+                    "use --loss mse, l1 or huber; or a data file with such targets",
+                )
+            output = torch.full(shape, 0.5, device=target.device, dtype=self._dtype)
+            try:
+                self._one(output, target[: len(output)].expand(len(output), *target.shape[1:]))
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise self._refused(error) from None
 
     def loss(self, output: Any, targets: Tensors) -> Tensor:
         """Return the scalar loss of an output, the mean over its tensors."""

@@ -69,7 +69,8 @@ def build_optimizer(
     for key in kwargs:
         if key not in signature:
             close = suggest(key, list(signature))
-            hint = f"did you mean 'optimizer.{close}'?" if close else ""
+            takes = ", ".join(each for each in signature if each not in ("params", "lr"))
+            hint = f"did you mean 'optimizer.{close}'?" if close else f"it takes {takes}"
             raise UsageError(f"the optimizer '{config.name}' takes no '{key}'", hint)
     kwargs.update(_fastest(signature, device, params, kwargs))
     lr: Any = config.lr
@@ -143,7 +144,9 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
             close = suggest(pattern, names)
-            hint = f"did you mean '{close}'?" if close else "quote it, as --freeze 'conv*'"
+            starts = any(name.startswith(f"{pattern}.") for name in names)
+            close = f"{pattern}.*" if starts else close
+            hint = f"did you mean '{close}'?" if close else "'modelcli params' lists the names"
             raise UsageError(f"--freeze '{pattern}' matches no parameter", hint)
         frozen += [name for name in matching if name not in frozen]
     for name, param in model.named_parameters():

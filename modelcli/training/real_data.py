@@ -21,6 +21,7 @@ from modelcli.training.data import (
     check_batch,
     new_generator,
 )
+from modelcli.training.data_file import fingerprint, read_samples
 from modelcli.training.device import DTYPES
 
 DIGITS = 10
@@ -43,15 +44,20 @@ def load_real(
         x, y = _digits(specs, out_shapes)
         description = "8 x 8 handwritten digits (scikit-learn), resized to the model's input"
     else:
-        x, y = _from_file(Path(name))
+        x, y = read_samples(Path(name))
         _check_inputs(name, x, specs)
-        description = f"{len(x)} samples of {Path(name).name}"
+        description = f"{len(x):,} rows of {Path(name).name}"
     kind: TargetKind = "values" if y.is_floating_point() else "labels"
     if kind == "labels":
         _check_labels(name, y, out_shapes)
     else:
         _check_values(name, y, out_shapes)
     classes = out_shapes[0][-1] if kind == "labels" else 0
+    if config.data.samples is not None and not 1 <= config.data.samples <= len(x):
+        raise UsageError(
+            f"data.samples is {config.data.samples}, and '{name}' has {len(x)}",
+            "leave it out to use them all; fresh samples (0) are made up, as prototypes are",
+        )
     train, held_out = _split(x, y, config, device)
     return Data(
         name=name,
@@ -59,6 +65,7 @@ def load_real(
         train=train,
         held_out=held_out,
         facts=Facts(description=description, classes=classes),
+        fingerprint=fingerprint(x, y),
     )
 
 
@@ -151,58 +158,15 @@ def _digits_table() -> Any:
     return np.column_stack((digits.data, digits.target))
 
 
-def _from_file(path: Path) -> tuple[Tensor, Tensor]:
-    if not path.is_file():
-        raise UsageError(f"data file '{path}' does not exist", "it holds arrays named x and y")
-    try:
-        arrays = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error}", "is it what its name says?") from None
-    missing = [name for name in ("x", "y") if name not in arrays]
-    if missing:
-        has = ", ".join(sorted(arrays)) or "nothing"
-        raise UsageError(
-            f"'{path}' has no array '{missing[0]}'", f"it has {has}; x and y are needed"
-        )
-    x, y = arrays["x"], arrays["y"]
-    if not x.dim() or not y.dim() or len(x) != len(y):
-        raise UsageError(
-            f"x and y of '{path}' do not match: {tuple(x.shape)} and {tuple(y.shape)}",
-            "both have one row per sample",
-        )
-    return x, y
-
-
-def _read_npz(path: Path) -> dict[str, Tensor]:
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files if name in ("x", "y")}
-    except (zipfile.BadZipFile, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from None
-
-
 def _check_inputs(name: str, x: Tensor, specs: tuple[SampleSpec, ...]) -> None:
     spec = specs[0]
     if len(specs) != 1 or tuple(x.shape[1:]) != spec.shape:
         raise UsageError(
-            f"x of '{name}' is {tuple(x.shape)}, and the model takes {('B', *spec.shape)}".replace(
-                "'B'", "B"
-            ),
-            "every dimension but the first must be the model's",
+            f"x of '{name}' is {tuple(x.shape)}, and the model takes "
+            + ", ".join(f"{('B', *each.shape)}".replace("'B'", "B") for each in specs),
+            "every dimension but the first must be the model's; --input says what that is"
+            if len(specs) == 1
+            else "a file has one input",
         )
     if x.is_floating_point() != spec.dtype.is_floating_point:
         raise UsageError(

@@ -128,7 +128,7 @@ def make_record(
         fresh=data.draw is not None,
         held_out_samples=len(data.held_out) if data.held_out else 0,
         objective=learner.objective.name,
-        first_loss=progress.first_loss if points else diverged,
+        first_loss=progress.first_loss if progress.first_loss is not None else diverged,
         last_loss=_last_loss(points) if measured else diverged,
         best_loss=progress.best_loss if points else diverged,
         expected_first_loss=expected,

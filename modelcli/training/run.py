@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from modelcli.config import RunConfig, default_lr
-from modelcli.loading.types import InputRequest
 from modelcli.training.data import Data
-from modelcli.training.device import check_precision, resolve_device
+from modelcli.training.device import DTYPES, check_precision, resolve_device
 from modelcli.training.diagnose import explain_memory
 from modelcli.training.engines import wants_capture
 from modelcli.training.loop import Plan
@@ -63,7 +62,7 @@ class Run:
         return len(self.data.train) / (train.batch_size * train.accumulate)
 
 
-def prepare(config: RunConfig, request: InputRequest) -> Run:
+def prepare(config: RunConfig) -> Run:
     """Build everything that a run needs.
 
     Raises:
@@ -76,9 +75,17 @@ def prepare(config: RunConfig, request: InputRequest) -> Run:
     check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
     torch.set_float32_matmul_precision(config.train.matmul_precision)
     with explain_memory(config.train.batch_size):
-        subject = build_subject(config, request, device)
+        subject = build_subject(config, device)
+    with explain_memory(config.train.batch_size, samples=config.data.samples):
         data = build_data(config, subject, device)
-    objective = Objective(config.loss.name, kind=data.kind, kwargs=config.loss.kwargs)
+    objective = Objective(
+        config.loss.name,
+        kind=data.kind,
+        kwargs=config.loss.kwargs,
+        device=device,
+        dtype=DTYPES[config.train.dtype],
+    )
+    objective.check_targets(data.train.targets, subject.out_shapes)
     params = [param for param in subject.model.parameters() if param.requires_grad]
     config = _complete(config, data, params)
     capturable = wants_capture(config.train.engine, device)

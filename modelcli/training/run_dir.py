@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -28,10 +29,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
+from modelcli.training.metrics import METRICS, read_metrics
 
 FORMAT = 1  # of the files; a run of another format is not continued
 MODEL = "model.safetensors"
 STATE = "state.pt"
+_NO_SPACE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +106,16 @@ class RunDir:
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add a line to ``metrics.jsonl`` and flush it."""
-        with self._telling("metrics.jsonl"):
+        with self._telling(METRICS):
             if self._metrics is None:
-                self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8")
+                self._metrics = (self.path / METRICS).open("a", encoding="utf-8")
             self._metrics.write(json.dumps(record) + "\n")
             self._metrics.flush()
 
     def cut_metrics(self, step: int) -> list[dict[str, Any]]:
         """Drop the lines of later steps than this, and return the others."""
         kept = [line for line in read_metrics(self.path) if line["step"] <= step]
-        self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        self.write_text(METRICS, "".join(json.dumps(line) + "\n" for line in kept))
         return kept
 
     def save(self, model: nn.Module, state: Mapping[str, Any], *, step: int) -> None:
@@ -126,6 +129,7 @@ class RunDir:
             _write_model(model, new_model, step=step)
         with self._telling(STATE):
             torch.save({**state, "step": step, "model_crc": _crc(new_model)}, new_state)
+            new_model.chmod(new_state.stat().st_mode)  # safetensors lets nobody else read it
             for path in (new_model, new_state):
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
@@ -148,6 +152,8 @@ class RunDir:
             yield
         except (OSError, RuntimeError, SafetensorError) as error:
             number = _os_error_number(error)
+            if number is None and shutil.disk_usage(self.path).free < _NO_SPACE_BYTES:
+                number = errno.ENOSPC  # which torch keeps to itself
             reason = os.strerror(number) if number else str(error).splitlines()[0]
             full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             hint = "free some space, then continue with --resume" if full else ""
@@ -175,7 +181,7 @@ class RunDir:
 
 def _has_begun(path: Path) -> bool:
     """Tell whether a directory has a run of a step or more; what failed before blocks nobody."""
-    files = (path / name for name in ("metrics.jsonl", STATE, previous_name(STATE)))
+    files = (path / name for name in (METRICS, STATE, previous_name(STATE)))
     return any(file.exists() and file.stat().st_size for file in files)
 
 
@@ -218,22 +224,6 @@ def _acquire(path: Path) -> IO[str]:
 def _flush(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl``; a last one that a kill has torn is left out."""
-    file = path / "metrics.jsonl"
-    if not file.exists():
-        return []
-    lines = []
-    for text in file.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            lines.append(line)
-    return lines
 
 
 def _write_model(model: nn.Module, path: Path, *, step: int) -> None:

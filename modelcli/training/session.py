@@ -31,6 +31,8 @@ from modelcli.training.record import Record, make_record
 from modelcli.training.run import Run
 from modelcli.training.run_dir import FORMAT, RunDir
 from modelcli.training.state import (
+    check_same_run,
+    identify,
     load_model,
     load_optimizer,
     random_state,
@@ -225,7 +227,7 @@ class Session:
                 self._listener.watched(rows)
             if step + 1 == self._epoch_end(step):
                 self._watch.snapshot()
-        if epoch_ends and self.run.config.train.epochs is not None:
+        if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
             self._score(step)
         if self._directory is not None and step < self.run.steps and self._save_is_due(step):
             self._save(loop)
@@ -237,13 +239,17 @@ class Session:
 
     @property
     def _epoch_steps(self) -> float:
-        train = self.run.config.train
-        if train.overfit or self.run.data.draw is not None:  # there is no pass to finish
+        if not self._has_epochs:
             return float(self.run.plan().log_every)
         return max(1.0, self.run.steps_per_epoch)
 
+    @property
+    def _has_epochs(self) -> bool:
+        """Tell whether there are passes over the samples to finish."""
+        return not self.run.config.train.overfit and self.run.data.draw is None
+
     def _epoch(self, step: int) -> int:
-        if self.run.data.draw is not None:
+        if not self._has_epochs:
             return 0
         return max(1, math.floor(step / self._epoch_steps + 1e-9))
 
@@ -255,7 +261,8 @@ class Session:
         score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
         self._listener.scored(self._epoch(step), score)
         if self._directory is not None:
-            line = {"held_out_loss": score.loss, "held_out_accuracy": score.accuracy}
+            loss = score.loss if math.isfinite(score.loss) else None  # JSON has no NaN
+            line = {"held_out_loss": loss, "held_out_accuracy": score.accuracy}
             self._directory.append_metrics({"step": step, "epoch": self._epoch(step), **line})
 
     # The run directory.
@@ -315,6 +322,7 @@ class Session:
         }
         return {
             "format": FORMAT,
+            "identity": identify(self.run.config, self.run.data.fingerprint),
             "modelcli": __version__,
             "torch": str(torch.__version__),
             "progress": plain,
@@ -339,6 +347,17 @@ class Session:
                 f"'{self._directory.path}' has format {state.get('format')}, and this is {FORMAT}",
                 f"it was written by modelcli {state.get('modelcli')}; continue it with that",
             )
+        check_same_run(
+            state["identity"],
+            identify(run.config, run.data.fingerprint),
+            directory=self._directory.path,
+        )
+        if checkpoint.step > run.steps:
+            raise UsageError(
+                f"'{self._directory.path}' has taken {checkpoint.step} steps, and this run is one "
+                f"of {run.steps}",
+                f"give more --steps than {checkpoint.step}, or choose another --out",
+            )
         load_model(run, checkpoint.tensors)
         load_optimizer(run.learner.optimizer, state["optimizer"])
         if run.learner.scaler is not None and state["scaler"] is not None:
@@ -347,7 +366,14 @@ class Session:
         lines = self._directory.cut_metrics(checkpoint.step)
         names = {item.name for item in fields(Point)}
         points = [Point(**line) for line in lines if set(line) == names]
-        self._listener.note(f"continuing from step {checkpoint.step}")
+        if not points:
+            self._listener.note("metrics.jsonl is empty or damaged: the curve begins here")
+        done = checkpoint.step == run.steps
+        self._listener.note(
+            f"finished already, at step {checkpoint.step}; more --steps would continue it"
+            if done
+            else f"continuing from step {checkpoint.step}"
+        )
         return Progress(**{**state["progress"], "points": points})
 
     # How a run ends early.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from modelcli.config import RunConfig
+from modelcli.config import DATA_SUFFIXES, RunConfig
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
-from modelcli.loading.build import build
+from modelcli.loading.build import build, preserved_state
+from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source, describe, find_source, importable
 from modelcli.loading.types import InputRequest, InputSpec
@@ -22,9 +24,12 @@ from modelcli.training.data import (
     Tensors,
     new_generator,
 )
+from modelcli.training.data_file import file_input
 from modelcli.training.device import DTYPES
 from modelcli.training.objective import float_tensors
 from modelcli.training.optimizer import freeze
+
+PROBED_SAMPLES = 2  # of the pass that tells what comes out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,6 @@ class Subject:
         specs: its tensor inputs, without the batch.
         fixed: plain values that ``forward`` gets besides.
         out_shapes: shapes of its floating-point outputs for a batch of two.
-        frozen: names of parameters that are not trained.
     """
 
     source: Source
@@ -43,7 +47,6 @@ class Subject:
     specs: tuple[SampleSpec, ...]
     fixed: Mapping[str, Any]
     out_shapes: tuple[tuple[int, ...], ...]
-    frozen: list[str] = field(default_factory=list)
 
     @property
     def call(self) -> Callable[[nn.Module, Tensors], Any]:
@@ -82,23 +85,28 @@ def make_call(
     return call
 
 
-def build_subject(config: RunConfig, request: InputRequest, device: torch.device) -> Subject:
+def build_subject(config: RunConfig, device: torch.device) -> Subject:
     """Build the model of a configuration with its seed, on its device.
 
     Raises:
         ModelcliError: the target does not lead to a model that can be trained: it does not
             build, has no parameters, or its forward pass fails.
     """
-    source = find_source(config.model.target, config.model.kwargs)
+    request = make_request(config.data.input, None, config.data.kwarg)
+    with preserved_state():  # a file may build its model while it is imported
+        torch.manual_seed(config.train.seed)
+        source = find_source(config.model.target, config.model.kwargs)
+    if source.spec is None and not request.specs and config.data.name.endswith(DATA_SUFFIXES):
+        request = replace(request, specs=(file_input(Path(config.data.name)),))
     with importable(source.folder):  # a forward may import what lies beside it
         model = build_model(source, config, device, config.train.seed)
         _check_trainable(source, model)
-        frozen = freeze(model, config.train.freeze)
+        freeze(model, config.train.freeze)
         specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
         subject = Subject(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
         outputs = probe(subject, device)
     shapes = tuple(tuple(each.shape) for each in outputs)
-    return replace(subject, out_shapes=shapes, frozen=frozen)
+    return replace(subject, out_shapes=shapes)
 
 
 def build_model(source: Source, config: RunConfig, device: torch.device, seed: int) -> nn.Module:
@@ -170,7 +178,7 @@ def probe(subject: Subject, device: torch.device) -> Tensors:
     modes = [(module, module.training) for module in model.modules()]
     devices = [device] if device.type == "cuda" else []
     generator = new_generator(device, 0)
-    inputs = synthetic.draw_inputs(subject.specs, 2, generator)
+    inputs = synthetic.draw_inputs(subject.specs, PROBED_SAMPLES, generator)
     model.eval()
     try:
         with torch.random.fork_rng(devices=devices), torch.no_grad():

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,29 +26,40 @@ FREE_KEYS = {
 }  # fmt: skip
 
 
-def check_same_run(saved: RunConfig, asked: RunConfig, *, directory: str) -> None:
+def identify(config: RunConfig, fingerprint: str = "") -> dict[str, str]:
+    """Return what makes a run this one: every key that decides what is learned, as text.
+
+    Args:
+        fingerprint: of the data, where it is not made up.
+    """
+    keys = {
+        f"{section.name}.{item.name}": repr(getattr(getattr(config, section.name), item.name))
+        for section in fields(RunConfig)
+        for item in fields(getattr(config, section.name))
+    }
+    identity = {key: value for key, value in keys.items() if key not in FREE_KEYS}
+    return {**identity, "the checksum of its data": fingerprint} if fingerprint else identity
+
+
+def check_same_run(
+    saved: Mapping[str, str], asked: Mapping[str, str], *, directory: str | Path
+) -> None:
     """Refuse to continue a run as another one.
 
+    Args:
+        saved: what :func:`identify` returned for the run in the directory.
+        asked: and for the one that was asked for.
+
     Raises:
-        UsageError: a key that decides what is learned differs; it is named.
+        UsageError: they differ; all keys that do are named.
     """
-    for key, there, here in _differences(saved, asked):
-        if key not in FREE_KEYS:
-            raise UsageError(
-                f"'{directory}' holds another run: {key} is {there!r} there and {here!r} here",
-                "leave it out to continue that run, or choose another --out",
-            )
-
-
-def _differences(saved: RunConfig, asked: RunConfig) -> list[tuple[str, Any, Any]]:
-    pairs = []
-    for section in fields(RunConfig):
-        old, new = getattr(saved, section.name), getattr(asked, section.name)
-        for item in fields(old):
-            there, here = getattr(old, item.name), getattr(new, item.name)
-            if there != here:
-                pairs.append((f"{section.name}.{item.name}", there, here))
-    return pairs
+    differing = [key for key in saved if asked.get(key, saved[key]) != saved[key]]
+    if differing:
+        told = "; ".join(f"{key} is {saved[key]} there and {asked[key]} here" for key in differing)
+        raise UsageError(
+            f"'{directory}' holds another run: {told}",
+            "leave it out to continue that run, or choose another --out",
+        )
 
 
 def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:

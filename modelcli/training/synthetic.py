@@ -119,6 +119,7 @@ class Teacher:
         specs: the inputs to draw.
         shift: subtracted from each output.
         scale: divides each output.
+        batch_size: most samples that it is asked about at once.
     """
 
     network: nn.Module
@@ -126,11 +127,14 @@ class Teacher:
     specs: tuple[SampleSpec, ...]
     shift: Tensors
     scale: Tensors
+    batch_size: int
 
     def __call__(self, count: int, generator: torch.Generator) -> Split:
         """Return ``count`` samples."""
         inputs = draw_inputs(self.specs, count, generator)
-        return Split(inputs=inputs, targets=self.targets(inputs))
+        parts = zip(*(torch.split(each, self.batch_size) for each in inputs), strict=True)
+        targets = zip(*(self.targets(part) for part in parts), strict=True)
+        return Split(inputs=inputs, targets=tuple(torch.cat(each) for each in targets))
 
     def targets(self, inputs: Tensors) -> Tensors:
         """Return the standardised outputs for a batch of inputs."""

@@ -28,7 +28,7 @@ from modelcli.training.data import (
 )
 from modelcli.training.device import DTYPES
 from modelcli.training.objective import float_tensors
-from modelcli.training.setup import Subject, build_model
+from modelcli.training.setup import PROBED_SAMPLES, Subject, build_model
 
 TASK_DATA = {
     Task.CLASSIFICATION: "prototypes",
@@ -48,11 +48,25 @@ def build_data(config: RunConfig, subject: Subject, device: torch.device) -> Dat
     name = config.data.name
     if name == "auto":
         name = TASK_DATA[subject.task]
+    _refuse_unused(name, config)
     if name in NOISE or name == "teacher":
         return _synthetic(name, config, subject, device)
     from modelcli.training.real_data import load_real
 
     return load_real(name, config, subject.specs, subject.out_shapes, device)
+
+
+def _refuse_unused(name: str, config: RunConfig) -> None:
+    """Refuse settings of another kind of data, which would be silently left out."""
+    for key, value, users in (
+        ("data.noise", config.data.noise, tuple(NOISE)),
+        ("data.weight", config.data.weight, ("linear",)),
+        ("data.bias", config.data.bias, ("linear",)),
+    ):
+        if value is not None and name not in users:
+            raise UsageError(
+                f"{key} is set, and the data '{name}' has none", f"it is for {', '.join(users)}"
+            )
 
 
 def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.device) -> Data:
@@ -63,7 +77,7 @@ def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.dev
     if name == "teacher":
         task: Any = _teacher(config, subject, device)
         facts = Facts(description="the standardised outputs of a second network")
-        if any(shape[:1] != (2,) for shape in subject.out_shapes):
+        if any(shape[:1] != (PROBED_SAMPLES,) for shape in subject.out_shapes):
             # rows of the output are not rows of the input, so targets go with whole batches
             complete = task.targets
             task = lambda count, generator: _inputs_only(subject.specs, count, generator)  # noqa: E731
@@ -170,7 +184,7 @@ def _single_float_input(name: str, subject: Subject) -> SampleSpec:
 def _row_shape(name: str, subject: Subject) -> tuple[int, ...]:
     """Return the shape of one row of the first output, which must have a row for each sample."""
     shape = subject.out_shapes[0]
-    if shape[:1] == (2,) and len(shape) > 1:
+    if shape[:1] == (PROBED_SAMPLES,) and len(shape) > 1:
         return shape[1:]
     raise UsageError(
         f"{name} needs an output row for each input row, and '{subject.source.label}' gives "
@@ -180,7 +194,7 @@ def _row_shape(name: str, subject: Subject) -> tuple[int, ...]:
 
 
 def _teacher(config: RunConfig, subject: Subject, device: torch.device) -> synthetic.Teacher:
-    seed = derive_seed(config.train.seed, 5) % 2**63
+    seed = derive_seed(config.train.seed, 5)
     network = build_model(subject.source, config, device, seed).eval().requires_grad_(False)
     call = subject.call
 
@@ -189,7 +203,12 @@ def _teacher(config: RunConfig, subject: Subject, device: torch.device) -> synth
 
     shift, scale = _statistics(network, tensors, subject.specs, config, device)
     return synthetic.Teacher(
-        network=network, call=tensors, specs=subject.specs, shift=shift, scale=scale
+        network=network,
+        call=tensors,
+        specs=subject.specs,
+        shift=shift,
+        scale=scale,
+        batch_size=config.train.batch_size,
     )
 
 
@@ -207,7 +226,7 @@ def _statistics(
     shift, scale = [], []
     for output in outputs:
         rows = output.flatten(0, -2) if output.dim() > 1 else output.reshape(-1, 1)
-        deviation = rows.std(0)
+        deviation = rows.std(0, correction=0)
         shift.append(rows.mean(0))
         # a constant output has no deviation to divide by
         scale.append(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))

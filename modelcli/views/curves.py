@@ -1,17 +1,14 @@
-"""Curves of runs: read, drawn in a line or a few of text, or written as SVG and PNG."""
+"""Curves of runs, drawn in a line or a few of text, or as SVG and PNG."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from modelcli.errors import UnavailableError, UsageError, suggest
+from modelcli.errors import UnavailableError
 
 Points = Sequence[tuple[float, float]]
 
@@ -31,16 +28,15 @@ def sparkline(values: Sequence[float], *, width: int = 20) -> str:
 
 
 def draw_curve(
-    curves: Sequence[Points],
-    *,
-    width: int = 60,
-    height: int = 8,
-    x_label: str = "step",
+    curves: Sequence[Points], *, width: int = 60, height: int = 8, names: Sequence[str] = ()
 ) -> list[str]:
     """Return curves through points (x, y) as lines of Braille dots with the range of both axes.
 
-    Values above 0 that span more than a factor of 100 are drawn on a logarithmic axis, which the
-    last line says.
+    Values above 0 that span more than a factor of 100 are drawn on a logarithmic axis, which is
+    said above it. Several curves have colours (as ANSI codes), with their names below.
+
+    Args:
+        width: columns of the whole drawing, labels included.
     """
     points = [(x, y) for curve in curves for x, y in curve if math.isfinite(y)]
     if len(points) < 2:
@@ -49,8 +45,12 @@ def draw_curve(
     log = low > 0 and high / low > 100
     scale = math.log10 if log else float
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    labels = [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"]
+    margin = max(len(label) for label in labels)
+    width = max(10, width - margin - 3)
     grid = [[0] * width for _ in range(height)]
-    for curve in curves:
+    owner = [[0] * width for _ in range(height)]  # of a cell's colour: the last curve in it
+    for number, curve in enumerate(curves):
         dots = [
             (
                 _place(x, x_low, x_high, 2 * width),
@@ -62,14 +62,24 @@ def draw_curve(
         for column, row in _joined(dots):
             upside = 4 * height - 1 - row
             grid[upside // 4][column // 2] |= _DOTS[upside % 4][column % 2]
-    labels = [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"]
-    margin = max(len(label) for label in labels)
-    lines = [
-        f"{label.rjust(margin)} ┤{''.join(chr(0x2800 + cell) for cell in row)}"
-        for label, row in zip(labels, grid, strict=True)
-    ]
-    axis = f"{x_label} {x_low:g} to {x_high:g}{', logarithmic' if log else ''}"
-    return [*lines, " " * (margin + 2) + axis]
+            owner[upside // 4][column // 2] = number
+    lines = []
+    for label, cells, owners in zip(labels, grid, owner, strict=True):
+        text = "".join(chr(0x2800 + cell) for cell in cells)
+        if len(curves) > 1:
+            text = "".join(_coloured(dot, of) for dot, of in zip(text, owners, strict=True))
+        lines.append(f"{label.rjust(margin)} ┤{text}")
+    above = [" " * (margin + 2) + "logarithmic"] if log else []
+    legend = "  ".join(_coloured(f"━ {name}", number) for number, name in enumerate(names))
+    below = [" " * (margin + 2) + legend] if len(curves) > 1 and names else []
+    return [*above, *lines, " " * (margin + 2) + f"step {x_low:g} to {x_high:g}", *below]
+
+
+_ANSI = (36, 31, 32, 35, 33, 34, 96, 91)
+
+
+def _coloured(text: str, number: int) -> str:
+    return f"\x1b[{_ANSI[number % len(_ANSI)]}m{text}\x1b[0m"
 
 
 def _place(value: float, low: float, high: float, size: int) -> int:
@@ -87,61 +97,6 @@ def _joined(dots: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
             for i in range(1, steps + 1)
         ]
     return joined
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """What one run measured, step by step.
-
-    Attributes:
-        run: the directory as it was given.
-        points: (step, value).
-    """
-
-    run: str
-    points: list[tuple[float, float]]
-
-
-def read_curve(run: Path, metric: str) -> Curve:
-    """Return a metric of a run directory's ``metrics.jsonl``.
-
-    Raises:
-        UsageError: there is no such file, nothing in it, or nothing of that name.
-    """
-    file = run / "metrics.jsonl"
-    if not file.is_file():
-        raise UsageError(
-            f"'{run}' is no run directory: it has no metrics.jsonl",
-            "a run directory is made by 'modelcli train --out DIR'",
-        )
-    lines = _lines(file)
-    points = [
-        (float(line["step"]), float(line[metric]))
-        for line in lines
-        if isinstance(line.get(metric), (int, float))
-    ]
-    if points:
-        return Curve(run=str(run), points=points)
-    known = sorted({key for line in lines for key, value in line.items() if value is not None})
-    known = [key for key in known if key not in ("step", "steps")]
-    if not known:
-        raise UsageError(f"'{run}' has measured nothing yet", "wait for its first step")
-    close = suggest(metric, known)
-    did = f"did you mean '{close}'? " if close else ""
-    raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    """Return the complete lines; the last may be torn while a run writes it."""
-    found = []
-    for text in file.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            found.append(line)
-    return found
 
 
 def save_png(curves: Mapping[str, Points], path: Path, *, title: str) -> None:
@@ -179,7 +134,7 @@ _WIDTH, _HEIGHT = 720, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 30, 45
 
 
-def svg_curves(curves: Mapping[str, Points], *, title: str = "loss", y_label: str = "") -> str:
+def svg_curves(curves: Mapping[str, Points], *, title: str = "loss") -> str:
     """Return an SVG document with one line per curve; logarithmic where values span 100 to 1."""
     points = [(x, y) for curve in curves.values() for x, y in curve if math.isfinite(y)]
     if not points:
@@ -216,7 +171,11 @@ def svg_curves(curves: Mapping[str, Points], *, title: str = "loss", y_label: st
         )
     for number, (name, curve) in enumerate(curves.items()):
         colour = _COLOURS[number % len(_COLOURS)]
-        path = " ".join(place(x, y) for x, y in curve if math.isfinite(y))
+        places = [place(x, y) for x, y in curve if math.isfinite(y)]
+        if len(places) == 1:
+            x, y = places[0].split(",")
+            lines.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>')
+        path = " ".join(places)
         lines.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
         )
@@ -226,10 +185,9 @@ def svg_curves(curves: Mapping[str, Points], *, title: str = "loss", y_label: st
                 f'<text x="{_WIDTH - _RIGHT - 8}" y="{y_text}" text-anchor="end" '
                 f'fill="{colour}">{escape(name)}</text>'
             )
-    axis = f"step{', logarithmic ' + y_label if log else ''}".strip()
-    lines.append(
-        f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(axis)}</text>'
-    )
+    lines.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">step</text>')
+    if log:
+        lines.append(f'<text x="8" y="{_TOP - 12}">logarithmic</text>')
     return "\n".join([*lines, "</svg>", ""])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 
@@ -45,6 +45,7 @@ class Table:
         title: a heading, printed only to people.
         notes: lines under the table, printed only to people.
         styles: a rich style per row (empty tuple: none), for instance ``"dim"``.
+        framed: on a terminal the table and its notes stand in one frame, under the title.
     """
 
     columns: tuple[Column, ...]
@@ -52,3 +53,25 @@ class Table:
     title: str = ""
     notes: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    framed: bool = False
+
+
+def fit_columns(table: Table, width: int, spare: Sequence[str]) -> Table:
+    """Leave columns out until the rest fits a terminal, so that no number is cut.
+
+    Args:
+        width: of the terminal.
+        spare: keys of columns that can be missed, the first to go first.
+    """
+    kept = list(range(len(table.columns)))
+    for key in spare:
+        if sum(_width(table, i) + 2 for i in kept) <= width:
+            break
+        kept = [i for i in kept if table.columns[i].key != key]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
+
+
+def _width(table: Table, index: int) -> int:
+    column = table.columns[index]
+    return max(len(column.title), *(len(column.text(row[index])) for row in table.rows))

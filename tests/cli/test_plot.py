@@ -76,12 +76,13 @@ def test_a_sparkline_goes_from_lowest_to_highest() -> None:
 
 
 def test_a_falling_line_is_drawn_from_corner_to_corner() -> None:
-    lines = draw_curve([[(0, 1.0), (10, 0.5)]], width=4, height=2)
-    assert lines == ["  1 ┤⠑⢄⠀⠀", "0.5 ┤⠀⠀⠑⢄", "     step 0 to 10"]
+    lines = draw_curve([[(0, 1.0), (10, 0.5)]], width=16, height=2)
+    assert lines == ["  1 ┤⠉⠒⠢⢄⣀⠀⠀⠀⠀⠀", "0.5 ┤⠀⠀⠀⠀⠀⠉⠑⠢⠤⣀", "     step 0 to 10"]
+    assert len(lines[0]) <= 16
 
 
 def test_values_of_many_magnitudes_get_a_logarithmic_axis() -> None:
-    assert draw_curve([[(0, 1.0), (1, 1e-3)]])[-1].endswith("logarithmic")
+    assert draw_curve([[(0, 1.0), (1, 1e-3)]])[0].strip() == "logarithmic"
     assert "logarithmic" in svg_curves({"a": [(0, 1.0), (1, 1e-3)]})
 
 

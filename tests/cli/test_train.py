@@ -197,6 +197,86 @@ def test_a_run_is_not_overwritten_or_mixed_up(run: Any, tmp_path: Path) -> None:
     )
 
 
+def test_the_same_command_continues_its_run(run: Any, tmp_path: Path) -> None:
+    words = ["train", "-c", SMOKE, "--out", str(tmp_path / "r"), "--format", "json"]
+    first = run(*words, "--steps", "10").json
+    again = run(*words, "--resume")
+    assert "continuing from step 10" in again.err
+    assert (first["steps"], again.json["steps"]) == (10, 20)
+    whole = run("train", "-c", SMOKE, "--format", "json", "-q").json
+    assert whole["loss"]["held_out"] == again.json["loss"]["held_out"]
+
+
+def test_a_continued_run_has_the_inputs_that_it_had(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "class Any(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        pool = nn.AdaptiveAvgPool2d(1)\n"
+        "        super().__init__(nn.Conv2d(1, 4, 3), pool, nn.Flatten(), nn.Linear(4, 3))\n",
+    )
+    out = str(path.parent / "r")
+    words = ["train", f"{path}:Any", "--input", "1x1x9x9", "--out", out, "--format", "json"]
+    first = run(*words, "--steps", "3", "-q").json
+    again = run("train", "--out", out, "--resume", "--steps", "6", "--format", "json", "-q").json
+    assert first["flops_per_s"] / first["samples_per_s"] == pytest.approx(
+        again["flops_per_s"] / again["samples_per_s"]
+    )
+    run("train", "--out", out, "--resume", "--input", "1x1x20x20").assert_error(
+        2, "data.input is ('1x1x9x9',) there and ('1x1x20x20',) here"
+    )
+
+
+def test_a_configuration_that_was_emptied_is_another_run(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    run("train", "mlp", "--samples", "300", "--steps", "3", "--out", str(out), "-q")
+    (out / "config.toml").write_text("")
+    run("train", "--out", str(out), "--resume", "--steps", "6", "-q").assert_error(
+        2, "model.target is 'mlp' there and 'lenet' here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": (0, 4), "y": (0,)}, "has no samples: x is (0, 4)"),
+        ({"data": (9, 4), "labels": (9,)}, "has no array 'x'"),
+    ],
+)
+def test_a_file_without_samples_is_told(
+    run: Any, tmp_path: Path, arrays: dict[str, tuple[int, ...]], message: str
+) -> None:
+    import numpy as np
+
+    file = tmp_path / "data.npz"
+    np.savez(file, **{name: np.zeros(shape, "float32") for name, shape in arrays.items()})
+    hint = "" if "x" in arrays else "it has data, labels"
+    run("train", "mlp", "--data", str(file)).assert_error(2, message, hint)
+
+
+def test_values_that_are_not_finite_are_counted(run: Any, tmp_path: Path) -> None:
+    import numpy as np
+
+    x, y = np.zeros((9, 2), "float32"), np.zeros((9, 1), "float32")
+    y[3] = np.nan
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    run("train", "shared", "--data", str(tmp_path / "data.npz")).assert_error(
+        2, "has 1 of 9 values that are not finite", "leave those samples out"
+    )
+
+
+@pytest.mark.parametrize("kind", ["int32", "bool", "uint8"])
+def test_labels_may_be_any_whole_numbers(run: Any, write: Any, kind: str) -> None:
+    import numpy as np
+
+    path = write("net.py", "from torch import nn\ndef make():\n    return nn.Linear(5, 2)\n")
+    file = path.parent / "data.npz"
+    np.savez(file, x=np.ones((40, 5), "float32"), y=(np.arange(40) % 2).astype(kind))
+    words = ["train", f"{path}:make", "--data", str(file), "--batch-size", "8", "--steps", "3"]
+    assert run(*words, "--format", "json", "-q").json["data"]["classes"] == 2
+
+
 def test_digits_are_learned(run: Any) -> None:
     words = ["train", "mlp", "--data", "digits", "--epochs", "4", "--device", "cpu"]
     result = run(*words, "--format", "json")
@@ -230,6 +310,16 @@ def test_digits_are_learned(run: Any) -> None:
         (["mlp", "--samples", "9"], 2, "a batch of 64 is larger than the data", "--batch-size 8"),
         (["mlp", "--input", "1x3"], 1, "forward of 'mlp' failed on (2, 3)", "--input"),
         (["mlp", "--tensorboard"], 2, "--tensorboard needs a run directory", "--out"),
+        (["mlp", "--checkpoint-every", "5"], 2, "--checkpoint-every needs a run directory", ""),
+        (["mlp", "--warmup", "9", "--steps", "3"], 2, "warm-up of 9 steps", "more --steps"),
+        (["mlp", "--set", "schedule.gamma=0.5"], 2, "says nothing of the schedule 'constant'", ""),
+        (["mlp", "--set", "data.weight=1"], 2, "data.weight is set", "it is for linear"),
+        (["mlp", "--data", "digits", "--samples", "9999"], 2, "'digits' has 1797", ""),
+        (["mlp", "--set", "loss.reduction=sum"], 2, "takes no 'reduction'", "label_smoothing"),
+        (["mlp", "--optimizer", "adamax", "--set", "optimizer.foo=1"], 2, "no 'foo'", "betas"),
+        (["mlp", "--freeze", "hidden"], 2, "matches no parameter", "did you mean 'hidden.*'?"),
+        (["shared", "--loss", "bce_with_logits"], 2, "takes targets from 0 to 1", "mse"),
+        (["shared", "-o", "nadam", "--set", "optimizer.betas=[0.9]"], 2, "refuses its", ""),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

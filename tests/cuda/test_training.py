@@ -65,8 +65,6 @@ def test_auto_falls_back_with_the_reason() -> None:
 
 
 def test_a_model_that_is_not_static_is_refused_with_the_reason(tmp_path: Path) -> None:
-    from modelcli.loading.grammar import make_request
-
     (tmp_path / "branchy.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -76,13 +74,13 @@ def test_a_model_that_is_not_static_is_refused_with_the_reason(tmp_path: Path) -
         "    def forward(self, x):\n"
         "        return self.fc(x) if x.sum().item() > 0 else -self.fc(x)\n"
     )
-    request = make_request(["1x4"], None, None)
-    flags = {"model_target": f"{tmp_path / 'branchy.py'}:Net", "train_steps": 10}
-    run = make_run(train_device="cuda", train_engine="graph", request=request, **flags)
+    flags: dict[str, object] = {"model_target": f"{tmp_path / 'branchy.py'}:Net"}
+    flags |= {"train_steps": 10, "data_input": ["1x4"]}
+    run = make_run(train_device="cuda", train_engine="graph", **flags)
     with pytest.raises(UsageError, match="the step cannot be captured"):
         Session(run, Silent()).train()
     listener = Silent()
-    run = make_run(train_device="cuda", request=request, **flags)
+    run = make_run(train_device="cuda", **flags)
     assert Session(run, listener).train().engine == "eager"
     assert "the step cannot be captured" in listener.notes[0]
 

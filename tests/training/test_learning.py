@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -298,8 +300,38 @@ def test_losses_are_those_of_torch(name: str, expected: float) -> None:
 def test_a_loss_takes_its_arguments() -> None:
     objective = Objective("huber", kind="values", kwargs={"delta": 0.5})
     assert float(objective.loss(torch.tensor([2.0]), (torch.tensor([0.0]),))) == 0.875
-    with pytest.raises(UsageError, match="refuses its arguments"):
+    with pytest.raises(UsageError, match="the loss 'huber' takes no 'detla'"):
         Objective("huber", kind="values", kwargs={"detla": 1})
+    wrong = Objective("huber", kind="values", kwargs={"delta": -1})
+    with pytest.raises(UsageError, match="the loss 'huber' refuses its arguments: huber_loss does"):
+        wrong.check_targets((torch.zeros(2, 1),), ((2, 1),))
+    weighted = Objective("cross_entropy", kind="labels", kwargs={"weight": [0.0, 1.0]})
+    scores, labels = torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])
+    assert float(weighted.loss(scores, (labels,))) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize(
+    "spelling", ["mse", "mse_loss", "MSELoss", "nn.MSELoss", "torch.nn.MSELoss"]
+)
+def test_a_loss_has_the_names_that_torch_gives_it(spelling: str) -> None:
+    assert make_run(model_target="shared", loss_name=spelling).learner.objective.name == "mse"
+
+
+@pytest.mark.parametrize(
+    ("name", "targets", "message"),
+    [
+        ("bce_with_logits", [0.0, 2.0], "takes targets from 0 to 1, and these go from 0 to 2"),
+        ("poisson_nll", [-1.0, 2.0], "takes targets from 0 to inf, and these go from -1 to 2"),
+        ("soft_margin", [-1.0, 2.0], "takes targets from -1 to 1, and these go from -1 to 2"),
+    ],
+)
+def test_a_loss_refuses_targets_that_it_is_not_defined_for(
+    name: str, targets: list[float], message: str
+) -> None:
+    objective = Objective(name, kind="values")
+    with pytest.raises(UsageError, match=message):
+        objective.check_targets((torch.tensor(targets).reshape(2, 1),), ((2, 1),))
+    objective.check_targets((torch.tensor([[0.0], [1.0]]),), ((2, 1),))
 
 
 def test_tensors_are_found_in_any_output() -> None:
@@ -344,3 +376,134 @@ def test_what_an_untrained_model_gives_goes_by_the_loss() -> None:
     record = run(model_target="mlp", loss_name="multi_margin", train_steps=1)
     assert record.expected_first_loss == pytest.approx(0.9)  # (10 - 1) / 10 of the margin
     assert record.expected_first_loss_is == "equal scores give"
+
+
+LAYERS = """
+from torch import nn
+class Views(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.fc = nn.Linear(4 * 4 * 4, 3)
+    def forward(self, x):
+        return self.fc(self.b(self.a(x)).view(-1, 64))
+class Volumes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.c, self.fc = nn.Conv3d(1, 1, 3, padding=1), nn.Linear(64, 3)
+    def forward(self, x):
+        return self.fc(self.c(self.b(self.a(x)).unsqueeze(1)).flatten(1))
+class TwoHeads(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+    def forward(self, x):
+        return {"scale": x.mean(), "logits": super().forward(x)}
+class Number(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+    def forward(self, x):
+        return super().forward(x).mean()
+class Fixed(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 1)
+    def forward(self, x):
+        return {"y": super().forward(x)}
+made = nn.Linear(4, 3)
+"""
+
+
+@pytest.fixture
+def layers(write: Callable[[str, str], Path]) -> Path:
+    return write("layers.py", LAYERS)
+
+
+def test_a_model_that_views_its_maps_stays_in_rows(layers: Path) -> None:
+    listener = Silent()
+    made = make_run(model_target=f"{layers}:Views", data_input=["1x1x8x8"], train_steps=3)
+    assert Session(made, listener).train().steps == 3
+    assert listener.details[0].startswith("memory format: rows, because channels last fails: ")
+
+
+def test_layers_that_have_no_channels_last_are_left_alone(layers: Path) -> None:
+    made = make_run(model_target=f"{layers}:Volumes", data_input=["1x1x8x8"], train_steps=3)
+    assert Session(made, Silent()).train().steps == 3
+    weights = dict(made.subject.model.named_parameters())
+    assert weights["b.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert weights["c.weight"].is_contiguous()
+
+
+def test_a_number_beside_the_scores_is_no_target(layers: Path) -> None:
+    record = run(model_target=f"{layers}:TwoHeads", data_input=["1x4"], train_steps=3)
+    assert (record.data, record.objective) == ("prototypes", "cross_entropy")
+    with pytest.raises(RunFailedError, match="a single number, with no row for a sample"):
+        run(model_target=f"{layers}:Number", data_input=["1x4"], train_steps=3)
+
+
+def test_a_linear_map_is_recovered_from_any_output(layers: Path) -> None:
+    record = run(
+        model_target=f"{layers}:Fixed", data_input=["1x4"], data_name="linear", train_steps=5
+    )
+    assert record.recovered is not None
+
+
+def test_an_instance_in_a_file_is_made_with_the_seed(layers: Path) -> None:
+    def first(seed: int) -> float | None:
+        flags = {"train_steps": 1, "data_input": ["1x4"], "train_seed": seed}
+        return run(model_target=f"{layers}:made", **flags).first_loss
+
+    assert first(0) == first(0)
+    assert first(0) != first(1)
+
+
+def test_epochs_are_counted_one_by_one() -> None:
+    listener = Silent()
+    made = make_run(model_target="shared", train_epochs=4, data_samples=100, train_watch=True)
+    Session(made, listener).train()
+    assert sorted({row.epoch for row in listener.rows}) == [1, 2, 3, 4]
+    assert len(listener.scores) == 4
+
+
+def test_one_batch_has_no_epochs() -> None:
+    listener = Silent()
+    flags = {"train_epochs": 3, "data_samples": 200, "train_overfit": True, "train_watch": True}
+    Session(make_run(model_target="shared", **flags), listener).train()
+    assert {row.epoch for row in listener.rows} == {0}
+    assert listener.scores == []
+
+
+def test_watched_gradients_are_those_before_clipping() -> None:
+    def norms(**flags: object) -> list[float | None]:
+        listener = Silent()
+        flags |= {"train_steps": 1, "data_samples": 71, "train_watch": True}
+        Session(make_run(model_target="list-dense", **flags), listener).train()
+        return [row.grad_norm for row in listener.rows]
+
+    assert norms(train_clip=1e-3) == pytest.approx(norms(), rel=1e-4)
+
+
+def test_a_teacher_is_asked_a_batch_at_a_time(write: Callable[[str, str], Path]) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(4, 3)\n"
+        "    def forward(self, x):\n"
+        "        assert len(x) <= 256, len(x)\n"
+        "        return super().forward(x)\n",
+    )
+    flags = {"data_name": "teacher", "data_input": ["1x4"], "train_epochs": 1}
+    assert run(model_target=f"{path}:Net", **flags).samples > 256
+
+
+def test_points_tell_the_speed_since_the_point_before() -> None:
+    listener = Silent()
+    flags = {"train_steps": 40, "train_log_every": 20, "data_samples": 99, "train_watch": True}
+    record = Session(make_run(model_target="shared", **flags), listener).train()
+    spans = [
+        (20 - 1) * 64 / listener.points[1].samples_per_s,
+        (40 - 20) * 64 / listener.points[2].samples_per_s,
+    ]
+    assert sum(spans) == pytest.approx(record.elapsed_s - listener.points[0].elapsed_s)
+    assert listener.ticks

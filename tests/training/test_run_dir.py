@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from torch import nn
 from training.training_runs import Silent, make_run, run_in
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
-from modelcli.training.run_dir import RunDir, load_checkpoint, previous_name, read_metrics
+from modelcli.training.metrics import read_metrics
+from modelcli.training.run_dir import RunDir, load_checkpoint, previous_name
 from modelcli.training.session import Session
 
 # Dropout and batch norm, so that the random state and buffers must be restored as well.
@@ -121,28 +123,92 @@ LONG = {**FLAGS, "train_steps": 1500, "train_checkpoint_every": 3, "train_log_ev
 def test_thirty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     run_in(tmp_path / "unbroken", LONG)
-    directory, chance, last_step, killed = tmp_path / "killed", random.Random(0), 0, 0
-    while killed < 30:
-        child = in_child(directory, resume=(directory / "config.toml").exists())
-        time.sleep(chance.uniform(0.02, 0.16))  # the moment of the kill is the test's subject
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        killed += 1
-        if not (directory / "config.toml").exists():
-            continue
-        checkpoint = load_checkpoint(directory)  # raises if no pair of files can be read
-        if checkpoint is not None:
-            assert checkpoint.damaged == ()
-            assert checkpoint.step >= last_step
-            last_step = checkpoint.step
-        if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0
-            break
-    assert killed >= 10  # or nothing was tried
-    _, record = run_in(directory, LONG, resume=True)
-    assert record.steps == 1500
-    assert_same(weights(tmp_path / "unbroken"), weights(directory))
-    assert losses(tmp_path / "unbroken") == losses(directory)
+    expected, chance, kills, runs = weights(tmp_path / "unbroken"), random.Random(0), 0, 0
+    while kills < 30:  # a run that is over before it was killed often enough is followed by one
+        directory, last_step, runs = tmp_path / f"killed-{runs}", 0, runs + 1
+        status = None
+        while status != 0:
+            child = in_child(directory, resume=(directory / "config.toml").exists())
+            if kills < 30:
+                time.sleep(chance.uniform(0.02, 0.16))  # the moment is the test's subject
+                os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            assert status in (0, signal.SIGKILL)
+            kills += status == signal.SIGKILL
+            if not (directory / "config.toml").exists():
+                continue
+            checkpoint = load_checkpoint(directory)  # raises if no pair of files can be read
+            if checkpoint is not None:
+                assert checkpoint.damaged == ()
+                assert checkpoint.step >= last_step
+                last_step = checkpoint.step
+        assert last_step == 1500
+        assert_same(expected, weights(directory))
+        assert losses(tmp_path / "unbroken") == losses(directory)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def save_until(directory: Path, step: int, renames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Continue in a directory and save, but be killed before a number of renames."""
+    done = 0
+    rename = Path.replace
+
+    def counted(self: Path, target: Path) -> Path:
+        nonlocal done
+        if done == renames:
+            raise Killed
+        done += 1
+        return rename(self, target)
+
+    opened = RunDir(directory, resume=True)
+    monkeypatch.setattr(Path, "replace", counted)
+    try:
+        opened.load()
+        model = nn.Linear(2, 2)
+        with torch.no_grad():
+            model.weight.fill_(step)
+        opened.save(model, {}, step=step)
+    except Killed:
+        pass
+    finally:
+        monkeypatch.undo()
+        opened.close()
+
+
+@pytest.mark.parametrize("second", range(7))
+@pytest.mark.parametrize("first", range(7))
+def test_a_kill_between_any_two_renames_leaves_a_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, second: int
+) -> None:
+    (tmp_path / "config.toml").write_text("")
+    for step in (1, 2):
+        save_until(tmp_path, step, 99, monkeypatch)
+    for renames in (first, second):
+        save_until(tmp_path, 3, renames, monkeypatch)
+        checkpoint = load_checkpoint(tmp_path)
+        assert checkpoint is not None
+        assert checkpoint.step in (2, 3)
+        assert float(checkpoint.tensors["weight"][0, 0]) == checkpoint.step
+
+
+def test_a_damaged_checkpoint_does_not_take_the_good_one_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "r"
+    run_in(directory, {**FLAGS, "train_steps": 8})
+    damage(directory / "model.safetensors")
+    opened = RunDir(directory, resume=True)
+    found = opened.load()
+    opened.close()
+    assert found is not None
+    assert found.step == 4
+    again = load_checkpoint(directory)
+    assert again is not None
+    assert again.damaged == ()  # the good pair has the present names now
+    assert again.files == (directory / "model.safetensors", directory / "state.pt")
 
 
 def damage(path: Path) -> None:
@@ -246,6 +312,39 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     assert not list(directory.path.glob(".*.tmp"))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "state.pt"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "r"
+    run_in(directory, {**FLAGS, "train_steps": 8})
+    (directory / name).unlink()
+    listener = Silent()
+    run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, listener=listener)
+    assert listener.notes[0] == f"'{name}' is missing; going on from step 4"
+
+
+def test_a_disk_that_is_full_under_safetensors_is_told(tmp_path: Path) -> None:
+    import resource
+
+    directory = RunDir(tmp_path / "r")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(RunFailedError) as caught:
+            directory.save(nn.Linear(100, 100), {}, step=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+        directory.close()
+    assert caught.value.message.endswith("model.safetensors': File too large")
+    assert caught.value.hint == "free some space, then continue with --resume"
+
+
+def test_everyone_who_may_read_the_state_may_read_the_model(unbroken: Path) -> None:
+    modes = {name: (unbroken / name).stat().st_mode for name in ("model.safetensors", "state.pt")}
+    assert modes["model.safetensors"] == modes["state.pt"]
+
+
 def test_a_tied_tensor_is_written_once_and_read_under_both_names(tmp_path: Path) -> None:
     from safetensors import safe_open
 
@@ -310,3 +409,97 @@ def test_a_signal_saves_and_ends_with_its_code(tmp_path: Path, signum: int, code
         f"hint: continue with: modelcli train --out {out} --resume",
     ]
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[0])["step"] == 1
+
+
+def test_a_step_that_breaks_the_weights_is_not_the_last_good_one(
+    tmp_path: Path, write: Callable[[str, str], Path]
+) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(4, 3)\n"
+        "        self.taken = 0\n"
+        "        self.weight.register_hook(self.spoil)\n"
+        "    def spoil(self, grad):\n"
+        "        self.taken += 1\n"
+        "        return grad * float('nan') if self.taken == 5 else grad\n",
+    )
+    flags = {"model_target": f"{path}:Net", "data_input": ["1x4"], "train_checkpoint_every": 1}
+    for steps in (5, 20):  # whether or not it is the last
+        directory = tmp_path / f"r{steps}"
+        with pytest.raises(RunFailedError) as caught:
+            run_in(directory, {**flags, "train_steps": steps, "train_log_every": 20})
+        kept = load_checkpoint(directory)
+        assert kept is not None
+        assert kept.step == 4
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.tensors.values())
+        assert caught.value.message == (
+            "the weights are not finite after step 5, though the loss before it was: "
+            "'weight' is the first"
+        )
+        assert "the checkpoint of step 4 is kept" in caught.value.hint
+
+
+def test_another_memory_format_continues_with_the_same_moments(tmp_path: Path) -> None:
+    flags = {"train_steps": 12, "data_samples": 128, "train_batch_size": 16}
+    run_in(tmp_path / "rows", {**flags, "train_channels_last": "off"})
+    run_in(tmp_path / "mixed", {**flags, "train_steps": 6, "train_channels_last": "on"})
+    run_in(tmp_path / "mixed", {**flags, "train_channels_last": "off"}, resume=True)
+    rows, mixed = weights(tmp_path / "rows"), weights(tmp_path / "mixed")
+    for name, tensor in rows.items():
+        assert torch.allclose(tensor, mixed[name], atol=1e-4), name
+
+
+def test_a_run_that_failed_before_its_first_step_blocks_nobody(
+    tmp_path: Path, write: Callable[[str, str], Path]
+) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))\n",
+    )
+    flags = {"model_target": f"{path}:make", "data_input": ["1x4"], "train_steps": 3}
+    with pytest.raises(RunFailedError, match="step 1 of"):
+        run_in(tmp_path / "r", {**flags, "train_batch_size": 1})
+    assert run_in(tmp_path / "r", {**flags, "train_batch_size": 2})[1].steps == 3
+
+
+def test_fewer_steps_than_were_taken_are_refused(unbroken: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(unbroken, copy)
+    with pytest.raises(UsageError) as caught:
+        run_in(copy, {**FLAGS, "train_steps": 20}, resume=True)
+    assert caught.value.message == f"'{copy}' has taken 24 steps, and this run is one of 20"
+    listener = Silent()
+    run_in(copy, FLAGS, resume=True, listener=listener)
+    assert listener.notes == ["finished already, at step 24; more --steps would continue it"]
+    assert_same(weights(unbroken), weights(copy))
+
+
+def test_a_changed_data_file_is_another_run(tmp_path: Path) -> None:
+    import numpy as np
+
+    rows = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+    file, directory = tmp_path / "data.npz", tmp_path / "r"
+    np.savez(file, x=rows, y=rows[:, :1])
+    flags = {"model_target": "shared", "data_name": str(file), "train_batch_size": 4}
+    run_in(directory, {**flags, "train_steps": 3})
+    np.savez(file, x=rows, y=2 * rows[:, :1])
+    with pytest.raises(UsageError, match="the checksum of its data is"):
+        run_in(directory, {**flags, "train_steps": 6}, resume=True)
+
+
+def test_metrics_that_are_gone_are_missed(tmp_path: Path) -> None:
+    directory = tmp_path / "r"
+    run_in(directory, {**FLAGS, "train_steps": 8})
+    (directory / "metrics.jsonl").write_bytes(b"\xce\xff{")
+    listener = Silent()
+    _, record = run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, listener=listener)
+    assert listener.notes[0] == "metrics.jsonl is empty or damaged: the curve begins here"
+    assert record.first_loss is not None
+    assert [step for step, _ in losses(directory)] == [12]

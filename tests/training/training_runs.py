@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcli.config import load_config
-from modelcli.loading.types import InputRequest
 from modelcli.training.loop import Point
 from modelcli.training.measure import Score
 from modelcli.training.record import Record
@@ -46,11 +45,11 @@ class Silent:
         self.scores.append(score)
 
 
-def make_run(*settings: str, request: InputRequest | None = None, **flags: object) -> Run:
+def make_run(*settings: str, **flags: object) -> Run:
     """Prepare a run on the CPU; flags are named by section, as ``train_steps=3``."""
     dotted = {name.replace("_", ".", 1): value for name, value in flags.items()}
     config = load_config(settings=settings, flags={"train.device": "cpu", **dotted}).config
-    return prepare(config, request or InputRequest())
+    return prepare(config)
 
 
 def run(*settings: str, **flags: object) -> Record:

@@ -1,0 +1,105 @@
+"""Files of samples: arrays ``x`` and ``y`` in .npz or .safetensors, one row a sample."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modelcli.errors import UsageError
+from modelcli.loading.types import InputSpec
+
+_ROOM = "save x and y with a row for every sample"
+
+
+def file_input(path: Path) -> InputSpec:
+    """Return the input that the samples of a file are: their shape and type, a batch of one.
+
+    Raises:
+        UsageError: as :func:`read_samples`.
+    """
+    x, _ = read_samples(path)
+    return InputSpec(shape=(1, *x.shape[1:]), dtype=str(x.dtype).removeprefix("torch."))
+
+
+def read_samples(path: Path) -> tuple[Tensor, Tensor]:
+    """Return inputs (N, ...) and targets (N, ...) of a file; whole numbers and booleans as int64.
+
+    Raises:
+        UsageError: the file is not there, cannot be read, or has no x and y of one length; it has
+            no sample, or values that are not finite.
+    """
+    if not path.is_file():
+        raise UsageError(f"data file '{path}' does not exist", "it holds arrays named x and y")
+    try:
+        arrays = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}", "is it what its name says?") from None
+    missing = [name for name in ("x", "y") if name not in arrays]
+    if missing:
+        has = ", ".join(sorted(arrays)) or "nothing"
+        raise UsageError(
+            f"'{path}' has no array '{missing[0]}'", f"it has {has}; x and y are needed"
+        )
+    x, y = arrays["x"], arrays["y"]
+    if x is None or y is None:
+        raise UsageError(f"x or y of '{path}' holds no numbers", "save both as numeric arrays")
+    if not x.dim() or not y.dim() or len(x) != len(y):
+        raise UsageError(
+            f"x and y of '{path}' do not match: {tuple(x.shape)} and {tuple(y.shape)}", _ROOM
+        )
+    if not x.numel() or not y.numel():
+        raise UsageError(f"'{path}' has no samples: x is {tuple(x.shape)}", _ROOM)
+    for name, tensor in (("x", x), ("y", y)):
+        _check_finite(path, name, tensor)
+    return x, y if y.is_floating_point() else y.long()
+
+
+def _check_finite(path: Path, name: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        return
+    broken = int(torch.isfinite(tensor).logical_not().sum())
+    if broken:
+        raise UsageError(
+            f"{name} of '{path}' has {broken} of {tensor.numel()} values that are not finite",
+            "leave those samples out, or fill them in",
+        )
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """Return a checksum of tensors on the CPU, by which a file that was changed is known."""
+    value = 0
+    for tensor in tensors:
+        value = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
+
+
+def _read_npz(path: Path) -> dict[str, Tensor | None]:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: _tensor(file[name]) if name in "xy" else None for name in file.files}
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from None
+
+
+def _tensor(array: object) -> Tensor | None:
+    try:
+        return torch.from_numpy(array)
+    except TypeError:  # text, dates
+        return None
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor | None]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {**load_file(path)}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
