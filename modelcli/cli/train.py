@@ -159,7 +159,8 @@ def command(
         str | None, _option("--amp", metavar="bf16|fp16", help="Automatic mixed precision.")
     ] = None,
     log_every: Annotated[
-        int | None, _option("--log-every", help="Steps between two lines of progress.")
+        int | None,
+        _option("--log-every", help="Steps between two lines, each with the mean loss of them."),
     ] = None,
     overfit: Annotated[
         bool | None, _option("--overfit", help="Train on one batch: can the model fit it?")

@@ -391,7 +391,12 @@ class Session:
         where = describe_culprit(find_nonfinite(self.run.learner, error.batch))
         if step < done:  # the device was not waited for
             where += f" (looked for after step {done})"
-        return self._diverged_at(f"the loss is {error.value} at step {step}: {where}", error.value)
+        hint = ""
+        if step == 1:
+            target = self.run.config.model.target
+            hint = f"no weight was changed yet; 'modelcli check {target}' looks for why"
+        message = f"the loss is {error.value} at step {step}: {where}"
+        return self._diverged_at(message, error.value, hint=hint)
 
     def _diverged_weights(self, name: str) -> DivergedError:
         step = self._progress.step
@@ -401,9 +406,10 @@ class Session:
             math.nan,
         )
 
-    def _diverged_at(self, message: str, loss: float) -> DivergedError:
-        lr = self.run.config.optimizer.lr or 0.0
-        hint = f"try a smaller --lr than {lr:g}, or --clip 1"
+    def _diverged_at(self, message: str, loss: float, *, hint: str = "") -> DivergedError:
+        if not hint:
+            hint = f"try a smaller --lr than {self.run.config.optimizer.lr or 0.0:g}, or --clip 1"
+            hint += ", in another --out" if self._directory is not None else ""
         if self._directory is not None and self._saved_step >= 0:
             hint += f"; the checkpoint of step {self._saved_step} is kept"
         assert self._engine is not None

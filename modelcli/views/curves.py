@@ -18,10 +18,15 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 def sparkline(values: Sequence[float], *, width: int = 20) -> str:
-    """Return the last values as bars in one line, the lowest to the highest of them."""
+    """Return the last values as bars in one line, the lowest to the highest of them.
+
+    Values above 0 that span more than a factor of 100 are told apart by their logarithms.
+    """
     finite = [value for value in values if math.isfinite(value)][-width:]
     if not finite:
         return ""
+    if min(finite) > 0 and max(finite) / min(finite) > 100:
+        finite = [math.log10(value) for value in finite]
     low, high = min(finite), max(finite)
     span = (high - low) or 1.0
     return "".join(_BARS[min(7, int(8 * (value - low) / span))] for value in finite)
