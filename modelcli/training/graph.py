@@ -8,19 +8,18 @@ tensors that were captured, and gradients, optimiser state and learning rate sta
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from modelcli.loading.source import describe
 from modelcli.training.data import Split
 from modelcli.training.step import EagerEngine, Learner, first_tensor
+from modelcli.training.verify import compare_steps, copy_state, restore_state
 
 WARM_UP_STEPS = 3  # real training steps, on a side stream, as capturing asks for
 VERIFIED_REPLAYS = 2
-LOSS_TOLERANCE = 1e-3  # relative; operations that add up in no fixed order differ at the end
-UPDATE_TOLERANCE = 0.05  # of the size of a tensor's change: Adam amplifies those differences
 
 
 class CaptureRefusedError(Exception):
@@ -112,25 +111,27 @@ class GraphEngine:
         static = self._load(batch)
         if not strict:
             return self._beside(static)
-        before = _copy_state(self._learner)
+        before = copy_state(self._learner)
         mode = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
         try:
             return self._beside(static)
         except RuntimeError as error:
-            refused = str(error).strip().splitlines()[0]
+            refused = describe(error)
         finally:
             torch.cuda.set_sync_debug_mode(mode)
-        _restore_state(self._learner, before)
+        restore_state(self._learner, before)
         raise CaptureRefusedError(refused)
 
     def _beside(self, batch: Split) -> Tensor:
         """Take one eager step on the side stream."""
         main = torch.cuda.current_stream(self._learner.device)
         self._stream.wait_stream(main)
-        with torch.cuda.stream(self._stream):
-            loss = self._eager.step([batch])
-        main.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream):
+                loss = self._eager.step([batch])
+        finally:
+            main.wait_stream(self._stream)  # a step that raised may have sent work as well
         self.output = self._eager.output
         return loss.clone()
 
@@ -151,7 +152,7 @@ class GraphEngine:
                 self.output, self._loss = first_tensor(output), loss.detach()
             except Exception as error:  # whatever a step that is not static does
                 cause = error.__context__ or error  # the end of a capture raises in its place
-                refused = str(cause).strip().splitlines()[0]
+                refused = describe(cause)
         if refused:  # raised here, where nothing holds the memory of the capture any more
             learner.optimizer.zero_grad(set_to_none=True)
             raise CaptureRefusedError(refused)
@@ -168,66 +169,22 @@ class GraphEngine:
     def _verified(self, batch: Split) -> Tensor:
         """Take one step eagerly and by replay from the same state, and keep the replay's."""
         learner, output, grad_norm = self._learner, self.output, self._learner.grad_norm
-        before = _copy_state(learner)
+        before = copy_state(learner)
         grads = [param.grad for param in learner.params]
         eager_loss: Tensor | None = None
-        eager: list[Tensor] = []
+        eager: list[list[Tensor]] = []
         with contextlib.suppress(torch.OutOfMemoryError):
             eager_loss = self._beside(batch)
-            eager = [tensor.detach().clone() for tensor, _ in before[0]]
+            eager = before.read_now()
         self.output, learner.grad_norm = output, grad_norm  # the captured ones again
         for param, grad in zip(learner.params, grads, strict=True):
             param.grad = grad
-        _restore_state(learner, before)
+        restore_state(learner, before)
         if eager_loss is None or not eager:
             raise CaptureRefusedError("there is no memory to verify a replay beside an eager step")
         loss = self._replay(batch)
-        changes = [
-            _differs(tensor, one, old) for (tensor, old), one in zip(before[0], eager, strict=True)
-        ]
-        same_loss = bool((loss - eager_loss).abs() <= LOSS_TOLERANCE * eager_loss.abs() + 1e-6)
-        # NaN where both are is left to the loop, which finds it in the loss
-        if not same_loss and not bool(loss.isnan() & eager_loss.isnan()):
-            changes.append(f"the loss is {float(loss):.6g}, not {float(eager_loss):.6g}")
-        if any(changes):
-            _restore_state(learner, before)
-            raise CaptureRefusedError(f"a replay differs from an eager step: {max(changes)}")
+        differs = compare_steps(loss, eager_loss, before, eager)
+        if differs:
+            restore_state(learner, before)
+            raise CaptureRefusedError(f"a replay differs from an eager step: {differs}")
         return loss
-
-
-def _differs(replayed: Tensor, eager: Tensor, old: Tensor) -> str:
-    """Return how a tensor that a replay changed differs from what an eager step made of it, or "".
-
-    Differences are measured against the size of the change: against that of a weight, a replay
-    that changes nothing would pass.
-    """
-    new, one, start = (tensor.detach().double() for tensor in (replayed, eager, old))
-    norm = torch.linalg.vector_norm
-    apart, change = float(norm(new - one)), float(norm(one - start))
-    kind = replayed.dtype if replayed.is_floating_point() else torch.float32
-    rounding = 4 * torch.finfo(kind).eps * float(norm(start))
-    if apart <= UPDATE_TOLERANCE * change + rounding or (math.isnan(apart) and math.isnan(change)):
-        return ""
-    shape = tuple(replayed.shape)
-    return f"the change of a tensor {shape} is {apart:.2g} away from one of {change:.2g}"
-
-
-_State = tuple[list[tuple[Tensor, Tensor]], Tensor]
-
-
-def _copy_state(learner: Learner) -> _State:
-    """Return every tensor that a step changes, with a copy of it, and the random state."""
-    tensors: list[Tensor] = [*learner.model.parameters(), *learner.model.buffers()]
-    for state in learner.optimizer.state.values():
-        tensors += [value for value in state.values() if isinstance(value, Tensor)]
-    with torch.no_grad():
-        copies = [(tensor, tensor.detach().clone()) for tensor in tensors]
-    return copies, torch.cuda.get_rng_state(learner.device)
-
-
-def _restore_state(learner: Learner, saved: _State) -> None:
-    copies, random_state = saved
-    with torch.no_grad():
-        for tensor, copy in copies:
-            tensor.copy_(copy)
-    torch.cuda.set_rng_state(random_state, learner.device)

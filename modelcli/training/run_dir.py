@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
 from modelcli.training.metrics import METRICS, read_metrics
 
-FORMAT = 1  # of the files; a run of another format is not continued
+FORMAT = 2  # of the files; a run of another format is not continued
 MODEL = "model.safetensors"
 STATE = "state.pt"
 _NO_SPACE_BYTES = 1 << 20

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import signal
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import torch
 
-from modelcli import __version__
 from modelcli.config import Resolved, dump_config
-from modelcli.errors import ExitCode, ModelcliError, RunFailedError, UsageError
+from modelcli.errors import ExitCode, ModelcliError, RunFailedError
 from modelcli.loading.source import describe
 from modelcli.training.data import Batches
 from modelcli.training.device import memory_bytes
@@ -29,20 +27,10 @@ from modelcli.training.loop import InterruptedRunError, Listener, Loop, Point, P
 from modelcli.training.measure import Score, evaluate
 from modelcli.training.record import Record, make_record
 from modelcli.training.run import Run
-from modelcli.training.run_dir import FORMAT, RunDir
-from modelcli.training.state import (
-    check_same_run,
-    identify,
-    load_model,
-    load_optimizer,
-    random_state,
-    set_random_state,
-)
+from modelcli.training.run_dir import RunDir
+from modelcli.training.saving import Saver
 from modelcli.training.step import Engine, NonFiniteLossError
 from modelcli.training.watch import Watch, Watched
-
-CHECKPOINT_SHARE = 0.02  # of the time that checkpoints may take
-CHECKPOINT_BYTES_PER_S = 400e6  # taken for granted until one was written and timed
 
 
 class SessionListener(Listener, Protocol):
@@ -113,9 +101,7 @@ class Session:
         self._events: Any = None
         self._engine: Engine | None = None
         self._progress = Progress()
-        self._saved_at = time.perf_counter()
-        self._saved_step = -1
-        self._save_s = run.state_bytes / CHECKPOINT_BYTES_PER_S
+        self._saver = Saver(run, directory, listener.note) if directory is not None else None
 
     def train(self, *, resume: bool = False) -> Record:
         """Train to the end and return the record.
@@ -135,7 +121,7 @@ class Session:
         except InterruptedRunError as stop:
             raise StoppedError(*self._interrupted(), signum=stop.signum) from None
         except KeyboardInterrupt:
-            if self._saved_step < self.run.steps:
+            if self._saver is None or self._saver.saved_step < self.run.steps:
                 raise
             raise StoppedError(*self._interrupted(), signum=signal.SIGINT) from None
         except ModelcliError:
@@ -159,8 +145,8 @@ class Session:
             schedule=config.schedule,
             tell=self._listener.note,
         )
-        if resume:
-            self._progress = self._restore()
+        if resume and self._saver is not None:
+            self._progress = self._saver.restore()
         self._open_files()
         batches = Batches(
             run.data,
@@ -212,8 +198,8 @@ class Session:
             stops.append(end - 1 if step < end - 1 else end)
         if self.run.config.train.epochs is not None:
             stops.append(end)
-        if self._directory is not None:
-            stops.append(self._next_save(step))
+        if self._saver is not None:
+            stops.append(self._saver.next_stop(self._progress))
         return min(stop for stop in stops if stop > step)
 
     def at(self, step: int, loop: Loop) -> None:
@@ -229,7 +215,7 @@ class Session:
                 self._watch.snapshot()
         if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
             self._score(step)
-        if self._directory is not None and step < self.run.steps and self._save_is_due(step):
+        if self._saver is not None and step < self.run.steps and self._saver.is_due(step):
             self._save(loop)
 
     def _epoch_end(self, step: int) -> int:
@@ -275,106 +261,21 @@ class Session:
         if self.run.config.train.tensorboard:
             self._events = _event_writer(self._directory)
 
-    def _next_save(self, step: int) -> int:
-        every = self.run.config.train.checkpoint_every
-        if every is not None:
-            return (step // every + 1) * every
-        # without a number the clock decides, and it is looked at about once a second
-        progress = self._progress
-        rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
-        return step + max(1, int(rate))
-
-    def _save_is_due(self, step: int) -> bool:
-        every = self.run.config.train.checkpoint_every
-        if every is not None:
-            return step % every == 0
-        waited = time.perf_counter() - self._saved_at
-        return waited > max(1.0, self._save_s / CHECKPOINT_SHARE)
-
     def _save(self, loop: Loop) -> None:
-        """Write a checkpoint, if there is a directory; weights that are not finite are no good one.
+        """Save the run, if it has a directory; weights that are not finite are no good ones.
 
         Raises:
             NonFiniteLossError: a loss since the last point is not finite.
             NonFiniteWeightsError: nor are the weights.
         """
-        if self._saved_step == loop.progress.step:
+        if self._saver is not None and self._saver.saved_step == loop.progress.step:
             return
-        began = time.perf_counter()
         loop.progress.pending = loop.read_losses()
         broken = first_nonfinite(self.run.subject.model)
         if broken is not None:
             raise NonFiniteWeightsError(broken)
-        if self._directory is None:
-            return
-        state = self._state(loop.progress)
-        self._directory.save(self.run.subject.model, state, step=loop.progress.step)
-        self._saved_at = time.perf_counter()
-        self._saved_step = loop.progress.step
-        self._save_s = self._saved_at - began
-
-    def _state(self, progress: Progress) -> dict[str, Any]:
-        scaler = self.run.learner.scaler
-        plain = {
-            item.name: getattr(progress, item.name)
-            for item in fields(Progress)
-            if item.name != "points"
-        }
-        return {
-            "format": FORMAT,
-            "identity": identify(self.run.config, self.run.data.fingerprint),
-            "modelcli": __version__,
-            "torch": str(torch.__version__),
-            "progress": plain,
-            "optimizer": self.run.learner.optimizer.state_dict(),
-            "scaler": scaler.state_dict() if scaler is not None else None,
-            "random": random_state(self.run.device),
-        }
-
-    def _restore(self) -> Progress:
-        """Load the newest checkpoint, and drop what was measured after it."""
-        assert self._directory is not None
-        checkpoint = self._directory.load()
-        if checkpoint is None:
-            self._directory.cut_metrics(0)
-            self._listener.note("there is no checkpoint yet: starting from the first step")
-            return Progress()
-        for damage in checkpoint.damaged:
-            self._listener.note(f"{damage}; going on from step {checkpoint.step}")
-        state, run = checkpoint.state, self.run
-        if state.get("format") != FORMAT:
-            raise UsageError(
-                f"'{self._directory.path}' has format {state.get('format')}, and this is {FORMAT}",
-                f"it was written by modelcli {state.get('modelcli')}; continue it with that",
-            )
-        check_same_run(
-            state["identity"],
-            identify(run.config, run.data.fingerprint),
-            directory=self._directory.path,
-        )
-        if checkpoint.step > run.steps:
-            raise UsageError(
-                f"'{self._directory.path}' has taken {checkpoint.step} steps, and this run is one "
-                f"of {run.steps}",
-                f"give more --steps than {checkpoint.step}, or choose another --out",
-            )
-        load_model(run, checkpoint.tensors)
-        load_optimizer(run.learner.optimizer, state["optimizer"])
-        if run.learner.scaler is not None and state["scaler"] is not None:
-            run.learner.scaler.load_state_dict(state["scaler"])
-        set_random_state(state["random"], run.device)
-        lines = self._directory.cut_metrics(checkpoint.step)
-        names = {item.name for item in fields(Point)}
-        points = [Point(**line) for line in lines if set(line) == names]
-        if not points:
-            self._listener.note("metrics.jsonl is empty or damaged: the curve begins here")
-        done = checkpoint.step == run.steps
-        self._listener.note(
-            f"finished already, at step {checkpoint.step}; more --steps would continue it"
-            if done
-            else f"continuing from step {checkpoint.step}"
-        )
-        return Progress(**{**state["progress"], "points": points})
+        if self._saver is not None:
+            self._saver.save(loop.progress)
 
     # How a run ends early.
 
@@ -410,8 +311,8 @@ class Session:
         if not hint:
             hint = f"try a smaller --lr than {self.run.config.optimizer.lr or 0.0:g}, or --clip 1"
             hint += ", in another --out" if self._directory is not None else ""
-        if self._directory is not None and self._saved_step >= 0:
-            hint += f"; the checkpoint of step {self._saved_step} is kept"
+        if self._saver is not None and self._saver.saved_step >= 0:
+            hint += f"; the checkpoint of step {self._saver.saved_step} is kept"
         assert self._engine is not None
         record = make_record(
             self.run, self._progress, engine=self._engine, watched=self._watched, diverged=loss

@@ -132,3 +132,41 @@ def test_the_roofline_is_above_what_training_reaches() -> None:
     assert record.flops_per_s is not None
     assert record.roofline_flops_per_s is not None
     assert 0 < record.flops_per_s < record.roofline_flops_per_s
+
+
+def test_a_narrated_run_is_captured_too() -> None:
+    run = on_cuda(model_target="mlp", train_steps=20)
+    assert Session(run, Silent(), narrate=True).train().engine == "graph"
+
+
+def test_dropout_is_drawn_anew_at_every_replay(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 4))\n"
+    )
+    flags: dict[str, object] = {"model_target": f"{tmp_path / 'noisy.py'}:make"}
+    flags |= {"data_input": ["1x64"], "train_overfit": True, "optimizer_lr": 1e-12}
+    seen, engine = losses(train_steps=12, **flags)
+    assert engine == "graph"
+    assert len(set(seen)) == 12  # one batch and the same weights: only the masks differ
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_run_of_eager_steps_continues_as_a_graph(tmp_path: Path, optimizer: str) -> None:
+    flags: dict[str, object] = {
+        "train_device": "cuda", "model_target": "mlp", "optimizer_name": optimizer,
+        "optimizer_lr": 1e-3, "data_samples": 200,
+    }  # fmt: skip
+    run_in(tmp_path / "r", {**flags, "train_steps": 10, "train_engine": "eager"})
+    more = {**flags, "train_steps": 30, "train_engine": "graph"}
+    _, record = run_in(tmp_path / "r", more, resume=True)
+    assert (record.steps, record.engine) == (30, "graph")
+
+
+def test_clipping_is_captured() -> None:
+    flags = {"train_steps": 30, "train_clip": 0.1, "optimizer_name": "sgd", "optimizer_lr": 0.1}
+    eager, _ = losses(train_engine="eager", **flags)
+    graph, engine = losses(train_engine="graph", **flags)
+    assert engine == "graph"
+    assert graph == pytest.approx(eager, rel=2e-2, abs=1e-3)
