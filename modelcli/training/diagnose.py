@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.errors import RunFailedError
-from modelcli.training.data import Split
+from modelcli.training.data import Data, Split
+from modelcli.training.device import memory_bytes
 from modelcli.training.optimizer import optimizer_states
 from modelcli.training.step import Learner
 
@@ -160,12 +161,18 @@ def explain_memory(
         raise RunFailedError(f"out of memory with a batch of {batch_size}{size}", hint) from None
 
 
-def largest_batch(learner: Learner, split: Split, *, memory_bytes: int) -> int | None:
+def largest_batch(learner: Learner, data: Data, *, beside_bytes: int = 0) -> int | None:
     """Return the largest batch whose training would fit into memory; None if that is not known.
 
     Weights, gradients and the optimiser's state take a fixed part; the rest is divided by what one
     sample leaves behind for the backward pass, which is measured on two samples.
+
+    Args:
+        beside_bytes: what a sample of the batch takes besides.
     """
+    memory = memory_bytes(learner.device)
+    if not memory or data.complete is not None:
+        return None
     held = [*learner.model.parameters(), *learner.model.buffers()]
     known = {tensor.untyped_storage().data_ptr() for tensor in held}
     saved: dict[int, int] = {}
@@ -178,14 +185,14 @@ def largest_batch(learner: Learner, split: Split, *, memory_bytes: int) -> int |
 
     try:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            learner.forward(split.take(torch.arange(2, device=learner.device)))  # no views
+            learner.forward(data.train.take(torch.arange(2, device=learner.device)))  # no views
     except Exception:  # the pass was only to find out more
         return None
     weights = sum(param.nbytes for param in learner.params)
     states = optimizer_states(learner.optimizer)
     fixed = sum(tensor.nbytes for tensor in held) + (1 + states) * weights
-    per_sample = max(1, sum(saved.values()) // 2)
-    return max(1, (memory_bytes - fixed) // per_sample)
+    per_sample = max(1, sum(saved.values()) // 2 + beside_bytes)
+    return max(1, (memory - fixed) // per_sample)
 
 
 def _asked(text: str) -> str:

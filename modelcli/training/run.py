@@ -9,12 +9,12 @@ import torch
 from modelcli.config import RunConfig, default_lr
 from modelcli.training.data import Data
 from modelcli.training.device import DTYPES, check_precision, resolve_device
-from modelcli.training.diagnose import explain_memory
+from modelcli.training.diagnose import explain_memory, largest_batch
 from modelcli.training.engines import wants_capture
 from modelcli.training.loop import Plan
 from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
-from modelcli.training.setup import Subject, build_subject
+from modelcli.training.setup import PROBED_SAMPLES, Subject, build_subject
 from modelcli.training.step import Learner
 from modelcli.training.task_data import build_data, total_steps
 
@@ -76,8 +76,25 @@ def prepare(config: RunConfig) -> Run:
     torch.set_float32_matmul_precision(config.train.matmul_precision)
     with explain_memory(config.train.batch_size):
         subject = build_subject(config, device)
-    with explain_memory(config.train.batch_size, samples=config.data.samples):
-        data = build_data(config, subject, device)
+    fitting = lambda: _largest_batch(config, subject, device)  # noqa: E731
+    with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):
+        return _assemble(config, subject, device)
+
+
+def _largest_batch(config: RunConfig, subject: Subject, device: torch.device) -> int | None:
+    """Return the largest batch that would fit, by a run of the smallest; None if that is not known.
+
+    The samples of a batch lie there twice: where they were made, and as the batch.
+    """
+    small = replace(config, train=replace(config.train, batch_size=PROBED_SAMPLES, accumulate=1))
+    run = _assemble(small, subject, device)
+    sample_bytes = sum(spec.sample_bytes for spec in subject.specs)
+    return largest_batch(run.learner, run.data, beside_bytes=sample_bytes)
+
+
+def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
+    """Put a run together from its configuration and its model."""
+    data = build_data(config, subject, device)
     objective = Objective(
         config.loss.name,
         kind=data.kind,

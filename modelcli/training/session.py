@@ -14,7 +14,6 @@ from modelcli.config import Resolved, dump_config
 from modelcli.errors import ExitCode, ModelcliError, RunFailedError
 from modelcli.loading.source import describe
 from modelcli.training.data import Batches
-from modelcli.training.device import memory_bytes
 from modelcli.training.diagnose import (
     describe_culprit,
     explain_memory,
@@ -280,11 +279,7 @@ class Session:
     # How a run ends early.
 
     def _largest_batch(self) -> int | None:
-        run = self.run
-        memory = memory_bytes(run.device)
-        if not memory or run.data.complete is not None:
-            return None
-        return largest_batch(run.learner, run.data.train, memory_bytes=memory)
+        return largest_batch(self.run.learner, self.run.data)
 
     def _diverged(self, error: NonFiniteLossError) -> DivergedError:
         done = self._progress.step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -358,10 +359,17 @@ def test_running_out_of_memory_says_what_was_asked_for() -> None:
     assert caught.value.message == (
         "out of memory with a batch of 10000000: 6021.1 GB more were asked for"
     )
-    assert caught.value.hint == "use a smaller --batch-size, with --accumulate for the same step"
+    found = re.fullmatch(
+        r"about --batch-size (\d+) would fit, with --accumulate for the same step",
+        caught.value.hint,
+    )
+    assert found is not None
+    assert 1 < int(found[1]) < 10**7
 
 
-def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass() -> None:
+def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from modelcli.training.diagnose import largest_batch
 
     made = make_run(model_target="mlp", train_steps=1)
@@ -369,7 +377,16 @@ def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass() 
     # of one sample: the input, the hidden layer and the logarithm of the scores
     per_sample = 4 * (784 + 256 + 10)
     memory = 4 * weights + 100 * per_sample
-    assert largest_batch(made.learner, made.data.train, memory_bytes=memory) in range(90, 101)
+    monkeypatch.setattr("modelcli.training.diagnose.memory_bytes", lambda device: memory)
+    assert largest_batch(made.learner, made.data) in range(90, 101)
+    assert largest_batch(made.learner, made.data, beside_bytes=per_sample) in range(45, 51)
+
+
+def test_samples_that_do_not_fit_are_not_blamed_on_the_batch() -> None:
+    with pytest.raises(RunFailedError) as caught:
+        make_run(model_target="mlp", data_samples=10**10, train_steps=1)
+    assert caught.value.message.startswith("out of memory with 10,000,000,000 samples: ")
+    assert caught.value.hint == "use fewer --samples"
 
 
 def test_what_an_untrained_model_gives_goes_by_the_loss() -> None:
