@@ -175,7 +175,8 @@ def _speed(record: Record) -> str:
 
 
 def _time(record: Record) -> str:
-    steps = f"{show_count(record.steps)} steps of {record.batch_size}"
+    unit = "step" if record.steps == 1 else "steps"
+    steps = f"{show_count(record.steps)} {unit} of {record.batch_size}"
     return (
         f"{show_time(record.elapsed_s)} for {steps} on {record.device}, "
         f"{record.dtype}, {record.engine}, seed {record.seed}"

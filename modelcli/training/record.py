@@ -105,7 +105,10 @@ def make_record(
         held_out = evaluate(learner, data, data.held_out, batch_size=batch)
     expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
     points = progress.points
-    rate = progress.timed_steps / progress.timed_s if progress.timed_s else 0.0
+    steps, seconds = progress.timed_steps, progress.timed_s
+    if not seconds:  # it ended before its engine had settled
+        steps, seconds = progress.step, progress.elapsed_s
+    rate = steps / seconds if seconds else 0.0
     samples_per_s = rate * batch * config.train.accumulate
     flops = flops_per_sample(learner, data.train) if measured else None
     roofline = None
