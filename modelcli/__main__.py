@@ -10,11 +10,11 @@ def run() -> None:
     """Run the command line of this process and exit with its code."""
     try:
         from modelcli.cli import main
-        from modelcli.cli._startup import defer_dynamo, pause_collection, spin_briefly
+        from modelcli.cli._startup import defer_dynamo, pause_collection, spin_briefly_if_busy
 
         pause_collection()
         defer_dynamo()
-        spin_briefly()
+        spin_briefly_if_busy()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # None where the shell has closed it
                 stream.reconfigure(errors="replace")  # curves and sparklines in an ASCII locale

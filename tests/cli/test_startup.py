@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,20 +91,33 @@ def test_a_long_run_keeps_freed_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "spins"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    ("running", "given", "spins"),
+    [
+        (1, {}, None),
+        (2, {}, "1000"),
+        (2, {"GOMP_SPINCOUNT": "7"}, "7"),
+        (2, {"OMP_WAIT_POLICY": "active"}, None),
+    ],
 )
-def test_threads_wait_as_the_user_says(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], spins: str | None
+def test_threads_sleep_soon_beside_other_programs(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    running: int,
+    given: dict[str, str],
+    spins: str | None,
 ) -> None:
-    from modelcli.cli._startup import spin_briefly
+    from modelcli.cli._startup import spin_briefly_if_busy
 
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.setenv(name, "")  # so that it is put back afterwards
         monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    spin_briefly()
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    (tmp_path / "loadavg").write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
+    spin_briefly_if_busy(str(tmp_path / "loadavg"))
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
+    spin_briefly_if_busy(str(tmp_path / "none"))  # where the system does not tell
     assert os.environ.get("GOMP_SPINCOUNT") == spins
 
 
