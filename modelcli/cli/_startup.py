@@ -9,9 +9,9 @@ and becomes the real module as soon as anything else is asked of it.
 as the process. Collecting among them takes 0.2 s and finds nothing.
 
 **The threads.** A thread of OpenMP that waits for another spins for milliseconds before it sleeps.
-On idle cores that makes LeNet's steps a tenth faster; where the cores have other work to do it takes
-its turn from the very thread it waits for: beside two busy processes on two cores, five passes of
-LeNet over digits took 3 to 49 s, and 2.9 with a spin of some microseconds.
+On idle cores that makes LeNet's steps a tenth faster; where the cores have other work to do it
+takes its turn from the very thread it waits for: beside two busy processes on two cores, five
+passes of LeNet over digits took 3 to 49 s, and 2.9 with a spin of some microseconds.
 
 **The memory.** glibc gives freed memory back to the system, at once where a block was large, and
 gets it again page by page, zeroed. A training step frees what the next one takes: LeNet at batch
@@ -118,7 +118,7 @@ def spin_briefly_if_busy(loadavg: str = "/proc/loadavg") -> None:
     """Let waiting threads sleep soon where other programs run, unless the user says how to wait.
 
     Read when torch loads its OpenMP; other runtimes than GNU's do not look at it. Busy is a
-    machine on which others run at this moment on a quarter of the cores or more.
+    machine on which as many others run at this moment as it has cores.
     Source: https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html, proc_loadavg(5)
 
     Args:
@@ -131,7 +131,7 @@ def spin_briefly_if_busy(loadavg: str = "/proc/loadavg") -> None:
             others = int(file.read().split()[3].split("/")[0]) - 1
     except (OSError, ValueError, IndexError):  # not Linux
         return
-    if 4 * others >= (os.cpu_count() or 1):
+    if others >= (os.cpu_count() or 1):
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
