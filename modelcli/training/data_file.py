@@ -11,7 +11,7 @@ from torch import Tensor
 from modelcli.errors import UsageError
 from modelcli.loading.types import InputSpec
 
-_ROOM = "save x and y with a row for every sample"
+_ROW_EACH = "save x and y with a row for every sample"
 
 
 def file_input(path: Path) -> InputSpec:
@@ -48,10 +48,10 @@ def read_samples(path: Path) -> tuple[Tensor, Tensor]:
         raise UsageError(f"x or y of '{path}' holds no numbers", "save both as numeric arrays")
     if not x.dim() or not y.dim() or len(x) != len(y):
         raise UsageError(
-            f"x and y of '{path}' do not match: {tuple(x.shape)} and {tuple(y.shape)}", _ROOM
+            f"x and y of '{path}' do not match: {tuple(x.shape)} and {tuple(y.shape)}", _ROW_EACH
         )
     if not x.numel() or not y.numel():
-        raise UsageError(f"'{path}' has no samples: x is {tuple(x.shape)}", _ROOM)
+        raise UsageError(f"'{path}' has no samples: x is {tuple(x.shape)}", _ROW_EACH)
     for name, tensor in (("x", x), ("y", y)):
         _check_finite(path, name, tensor)
     return x, y if y.is_floating_point() else y.long()
@@ -83,7 +83,9 @@ def _read_npz(path: Path) -> dict[str, Tensor | None]:
 
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: _tensor(file[name]) if name in "xy" else None for name in file.files}
+            return {
+                name: _tensor(file[name]) if name in ("x", "y") else None for name in file.files
+            }
     except zipfile.BadZipFile as error:
         raise ValueError(str(error)) from None
 
