@@ -114,8 +114,8 @@ def command_line(path: str) -> None:
 
 def stats_ours(path: str) -> None:
     from modelcli.checkpoints.read import read_checkpoint
-    from modelcli.checkpoints.reduce import reduce_chunks
-    from modelcli.checkpoints.values import FileValues
+    from modelcli.tensors.stats import reduce_chunks
+    from modelcli.tensors.values import FileValues
 
     checkpoint = read_checkpoint(path)
     with FileValues(checkpoint) as values:

@@ -36,7 +36,7 @@ TIMM = Path(__file__).parent / "checks_timm.txt"
 
 def sound_names() -> Iterator[str]:
     """Yield the targets of the sound models, the smaller ones of every family first."""
-    from modelcli.loading.libraries import import_library
+    from modelcli.loading.providers.libraries import import_library
 
     models = import_library("torchvision").models
     yield from hf_targets(30)

@@ -139,7 +139,7 @@ def known_by_hand() -> list[Case]:
 
 
 def of_torchvision() -> list[Case]:
-    from modelcli.loading.libraries import import_library
+    from modelcli.loading.providers.libraries import import_library
 
     models = import_library("torchvision").models
     cases = []
@@ -159,7 +159,7 @@ def of_torchvision() -> list[Case]:
 
 
 def of_timm() -> list[Case]:
-    from modelcli.loading.libraries import import_library
+    from modelcli.loading.providers.libraries import import_library
 
     timm = import_library("timm")
     models = import_library("torchvision").models
@@ -180,7 +180,7 @@ def of_timm() -> list[Case]:
 
 
 def of_transformers() -> list[Case]:
-    from modelcli.loading.libraries import import_library
+    from modelcli.loading.providers.libraries import import_library
 
     transformers = import_library("transformers")
 

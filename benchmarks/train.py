@@ -99,7 +99,7 @@ def with_loader(name: str, batch: int, steps: int, device: torch.device) -> None
 
 def import_lightning() -> Any:
     """Import Lightning, whose metrics import torchvision, which may not fit this torch."""
-    from modelcli.loading.libraries import lenient_torchvision
+    from modelcli.loading.providers.libraries import lenient_torchvision
 
     with lenient_torchvision():
         import lightning

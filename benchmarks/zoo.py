@@ -194,7 +194,7 @@ def _timm(result: Result, _folder: Path) -> None:
 
 
 def _transformers(result: Result, folder: Path) -> None:
-    from modelcli.loading.libraries import import_library
+    from modelcli.loading.providers.libraries import import_library
 
     transformers = import_library("transformers")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -17,7 +18,7 @@ class ExitCode(IntEnum):
 
 
 class ModelcliError(Exception):
-    """A mistake that is the user's to mend, told in two lines.
+    """A mistake that is the user's to fix, told in two lines.
 
     Args:
         message: what was wrong, with the offending value echoed.
@@ -67,3 +68,15 @@ def suggest(name: str, candidates: list[str]) -> str | None:
     lowered = {candidate.lower(): candidate for candidate in reversed(candidates)}
     close = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[close[0]] if close else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return ``"did you mean 'lenet'? "`` to begin a hint with, or ``""`` when nothing is close."""
+    close = suggest(name, list(candidates))
+    return f"did you mean '{close}'? " if close else ""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's class and first line: ``ValueError: no such thing``."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

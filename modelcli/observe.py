@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from modelcli.errors import RunFailedError
+from modelcli.errors import RunFailedError, describe
+from modelcli.isolation import isolated, one_thread
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
     BuildError,
     Execution,
     MemoryGuardError,
     build,
-    preserved_state,
     to_fake,
 )
 from modelcli.loading.inference import infer_inputs, needs_values
 from modelcli.loading.inputs import ExampleInputs, find_inputs, on_meta
 from modelcli.loading.meta import copy_to_meta
-from modelcli.loading.source import Source, describe, importable
+from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, InputRequest
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Trace
@@ -70,8 +68,7 @@ def observe(
     """
     ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
     ladder.given = inputs
-    with preserved_state(), importable(source.folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with isolated(source.folder):
         return ladder.climb(execution)
 
 
@@ -92,7 +89,7 @@ class _Ladder:
 
     def climb(self, execution: Execution | None) -> Trace:
         if execution is None and self._is_known_small():
-            with _one_thread():
+            with one_thread():
                 return self._run_real()
         if execution == "real":
             return self._run_real()
@@ -223,17 +220,6 @@ class _Ladder:
         if execution != "real" or not self.attempts:
             return ()
         return (f"ran for real, with memory: on meta, {self.attempts[0].reason}",)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run small models on one thread: starting the others takes longer than the pass (50 ms)."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:

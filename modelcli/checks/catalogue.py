@@ -23,7 +23,7 @@ def all_rules() -> tuple[type[Rule], ...]:
     """Return every rule, in the order of the ids."""
     rules: list[type[Rule]] = []
     for _, name in FAMILIES.values():
-        rules.extend(importlib.import_module(f"modelcli.checks.{name}").RULES)
+        rules.extend(importlib.import_module(f"modelcli.checks.rules.{name}").RULES)
     return tuple(rules)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from modelcli.checks.record import Finding, Place, Severity
 
 if TYPE_CHECKING:
-    from modelcli.checks.context import Context
+    from modelcli.checks.observe.context import Context
 
 # What a rule needs: to look at the module only, one pass without values, or values.
 Needs = Literal["module", "pass", "values", "labels", "training"]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Sequence
-
-import torch
+from collections.abc import Sequence
 
 from modelcli.checks.catalogue import all_rules
-from modelcli.checks.context import Context
+from modelcli.checks.observe.context import Context
 from modelcli.checks.record import Finding, Options, Report
 from modelcli.checks.rule import CannotRun, Rule
 from modelcli.checks.settings import is_chosen
-from modelcli.errors import RunFailedError
-from modelcli.loading.build import preserved_state
-from modelcli.loading.source import Source, describe, importable
+from modelcli.errors import RunFailedError, describe
+from modelcli.isolation import isolated, one_thread
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
 
 
@@ -38,27 +34,8 @@ def run_checks(
     options = options or Options()
     context = Context(source, request or InputRequest(), options)
     chosen = [rule for rule in all_rules() if is_chosen(rule.id, options.select, options.ignore)]
-    with _undisturbed(source), _few_threads(context):
+    with isolated(source.folder), one_thread(context.is_light):
         return _run(context, chosen)
-
-
-@contextlib.contextmanager
-def _few_threads(context: Context) -> Iterator[None]:
-    """Run small models on one thread: handing work to others takes longer than doing it."""
-    threads = torch.get_num_threads()
-    try:
-        if context.is_light:
-            torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def _undisturbed(source: Source) -> Iterator[None]:
-    with preserved_state(), importable(source.folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _run(context: Context, chosen: Sequence[type[Rule]]) -> Report:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from modelcli.training.loop import Point
-    from modelcli.training.measure import Score
-    from modelcli.training.watch import Watched
+    from modelcli.training.run.loop import Point
+    from modelcli.training.run.measure import Score
+    from modelcli.training.run.watch import Watched
 
 _SPARKS = 16  # points of the sparkline
 

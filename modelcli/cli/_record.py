@@ -9,8 +9,8 @@ from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_si
 
 if TYPE_CHECKING:
-    from modelcli.training.record import Record
-    from modelcli.training.watch import Watched
+    from modelcli.training.run.result import Record
+    from modelcli.training.run.watch import Watched
 
 _SHOWN_WEIGHTS = 8  # a longer row of weights is not printed
 

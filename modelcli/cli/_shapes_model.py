@@ -14,10 +14,10 @@ from modelcli.cli._target import ModelArguments, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
+    from modelcli.feature_maps.proof import Claim, Key, Spans
     from modelcli.loading.source import Source
     from modelcli.tracing.record import Trace
     from modelcli.views.shapes import ShapeRow
-    from modelcli.views.shapes_proof import Claim, Key, Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,8 @@ def _observe(source: Source, given: ModelArguments, options: ModelOptions) -> Tr
 
 
 def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
+    from modelcli.feature_maps.flow import trace_rows
     from modelcli.views.shapes import shapes_body
-    from modelcli.views.shapes_flow import trace_rows
     from modelcli.views.shapes_table import shapes_table
 
     rows = trace_rows(trace)
@@ -124,7 +124,7 @@ def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
 
 
 def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
-    from modelcli.views.shapes_flow import trace_rows
+    from modelcli.feature_maps.flow import trace_rows
     from modelcli.views.shapes_sizes import sizes_body, sizes_table
 
     columns = [trace_rows(trace) for trace in traces]
@@ -181,11 +181,11 @@ def _refused_by_formula(
     source: Source, given: ModelArguments, trace: Trace
 ) -> tuple[str, str] | None:
     """Return the arithmetic's own words on the call that failed, None where it has none."""
-    from modelcli.arithmetic.problem import ShapeError
+    from modelcli.feature_maps.of_call import layer_of
+    from modelcli.feature_maps.refusal import ShapeError
+    from modelcli.feature_maps.refused_call import find_refused_call
     from modelcli.loading.build import build
     from modelcli.loading.inputs import find_inputs
-    from modelcli.tracing.refusal import find_refused_call
-    from modelcli.views.shapes_layers import layer_of
 
     failure = trace.failure
     model = build(source, execution="meta").eval()
@@ -217,7 +217,7 @@ def _prove(
     options: ModelOptions,
     trace: Trace,
 ) -> None:
-    from modelcli.views.shapes_proof import (
+    from modelcli.feature_maps.proof import (
         claims,
         larger_input,
         proof_body,
@@ -273,9 +273,10 @@ def _measure(
     trace: Trace,
     found: Sequence[Claim],
 ) -> Mapping[Key, Spans]:
-    from modelcli.loading.build import DEFAULT_GUARD_BYTES, build, preserved_state
+    from modelcli.feature_maps.measure import measure
+    from modelcli.isolation import preserved_state
+    from modelcli.loading.build import DEFAULT_GUARD_BYTES, build
     from modelcli.loading.inputs import find_inputs
-    from modelcli.tracing.receptive import measure
 
     with preserved_state():
         model = build(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelcli.arithmetic.backwards import inputs_for
-from modelcli.arithmetic.build import makers
-from modelcli.arithmetic.record import Shape
-from modelcli.arithmetic.solve import Solution, Wish, combine, make_layer, solve, why_not
-from modelcli.arithmetic.words import Word
 from modelcli.cli._output import Output
 from modelcli.errors import RunFailedError, UsageError
+from modelcli.feature_maps.build import makers
+from modelcli.feature_maps.inverse import inputs_for
+from modelcli.feature_maps.record import Shape
+from modelcli.feature_maps.solve import Solution, Wish, combine, make_layer, solve, why_not
+from modelcli.feature_maps.words import Word
 from modelcli.views.shapes_solve import solutions_body, solutions_table
 
 _KINDS = {"conv": "conv", "convT": "convT", "pool": ""}

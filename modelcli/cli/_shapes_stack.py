@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelcli.arithmetic.build import makers
-from modelcli.arithmetic.chain import run_chain
-from modelcli.arithmetic.words import Word, parse_words
 from modelcli.cli._output import Output
 from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
 from modelcli.errors import UsageError
+from modelcli.feature_maps.build import makers
+from modelcli.feature_maps.stack import run_chain
+from modelcli.feature_maps.words import Word, parse_words
 
 if TYPE_CHECKING:
-    from modelcli.arithmetic.record import Shape
+    from modelcli.feature_maps.record import Shape
 
 
 def show_stack(out: Output, texts: Sequence[str], *, inputs: Sequence[str], show: Picture) -> None:

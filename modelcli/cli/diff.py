@@ -18,13 +18,13 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values
 from modelcli.errors import ExitCode, UsageError
 from modelcli.loading.target import TargetKind, parse_target
+from modelcli.tensors.open import BuildWish, Opened, open_target, open_values
 
 if TYPE_CHECKING:
-    from modelcli.checkpoints.compare import Difference
-    from modelcli.checkpoints.match import NamedTensor
+    from modelcli.tensors.compare import Difference
+    from modelcli.tensors.match import NamedTensor
 
 EXAMPLES = (
     "modelcli diff lenet weights.pt",
@@ -129,13 +129,13 @@ def _open_both(
 
 
 def _compare(out: Output, sides: tuple[Opened, Opened], *, values: bool) -> Difference:
-    from modelcli.checkpoints.compare import compare, with_values
+    from modelcli.tensors.compare import compare, with_values
 
     ordered = all(_in_order(side) for side in sides)
     difference = compare(_named(sides[0]), _named(sides[1]), ordered=ordered)
     if not values:
         return difference
-    from modelcli.checkpoints.value_diff import compare_values
+    from modelcli.tensors.value_diff import compare_values
 
     size = sum(row.bytes for row in sides[0].rows)
     with (
@@ -149,7 +149,7 @@ def _compare(out: Output, sides: tuple[Opened, Opened], *, values: bool) -> Diff
 
 def _named(opened: Opened) -> list[NamedTensor]:
     """Return what a state_dict would hold: parameters, and the buffers that are saved."""
-    from modelcli.checkpoints.match import NamedTensor
+    from modelcli.tensors.match import NamedTensor
 
     return [
         NamedTensor(
@@ -172,7 +172,7 @@ def _in_order(opened: Opened) -> bool:
 
 
 def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool) -> None:
-    from modelcli.checkpoints.causes import find_causes
+    from modelcli.tensors.causes import find_causes
     from modelcli.views.diff import diff_body, diff_tables
 
     hints = find_causes(difference, a="A", b="B", values=values)
@@ -205,7 +205,7 @@ def _emit(
     *,
     into: Literal["a", "b"],
 ) -> None:
-    from modelcli.checkpoints.key_map import key_map_document, make_key_map
+    from modelcli.tensors.key_map import key_map_document, make_key_map
 
     model, file = (sides[1], sides[0]) if into == "b" else (sides[0], sides[1])
     key_map = make_key_map(difference, into=into)

@@ -17,12 +17,12 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._tensors import BuildWish, Opened, open_target, open_values
-from modelcli.cli._theory import with_stats
 from modelcli.errors import UsageError
-from modelcli.loading.init_rules import parse_init
+from modelcli.initialise.facts import with_stats
+from modelcli.initialise.rules import parse_init
+from modelcli.tensors.open import BuildWish, Opened, open_target, open_values
+from modelcli.tensors.rows import ParamRow, Totals, select_rows, sum_rows
 from modelcli.views.params import params_body, params_table
-from modelcli.views.params_rows import ParamRow, Totals, select_rows, sum_rows
 from modelcli.views.table import Table
 from modelcli.views.text import plural
 

@@ -14,7 +14,7 @@ from modelcli.errors import UsageError, suggest
 from modelcli.views.table import Column, Table, fit_columns
 
 if TYPE_CHECKING:
-    from modelcli.training.metrics import Curve
+    from modelcli.training.store.metrics import Curve
 
 EXAMPLES = (
     "modelcli plot runs/lenet",
@@ -48,7 +48,7 @@ def command(
     verbose: VerboseOption = False,
 ) -> None:
     """Draw the curves of runs in the terminal, or into a file."""
-    from modelcli.training.metrics import read_curve
+    from modelcli.training.store.metrics import read_curve
 
     curves = [read_curve(Path(run), metric) for run in dict.fromkeys(runs)]
     out = Output(

@@ -185,7 +185,7 @@ def _is_stack(words: list[str]) -> bool:
     head, colon, rest = words[0].partition(":")
     if "." in head or "/" in head or (not colon and _is_model(head)):
         return False
-    from modelcli.arithmetic.words import is_layer_name
+    from modelcli.feature_maps.words import is_layer_name
 
     return is_layer_name(head) or (bool(colon) and "," in rest)
 

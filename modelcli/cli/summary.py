@@ -130,7 +130,7 @@ def _print_torch(out: Output, source: Source) -> None:
 
 
 def _print_torchinfo(out: Output, source: Source, trace: Trace) -> None:
-    from modelcli.loading.foreign import describe_with_torchinfo
+    from modelcli.loading.torchinfo import describe_with_torchinfo
     from modelcli.views.text import show_count
 
     table, params, macs = describe_with_torchinfo(source, trace.inputs, trace.mode)

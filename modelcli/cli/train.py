@@ -22,8 +22,8 @@ from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
 
 if TYPE_CHECKING:
-    from modelcli.training.record import Record
-    from modelcli.training.run_dir import RunDir
+    from modelcli.training.run.result import Record
+    from modelcli.training.store.run_dir import RunDir
 
 EXAMPLES = (
     "modelcli train lenet --steps 200",
@@ -289,7 +289,7 @@ def _check_names(resolved: Resolved) -> None:
     parse_target(resolved.config.model.target)
     make_request(resolved.config.data.input, None, resolved.config.data.kwarg)
     if resolved.config.model.init:
-        from modelcli.loading.init_rules import parse_init
+        from modelcli.initialise.rules import parse_init
 
         parse_init(resolved.config.model.init)
     data = Path(resolved.config.data.name)
@@ -312,11 +312,11 @@ def _check_names(resolved: Resolved) -> None:
 
 def _train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
     from modelcli.cli._progress import TrainProgress
-    from modelcli.loading.source import importable
-    from modelcli.training.run import prepare
-    from modelcli.training.run_dir import RunDir
-    from modelcli.training.session import DivergedError, Session
-    from modelcli.training.state import check_same_run, identify
+    from modelcli.isolation import importable
+    from modelcli.training.run.prepare import prepare
+    from modelcli.training.run.session import DivergedError, Session
+    from modelcli.training.store.run_dir import RunDir
+    from modelcli.training.store.state import check_same_run, identify
 
     prepare_long_run()
     config = resolved.config

@@ -8,8 +8,6 @@ meta build whose tensors claim to be on the CPU.
 from __future__ import annotations
 
 import contextlib
-import random
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -19,7 +17,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from modelcli.errors import ModelcliError, RunFailedError, UsageError
+from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
+from modelcli.isolation import importable, preserved_state
 from modelcli.loading.meta import (
     MetaFactories,
     Twins,
@@ -28,7 +27,7 @@ from modelcli.loading.meta import (
     move_tensors,
     move_to_meta,
 )
-from modelcli.loading.source import Source, describe, importable
+from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt
 
 Execution = Literal["meta", "fake", "real"]
@@ -198,27 +197,6 @@ class MemoryGuardError(UsageError):
             f"(guard: {limit_bytes / 1e9:.1f} GB)",
             "--allow-real lets it; -v tells why it does not run without memory",
         )
-
-
-@contextlib.contextmanager
-def preserved_state() -> Iterator[None]:
-    """Leave random states, default dtype and device and the threads' grad mode as they were."""
-    numpy_random = sys.modules.get("numpy.random")  # torch imports numpy, nobody its random
-    python_state = random.getstate()
-    numpy_state = numpy_random.get_state() if numpy_random is not None else None
-    grad = torch.is_grad_enabled()
-    dtype = torch.get_default_dtype()
-    in_use = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-    cuda = list(range(torch.cuda.device_count())) if in_use else []
-    try:
-        with torch.random.fork_rng(devices=cuda):
-            yield
-    finally:
-        random.setstate(python_state)
-        if numpy_random is not None:
-            numpy_random.set_state(numpy_state)
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
 
 
 def to_fake(model: nn.Module, mode: Any) -> nn.Module:

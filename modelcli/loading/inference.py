@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
-from modelcli.errors import UsageError
+from modelcli.errors import UsageError, describe
 from modelcli.loading.inputs import (
     ExampleInputs,
     forward_parameters,
@@ -19,7 +19,6 @@ from modelcli.loading.inputs import (
     with_batch_size,
 )
 from modelcli.loading.meta import call_on_meta, copy_to_meta
-from modelcli.loading.source import describe
 from modelcli.loading.types import InputRequest, InputSpec
 
 # Common sizes of the field first: ImageNet crops, CIFAR, MNIST, then what small examples use.

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelcli.errors import UsageError
-from modelcli.loading.source import Source, describe
+from modelcli.errors import UsageError, describe
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputRecord, InputRequest, InputSpec
 
 _SMALL_INTEGER_NUMEL = 1 << 20  # ids up to here stay real on meta, so that masks can be looked at
@@ -207,7 +207,7 @@ def example_from(value: Any, origin: str, *, lead: str = "") -> ExampleInputs | 
 
 def record_inputs(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
     """Return one record for each tensor inside the named arguments."""
-    from modelcli.loading.meta import tensors_in
+    from modelcli.nested import tensors_in
 
     records: list[InputRecord] = []
     for name, value in pairs:
@@ -270,7 +270,7 @@ def _library_convention(model: nn.Module) -> ExampleInputs | None:
         spec = InputSpec(shape=(1, *pretrained["input_size"]))
         return from_specs([spec], model, origin="pretrained_cfg")
     if hasattr(model, "main_input_name") and hasattr(model, "config"):
-        from modelcli.loading.huggingface_inputs import transformers_inputs
+        from modelcli.loading.providers.transformers_inputs import transformers_inputs
 
         return transformers_inputs(model)
     return None

@@ -8,7 +8,6 @@ replaced by meta twins.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -217,21 +216,6 @@ def _storage(tensor: torch.Tensor) -> torch.UntypedStorage | None:
 
 def _plain_dtype(tensor: torch.Tensor) -> torch.dtype:
     return torch.float32 if tensor.is_quantized else tensor.dtype
-
-
-def tensors_in(value: Any, depth: int = 4) -> Iterator[torch.Tensor]:
-    """Yield the tensors inside nested tuples, lists, dicts and dataclasses."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif depth and isinstance(value, (tuple, list, set, frozenset)):
-        for item in value:
-            yield from tensors_in(item, depth - 1)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item, depth - 1)
-    elif depth and dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for entry in dataclasses.fields(value):
-            yield from tensors_in(getattr(value, entry.name, None), depth - 1)
 
 
 class _TwinCopies(TorchFunctionMode):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,8 @@ from typing import Any
 from torch import nn
 
 from modelcli import registry
-from modelcli.errors import TargetError, UsageError, suggest
+from modelcli.errors import TargetError, UsageError, describe, suggest
+from modelcli.isolation import importable
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 
 
@@ -71,7 +71,7 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         module_name, _, attribute = spec.target.partition(":")
         found = getattr(importlib.import_module(module_name), attribute)
         return replace(_bind(found, parsed.text, given), spec=spec)
-    from modelcli.loading.libraries import lenient_torchvision, torchvision_remarks
+    from modelcli.loading.providers.libraries import lenient_torchvision, torchvision_remarks
 
     is_file = parsed.kind is TargetKind.FILE
     path = Path(parsed.place).resolve()
@@ -83,23 +83,6 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
 
 
 _FROM_FILE = "__modelcli_file__"  # marks a module that was loaded from a path
-
-
-@contextlib.contextmanager
-def importable(folder: Path | None) -> Iterator[None]:
-    """Let modules beside a file be imported meanwhile, and keep its prints off stdout."""
-    if folder is None:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-        return
-    entry = str(folder)
-    sys.path.insert(0, entry)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(entry)
 
 
 def _from_config(target: Target, given: dict[str, Any]) -> Source:
@@ -166,12 +149,6 @@ def _import_failure(shown: str, error: BaseException, path: Path | None) -> Targ
     return TargetError(f"'{shown}' cannot be imported: {describe(error)}", hint)
 
 
-def describe(error: BaseException) -> str:
-    """Return an exception's class and first line: ``ValueError: no such thing``."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
 def _attribute(module: ModuleType, target: Target) -> Any:
     if hasattr(module, target.attribute):
         return getattr(module, target.attribute)
@@ -188,10 +165,6 @@ def _attribute(module: ModuleType, target: Target) -> Any:
     has = f"it has {', '.join(models[:6])}" if models else "it defines no model"
     did = f"did you mean '{close}'? " if close else ""
     raise TargetError(f"'{target.place}' has no '{target.attribute}'", did + has)
-
-
-def _is_module_class(value: Any) -> bool:
-    return inspect.isclass(value) and issubclass(value, nn.Module)
 
 
 def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
+from modelcli.identity import Key, count_elements, tensor_key
 from modelcli.tracing.operations import is_layer, is_plumbing, layer_base
 from modelcli.tracing.record import Node
-from modelcli.tracing.survey import Key, count_elements, packed_tensors, tensor_key
+from modelcli.tracing.survey import packed_tensors
 from modelcli.tracing.tree import Branch, Tree
 
 

@@ -2,58 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
-
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
+from modelcli.identity import Key, count_bytes, count_elements, named_tensors, tensor_key
 from modelcli.tracing.record import Tensor
-
-Key = tuple[Any, ...]
-
-
-def tensor_key(tensor: torch.Tensor) -> Key:
-    """Return what two names of one tensor have in common.
-
-    Names are tied if they see the same elements of the same storage; views of different parts
-    of one buffer (flattened recurrent weights) are different tensors.
-    """
-    if is_lazy(tensor):
-        return ("id", id(tensor))
-    if tensor.layout is not torch.strided or tensor.numel() == 0:
-        return ("id", id(tensor))
-    try:
-        storage = tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # subclasses that wrap other tensors
-        return ("id", id(tensor))
-    return (storage, tensor.storage_offset(), tensor.numel())
-
-
-def count_elements(tensor: torch.Tensor) -> int:
-    """Return a tensor's number of elements; 0 while a lazy layer has not seen its input."""
-    return 0 if is_lazy(tensor) else tensor.numel()
-
-
-def count_bytes(tensor: torch.Tensor) -> int:
-    """Return the bytes that a tensor's elements take."""
-    return count_elements(tensor) * tensor.element_size()
-
-
-def named_tensors(
-    model: nn.Module,
-) -> Iterator[tuple[str, Literal["parameter", "buffer"], torch.Tensor, bool]]:
-    """Yield (name, kind, tensor, persistent) for every name, parameters first."""
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        yield name, "parameter", parameter, True
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                full = f"{prefix}.{name}" if prefix else name
-                persistent = name not in module._non_persistent_buffers_set
-                yield full, "buffer", buffer, persistent
 
 
 def survey(model: nn.Module, used: set[int] | None = None) -> tuple[Tensor, ...]:
@@ -65,7 +20,8 @@ def survey(model: nn.Module, used: set[int] | None = None) -> tuple[Tensor, ...]
     """
     found: list[Tensor] = []
     first: dict[Key, str] = {}
-    for name, kind, tensor, persistent in named_tensors(model):
+    for entry in named_tensors(model):
+        name, kind, tensor = entry.name, entry.kind, entry.tensor
         key = tensor_key(tensor)
         found.append(
             Tensor(
@@ -78,7 +34,7 @@ def survey(model: nn.Module, used: set[int] | None = None) -> tuple[Tensor, ...]
                 trainable=kind == "parameter" and tensor.requires_grad,
                 tied_to=first.get(key),
                 executed=used is None or id(tensor) in used,
-                persistent=persistent,
+                persistent=entry.persistent,
             )
         )
         first.setdefault(key, name)

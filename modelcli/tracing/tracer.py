@@ -23,8 +23,9 @@ from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modelcli.loading.meta import call_on_meta, tensors_in
+from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
+from modelcli.nested import tensors_in
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.notes import CallNotes, Frame, Observation, take_turn
 from modelcli.tracing.operations import (

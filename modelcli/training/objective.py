@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from modelcli.config import LOSSES
 from modelcli.errors import RunFailedError, UsageError
-from modelcli.training.data import TargetKind, Tensors
+from modelcli.training.data.tensors import TargetKind, Tensors
 
 
 def float_tensors(output: Any) -> Tensors:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.checkpoints.causes import Hint
-from modelcli.checkpoints.compare import Changed, Difference
-from modelcli.checkpoints.match import Match, NamedTensor, Reason
+from modelcli.tensors.causes import Hint
+from modelcli.tensors.compare import Changed, Difference
+from modelcli.tensors.match import Match, NamedTensor, Reason
 from modelcli.views.params import printable
 from modelcli.views.params_stats import show_number
 from modelcli.views.table import Column, Table

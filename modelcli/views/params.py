@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from modelcli.views.params_rows import ParamRow, Totals
+from modelcli.tensors.rows import ParamRow, Totals
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural, show_bytes, show_count, show_shape
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modelcli.tensors.rows import ParamRow, Totals, unique_rows
 from modelcli.views.params import printable, totals_lines
-from modelcli.views.params_rows import ParamRow, Totals, unique_rows
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count
 

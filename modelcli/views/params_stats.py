@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from modelcli.checkpoints.records import TensorStats
+from modelcli.tensors.rows import InitTheory, ParamRow, Totals
 from modelcli.views.params import printable, totals_lines
-from modelcli.views.params_rows import InitTheory, ParamRow, Totals
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural, show_count, show_shape
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcli.errors import UsageError, suggest
+from modelcli.tensors.rows import ParamRow
 from modelcli.views.params import printable
-from modelcli.views.params_rows import ParamRow
 from modelcli.views.table import Column, Table
 
 if TYPE_CHECKING:
-    from modelcli.checkpoints.values import Array, Values
+    from modelcli.tensors.values import Array, Values
 
 Index = tuple[int | slice, ...]
 _MAX_LINES = 40

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod, sqrt
 from xml.sax.saxutils import escape
 
-from modelcli.arithmetic.record import Shape
+from modelcli.feature_maps.record import Shape
 from modelcli.views.shapes import ShapeRow, channels_of
 from modelcli.views.shapes_table import show_axes
 from modelcli.views.text import plural, show_count, show_dims

@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from modelcli.arithmetic.chain import Link
-from modelcli.arithmetic.field import Field, Mixture, Place
-from modelcli.arithmetic.record import AxisResult, LayerResult, Shape, count_unseen
+from modelcli.feature_maps.field import Field, Mixture, Place
+from modelcli.feature_maps.record import AxisResult, LayerResult, Shape, count_unseen
+from modelcli.feature_maps.stack import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

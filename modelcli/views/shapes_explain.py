@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelcli.arithmetic.record import AxisResult, Ranges
+from modelcli.feature_maps.record import AxisResult, Ranges
 from modelcli.views.shapes import ShapeRow, channels_of
 from modelcli.views.shapes_table import show_share
 from modelcli.views.text import show_dims

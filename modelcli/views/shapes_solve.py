@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.arithmetic.backwards import Inputs
-from modelcli.arithmetic.solve import Solution
+from modelcli.feature_maps.inverse import Inputs
+from modelcli.feature_maps.solve import Solution
 from modelcli.views.shapes_table import show_axes
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from modelcli.arithmetic.vocabulary import OPTIONS, VOCABULARY, Vocable, show_option
+from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, Vocable, show_option
 
 _INTRO = """\
 A stack of layers is written as words, one a layer:

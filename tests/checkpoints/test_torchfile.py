@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from modelcli.checkpoints.read import read_checkpoint
 from modelcli.checkpoints.records import Format
-from modelcli.checkpoints.values import FileValues
 from modelcli.errors import CheckpointError
+from modelcli.tensors.values import FileValues
 
 
 class Attack:

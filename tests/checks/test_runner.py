@@ -8,12 +8,12 @@ import torch
 from checks.made import Made, check
 from torch import nn
 
-from modelcli.checks.attributes import find_hidden
-from modelcli.checks.numbers import trend
+from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.record import Options
+from modelcli.checks.rules.numbers import trend
+from modelcli.checks.rules.structure import _lost
 from modelcli.checks.runner import run_checks
 from modelcli.checks.settings import is_chosen
-from modelcli.checks.structure import _lost
 from modelcli.loading.grammar import make_request
 from modelcli.loading.source import Source
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from modelcli.checkpoints.key_map import apply_key_map
 from modelcli.models.lenet import LeNet
+from modelcli.tensors.key_map import apply_key_map
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from modelcli.feature_maps.measure import measure
+from modelcli.feature_maps.proof import Claim, claims, verdict
 from modelcli.loading.build import build
 from modelcli.loading.source import Source, find_source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
-from modelcli.tracing.receptive import measure
-from modelcli.views.shapes_proof import Claim, claims, verdict
 
 Run = Any
 

@@ -10,8 +10,8 @@ import torch
 from training.training_runs import Silent, make_run, run_in
 
 from modelcli.errors import RunFailedError, UsageError
-from modelcli.training.run import Run
-from modelcli.training.session import Session
+from modelcli.training.run.prepare import Run
+from modelcli.training.run.session import Session
 
 pytestmark = pytest.mark.cuda
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
-from modelcli.loading import libraries
+from modelcli.loading.providers import libraries
 
 LLAMA_70B = {
     "model_type": "llama",

@@ -12,7 +12,7 @@ from torch import nn
 from tracing.parts import Box, pruned
 
 from modelcli.loading.grammar import make_request
-from modelcli.loading.libraries import import_library
+from modelcli.loading.providers.libraries import import_library
 from modelcli.loading.source import Source, find_source
 from modelcli.observe import observe
 from modelcli.tracing.record import Trace

@@ -12,7 +12,8 @@ import torch
 from training.training_runs import make_run
 
 from modelcli.errors import UsageError
-from modelcli.training.data import (
+from modelcli.training.data.synthetic import Prototypes, make_linear
+from modelcli.training.data.tensors import (
     Batches,
     Data,
     Facts,
@@ -21,8 +22,7 @@ from modelcli.training.data import (
     chunk_of,
     count_samples,
 )
-from modelcli.training.measure import loss_floor
-from modelcli.training.synthetic import Prototypes, make_linear
+from modelcli.training.run.measure import loss_floor
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ from modelcli.errors import RunFailedError, UsageError
 from modelcli.registry import all_specs
 from modelcli.training.objective import Objective, float_tensors
 from modelcli.training.optimizer import build_optimizer, optimizer_class, schedule_factor
-from modelcli.training.session import Session
+from modelcli.training.run.session import Session
 
 LEARNABLE = [spec for spec in all_specs() if spec.params]
 EMPTY = [spec for spec in all_specs() if not spec.params]
@@ -343,7 +343,7 @@ def test_tensors_are_found_in_any_output() -> None:
 
 
 def test_the_traced_work_of_lenet_is_forward_and_backward_without_the_image() -> None:
-    from modelcli.training.throughput import flops_per_sample
+    from modelcli.training.run.throughput import flops_per_sample
 
     made = make_run(train_steps=1, data_samples=128)
     forward = 2 * 416_520
@@ -370,14 +370,14 @@ def test_running_out_of_memory_says_what_was_asked_for() -> None:
 def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from modelcli.training.diagnose import largest_batch
+    from modelcli.training.run.diagnose import largest_batch
 
     made = make_run(model_target="mlp", train_steps=1)
     weights = 4 * 203_530
     # of one sample: the input, the hidden layer and the logarithm of the scores
     per_sample = 4 * (784 + 256 + 10)
     memory = 4 * weights + 100 * per_sample
-    monkeypatch.setattr("modelcli.training.diagnose.memory_bytes", lambda device: memory)
+    monkeypatch.setattr("modelcli.training.run.diagnose.memory_bytes", lambda device: memory)
     assert largest_batch(made.learner, made.data) in range(90, 101)
     assert largest_batch(made.learner, made.data, beside_bytes=per_sample) in range(45, 51)
 

@@ -18,9 +18,9 @@ from torch import nn
 from training.training_runs import Silent, make_run, run_in
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
-from modelcli.training.metrics import read_metrics
-from modelcli.training.run_dir import RunDir, load_checkpoint, previous_name
-from modelcli.training.session import Session
+from modelcli.training.run.session import Session
+from modelcli.training.store.metrics import read_metrics
+from modelcli.training.store.run_dir import RunDir, load_checkpoint, previous_name
 
 # Dropout and batch norm, so that the random state and buffers must be restored as well.
 FLAGS: dict[str, object] = {

@@ -9,9 +9,9 @@ import pytest
 import torch
 from training.training_runs import make_run
 
-from modelcli.training.data import Batches, Split
-from modelcli.training.step import EagerEngine, Learner
-from modelcli.training.verify import State, compare_steps, copy_state, restore_state
+from modelcli.training.data.tensors import Batches, Split
+from modelcli.training.engine.step import EagerEngine, Learner
+from modelcli.training.engine.verify import State, compare_steps, copy_state, restore_state
 
 
 @dataclass(frozen=True)

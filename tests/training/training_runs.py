@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcli.config import load_config
-from modelcli.training.loop import Point
-from modelcli.training.measure import Score
-from modelcli.training.record import Record
-from modelcli.training.run import Run, prepare
-from modelcli.training.run_dir import RunDir
-from modelcli.training.session import Session
-from modelcli.training.watch import Watched
+from modelcli.training.run.loop import Point
+from modelcli.training.run.measure import Score
+from modelcli.training.run.prepare import Run, prepare
+from modelcli.training.run.result import Record
+from modelcli.training.run.session import Session
+from modelcli.training.run.watch import Watched
+from modelcli.training.store.run_dir import RunDir
 
 
 class Silent:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcli.checkpoints.records import TensorStats
+from modelcli.tensors.rows import ParamRow, natural_key, sum_rows, unique_rows
 from modelcli.views.params import printable
 from modelcli.views.params_groups import bar, group_rows
-from modelcli.views.params_rows import ParamRow, natural_key, sum_rows, unique_rows
 from modelcli.views.params_stats import judge, show_number
 
 

@@ -6,14 +6,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from modelcli.arithmetic.build import makers
-from modelcli.arithmetic.chain import run_chain
-from modelcli.arithmetic.words import parse_words
+from modelcli.feature_maps.build import makers
+from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.stack import run_chain
+from modelcli.feature_maps.words import parse_words
 from modelcli.loading.source import find_source
 from modelcli.observe import observe
 from modelcli.views.pyramid import Level, draw_pyramid, levels, svg_pyramid
 from modelcli.views.shapes import link_rows
-from modelcli.views.shapes_flow import trace_rows
 
 
 def levels_of(text: str, *shape: int) -> tuple[Level, ...]:

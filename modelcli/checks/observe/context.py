@@ -1,0 +1,330 @@
+"""What the rules look at, each thing made when it is first asked for, and made once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from modelcli.checks.observe.attributes import Hidden, find_hidden
+from modelcli.checks.observe.chain import Chain
+from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
+from modelcli.checks.observe.values import map_tensors, with_values
+from modelcli.checks.record import Options
+from modelcli.checks.rule import CannotRun
+from modelcli.errors import ModelcliError, RunFailedError, UsageError
+from modelcli.loading.build import BuildError, build, unwrap
+from modelcli.loading.inference import infer_inputs
+from modelcli.loading.inputs import ExampleInputs, find_inputs
+from modelcli.loading.meta import copy_to_meta, move_to_meta
+from modelcli.loading.source import Source
+from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.observe import observe
+from modelcli.tracing.record import Failure, Trace
+
+# What may run for real unasked, in a minute or two on two cores: a ViT-B, a VGG-19.
+_MOST_PARAM_BYTES = 1_300_000_000
+_MOST_MACS = 25_000_000_000
+_MOST_ACTIVATION_BYTES = 1_500_000_000  # of one sample
+_LIGHT_MACS = 30_000_000
+_MEDIUM_MACS = 1_000_000_000
+
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):
+    """A property that is computed once; that it cannot be is remembered, too."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        if instance is None:
+            return self  # type: ignore[return-value]
+        kept: dict[str, Any] = vars(instance).setdefault("_kept", {})
+        if self._name not in kept:
+            try:
+                kept[self._name] = (self._compute(instance), None)
+            except (CannotRun, ModelcliError) as error:
+                kept[self._name] = (None, error)
+        value, reason = kept[self._name]
+        if reason is not None:
+            raise reason
+        found: T = value
+        return found
+
+
+class Context:
+    """One model under check.
+
+    Args:
+        source: what to build; an instance is copied, never touched.
+        request: what the user said about inputs.
+        options: what the user asked for.
+    """
+
+    def __init__(self, source: Source, request: InputRequest, options: Options) -> None:
+        self.source = source
+        self.request = request
+        self.options = options
+
+    @lazy
+    def built(self) -> nn.Module:
+        """The model as its constructor left it; on meta unless it is small. Only to be read.
+
+        Raises:
+            BuildError: the constructor raised.
+        """
+        if self.source.instance is not None:
+            return unwrap(self.source.instance)
+        if self.is_small:
+            return self.build(seed=0)
+        try:
+            return build(self.source, execution="meta")
+        except BuildError:
+            return self.build(seed=0)
+
+    @lazy
+    def is_small(self) -> bool:
+        """Whether the registry says that the model is small."""
+        spec = self.source.spec
+        return spec is not None and not self.source.kwargs and spec.params <= 1_000_000
+
+    @lazy
+    def hidden(self) -> tuple[Hidden, ...]:
+        """Modules and tensors in plain attributes of the built model."""
+        return find_hidden(self.built)
+
+    @lazy
+    def inputs(self) -> ExampleInputs:
+        """Example inputs, floats on meta.
+
+        Raises:
+            UsageError: none could be inferred.
+        """
+        found = find_inputs(self.source, self.built, self.request)
+        if found is not None:
+            return found
+        meta = copy_to_meta(self.built).eval()
+        return infer_inputs(meta, self.request, self.source.label)
+
+    @lazy
+    def trace(self) -> Trace:
+        """One observed pass in eval mode, which may have failed."""
+        return observe(self.source, self._settled, allow_real=self.options.allow_real)
+
+    @lazy
+    def train_trace(self) -> Trace:
+        """One observed pass in train mode, which may have failed."""
+        return observe(self.source, self._settled, mode="train", allow_real=self.options.allow_real)
+
+    @lazy
+    def _settled(self) -> InputRequest:
+        """The request, with inputs that were inferred written into it: inferring takes time."""
+        inputs = self.inputs
+        if self.request.specs or not all(r.origin.startswith("inferred") for r in inputs.records):
+            return self.request
+        named = len(inputs.records) > 1
+        specs = tuple(
+            InputSpec(shape=r.shape, dtype=r.dtype, name=r.name if named else None)
+            for r in inputs.records
+        )
+        return InputRequest(specs=specs, kwargs=self.request.kwargs)
+
+    @lazy
+    def ran(self) -> Trace:
+        """The observed pass, if it ran through.
+
+        Raises:
+            CannotRun: the forward raised.
+        """
+        if self.failure is not None:
+            raise CannotRun("the forward pass failed (MC002)")
+        return self.trace
+
+    @property
+    def failure(self) -> Failure | None:
+        """Where the observed pass stopped, if it did.
+
+        Raises:
+            CannotRun: there was none.
+        """
+        try:
+            return self.trace.failure
+        except RunFailedError as error:
+            raise CannotRun(f"the model did not run: {error.message}") from error
+        except UsageError as error:
+            if not raises_for_every_input(error):
+                raise  # the user's input does not fit, which is no fault of the model
+            raise CannotRun("the forward pass failed (MC002)") from error
+
+    @lazy
+    def chain(self) -> Chain:
+        """Who feeds whom among the calls of the observed pass."""
+        return Chain(self.ran.calls)
+
+    @lazy
+    def sample_macs(self) -> int:
+        """MACs of one sample."""
+        return self.ran.totals.macs // max(1, self.batch)
+
+    @property
+    def is_light(self) -> bool:
+        """Whether a pass takes no time."""
+        if self.is_small:
+            return True
+        try:
+            return self.sample_macs < _LIGHT_MACS
+        except (CannotRun, ModelcliError):
+            return False
+
+    @lazy
+    def batch(self) -> int:
+        """First dimension of the first input of the observed pass."""
+        shapes = [record.shape for record in self.ran.inputs if record.shape]
+        return shapes[0][0] if shapes else 1
+
+    @lazy
+    def has_batch(self) -> bool:
+        """Whether the inputs agree on a first dimension."""
+        shapes = [record.shape for record in self.ran.inputs]
+        return bool(shapes) and all(shapes) and len({shape[0] for shape in shapes}) == 1
+
+    @lazy
+    def values_allowed(self) -> bool:
+        """Whether the model may run with values.
+
+        Raises:
+            CannotRun: it is too large for that.
+        """
+        if self.options.allow_real:
+            return True
+        totals = self.ran.totals
+        memory = totals.param_bytes + totals.buffer_bytes
+        activations = sum(
+            node.output_bytes for node in self.ran.nodes if node.kind != "parameter"
+        ) // max(1, self.batch)
+        if memory > _MOST_PARAM_BYTES:
+            raise CannotRun(f"too large to run with values: {memory / 1e9:.1f} GB of parameters")
+        if self.sample_macs > _MOST_MACS:
+            raise CannotRun(
+                f"too costly to run with values: {self.sample_macs / 1e9:.0f} G MACs a sample"
+            )
+        if activations > 2 * _MOST_ACTIVATION_BYTES:
+            raise CannotRun(
+                f"too large to run with values: {activations / 2e9:.1f} GB of activations a sample"
+            )
+        return True
+
+    def build(self, *, seed: int) -> nn.Module:
+        """Return a private model with values.
+
+        Raises:
+            BuildError: the constructor raised.
+            RunFailedError: an instance cannot be copied.
+        """
+        return build(self.source, execution="real", seed=seed, guard_bytes=None)
+
+    def fresh(self, *, seed: int = 0) -> nn.Module:
+        """Return a private model with values, if it is not too large.
+
+        Raises:
+            CannotRun: it is too large, or cannot be built with values.
+        """
+        assert self.values_allowed
+        try:
+            model = self.build(seed=seed)
+        except RunFailedError as error:
+            raise CannotRun(f"it cannot be built with values: {error.message}") from error
+        if any(is_lazy(parameter) for parameter in model.parameters()):
+            inputs = self.filled(model, max(2, self.batch))
+            with torch.no_grad():
+                model(*inputs.args, **inputs.kwargs)  # gives lazy layers their sizes
+        return model
+
+    def filled(self, model: nn.Module, batch_size: int, **how: Any) -> ExampleInputs:
+        """Return inputs with values; the batch stays as it is where there is none."""
+        size = batch_size if self.has_batch else self.batch
+        return with_values(self.inputs, model, batch_size=size, **how)
+
+    @lazy
+    def eval_pass(self) -> EvalPass:
+        """A watched pass in eval mode on a few samples, with gradients.
+
+        Raises:
+            CannotRun: values are not to be had, or the pass raised.
+        """
+        return run_eval(self, 3 if self.sample_macs < _LIGHT_MACS else 2)
+
+    @lazy
+    def train_pass(self) -> TrainPass:
+        """A watched pass in train mode with numbers and gradients.
+
+        Raises:
+            CannotRun: values are not to be had, or the pass raised.
+        """
+        if self.sample_macs < _LIGHT_MACS:
+            size = 32
+        elif self.sample_macs < _MEDIUM_MACS:
+            size = 4
+        else:
+            size = 2
+        return run_train(self, size)
+
+    @lazy
+    def meta_twin(self) -> tuple[nn.Module, ExampleInputs]:
+        """A private copy on meta in eval mode, with inputs all on meta.
+
+        Raises:
+            CannotRun: it cannot be copied.
+        """
+        assert self.ran
+        if self.ran.execution == "real" and not self.is_small:
+            raise CannotRun("it does not run without values")
+        try:
+            model = copy_to_meta(self.built).eval()
+            for hidden in find_hidden(model):  # MC101 speaks of those
+                if isinstance(hidden.value, nn.Module):
+                    move_to_meta(hidden.value)
+        except Exception as error:  # a module may hold anything
+            raise CannotRun(f"it cannot be copied to meta: {type(error).__name__}") from error
+        return model, map_tensors(self.inputs, lambda tensor: tensor.to("meta"))
+
+    @lazy
+    def is_classifier(self) -> bool:
+        """Whether the output looks like scores of classes: the registry's task, or (B, C)."""
+        spec = self.source.spec
+        if spec is not None:
+            return str(spec.task) == "classification"
+        shapes = self.ran.output_shapes
+        return bool(shapes) and len(shapes[0]) == 2 and shapes[0][1] >= 2
+
+    @property
+    def settled(self) -> nn.Module:
+        """The built model; one that has run where lazy layers have no size before.
+
+        Raises:
+            CannotRun: it has lazy layers and cannot run.
+        """
+        if any(is_lazy(parameter) for parameter in self.built.parameters()):
+            return self.fresh()
+        return self.built
+
+    @functools.cached_property
+    def scratch(self) -> dict[str, Any]:
+        """A place where rules of one family leave each other what they found."""
+        return {}
+
+
+def raises_for_every_input(error: UsageError) -> bool:
+    """Tell whether no input was found because forward raises whatever it is given."""
+    kinds = ("AttributeError", "NameError", "NotImplementedError", "UnboundLocalError", "KeyError")
+    return "could be inferred" in error.message and any(
+        f"{kind}: " in error.message for kind in kinds
+    )

@@ -1,0 +1,237 @@
+"""MC7xx, with --train: whether the model learns one batch by heart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelcli.checks.record import Finding, Severity
+from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.rules.numbers import assumed_loss
+from modelcli.checks.rules.usage import count_params, group_names, never_run, place_of, show_params
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from modelcli.checks.observe.context import Context
+
+_RATES = (3e-3, 3e-2)
+_ENOUGH = 0.2  # of the first loss
+_MOST_FLOPS = 5e13  # some minutes on two cores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """What came of training on one batch.
+
+    Attributes:
+        model: as it was left.
+        unchanged: parameters that are bit by bit what they were.
+    """
+
+    model: Any
+    samples: int
+    steps: int
+    loss: str
+    first: float
+    best: float
+    unchanged: tuple[str, ...]
+
+
+def drill(context: Context) -> Drill:
+    """Train on one batch, at one learning rate after the other until it fits.
+
+    Raises:
+        CannotRun: there is nothing to train, or it would take too long.
+    """
+    kept: Drill | None = context.scratch.get("drill")
+    if kept is None:
+        kept = context.scratch["drill"] = _drill(context)
+    return kept
+
+
+def _drill(context: Context) -> Drill:
+    steps = context.options.train_steps
+    if not context.ran.totals.trainable_params:
+        raise CannotRun("there is nothing to train")
+    samples = 2 if context.ran.totals.params < 1000 else 4
+    flops = 6 * context.sample_macs * samples * steps
+    if flops > _MOST_FLOPS:
+        raise CannotRun(f"{steps} steps would take too long; --train-steps takes fewer")
+    results = []
+    for rate in _RATES:
+        results.append(_train(context, samples, steps, rate))
+        if results[-1].best <= _ENOUGH * results[-1].first:
+            break
+    return min(results, key=lambda result: result.best / max(result.first, 1e-12))
+
+
+def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
+    import torch
+
+    from modelcli.checks.observe.values import map_tensors, output_tensors
+
+    model = _without_dropout(context.fresh().train())
+    inputs = context.filled(model, samples, seed=3)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
+    losses: list[float] = []
+    target: Tensor | None = None
+    name = assumed_loss(context) or "mse"
+    with torch.enable_grad():
+        for _ in range(steps):
+            given = map_tensors(inputs, torch.Tensor.clone)
+            outputs = output_tensors(model(*given.args, **given.kwargs))
+            if not outputs or not outputs[0].requires_grad:
+                raise CannotRun("no gradient reaches the output (MC202)")
+            if target is None:
+                target = _target(outputs[0], name)
+                if target.numel() > context.ran.totals.trainable_params:
+                    raise CannotRun("it has fewer parameters than there are values to learn")
+            loss = _loss(outputs[0], target, name)
+            losses.append(float(loss))
+            if not math.isfinite(losses[-1]) or losses[-1] < 0.01 * losses[0]:
+                break
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    same = [n for n, p in model.named_parameters() if torch.equal(p.detach(), before[n])]
+    finite = [value for value in losses if math.isfinite(value)] or [math.inf]
+    return Drill(
+        model=model, samples=samples, steps=len(losses), loss=name, first=losses[0],
+        best=min(finite), unchanged=tuple(same),
+    )  # fmt: skip
+
+
+def _without_dropout(model: nn.Module) -> nn.Module:
+    from torch import nn
+
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.eval()
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0  # type: ignore[assignment]
+    return model
+
+
+def _target(output: Tensor, name: str) -> Tensor:
+    import torch
+
+    generator = torch.Generator().manual_seed(5)
+    if name in ("cross_entropy", "nll") and output.dim() >= 2:
+        shape = (output.shape[0], *output.shape[2:])
+        return torch.randint(0, output.shape[1], shape, generator=generator)
+    if name in ("bce", "bce_with_logits"):
+        return torch.randint(0, 2, output.shape, generator=generator).to(output.dtype)
+    # one value a sample and channel: noise at every place is more than sound models can draw
+    shape = (*output.shape[:2], *(1,) * (output.dim() - 2))
+    return torch.randn(shape, generator=generator).to(output.dtype).expand(output.shape)
+
+
+def _loss(output: Tensor, target: Tensor, name: str) -> Tensor:
+    from torch.nn import functional as F
+
+    losses: dict[str, Any] = {
+        "cross_entropy": F.cross_entropy, "nll": F.nll_loss, "bce": F.binary_cross_entropy,
+        "bce_with_logits": F.binary_cross_entropy_with_logits, "l1": F.l1_loss,
+        "huber": F.huber_loss, "mse": F.mse_loss,
+    }  # fmt: skip
+    found: Tensor = losses[name](output, target)
+    return found
+
+
+class CannotOverfit(Rule):
+    """It cannot overfit one batch."""
+
+    id = "MC701"
+    title = "it cannot learn one batch by heart"
+    severity = Severity.ERROR
+    needs = "training"
+    why = (
+        "A model that cannot fit a few samples will not fit thousands: it is cut, dead or bounded."
+    )
+    fix = "Look at the other findings; at the last activation; at what the loss expects."
+    input = "8x8"
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(8, 32)
+                self.fc2 = nn.Linear(32, 4)
+
+            def forward(self, x):
+                return torch.relu(self.fc2(torch.relu(self.fc1(x)))) * 0.001
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(8, 32)
+                self.fc2 = nn.Linear(32, 4)
+
+            def forward(self, x):
+                return self.fc2(torch.relu(self.fc1(x)))
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Train on one batch."""
+        done = drill(context)
+        if not math.isfinite(done.first):
+            raise CannotRun("the first loss is not finite (MC501)")
+        if done.best > _ENOUGH * done.first:
+            yield self.found(
+                "",
+                f"{done.loss} on one batch of {done.samples} only falls from {done.first:.3g} to "
+                f"{done.best:.3g} in {done.steps} steps of Adam",
+            )
+
+
+class NeverChanges(Rule):
+    """A parameter that never changes."""
+
+    id = "MC702"
+    title = "a parameter that training never changes"
+    needs = "training"
+    why = "It is as it was initialised after every step: frozen, cut off, or not in the graph."
+    fix = "See MC202 and MC203 for what cuts gradients off; requires_grad_(True) if it is frozen."
+    input = "8x8"
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate = nn.Linear(8, 8)
+                self.fc = nn.Linear(8, 4)
+
+            def forward(self, x):
+                return self.fc(x * torch.round(torch.sigmoid(self.gate(x))))
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate = nn.Linear(8, 8)
+                self.fc = nn.Linear(8, 4)
+
+            def forward(self, x):
+                return self.fc(x * torch.sigmoid(self.gate(x)))
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Compare the parameters after training with those before."""
+        done = drill(context)
+        if done.steps < 2:
+            raise CannotRun("the first loss is nothing to learn from")
+        idle = never_run(context)
+        unchanged = [name for name in done.unchanged if name not in idle]
+        for path, names in group_names(done.model, unchanged).items():
+            yield self.found(
+                path,
+                f"{show_params(count_params(done.model, names))} bit by bit the same after "
+                f"{done.steps} steps of Adam",
+                place=place_of(done.model, path),
+            )
+
+
+RULES = (CannotOverfit, NeverChanges)

@@ -1,0 +1,287 @@
+"""The receptive field of a tensor: what each of its axes still knows of the input's places.
+
+An axis of a tensor is a *place* of the input (rows, columns), a *mixture* of several places (after
+flatten), or none (batch, channels). Layers move places, branches join them, and what averages or
+multiplies over a whole axis sees *everything* along it from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modelcli.feature_maps.reach import SAME, Reach
+from modelcli.feature_maps.record import LayerResult, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An axis whose cells stand for places along one axis of the input."""
+
+    source: int
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """An axis whose cells stand for places along several axes of the input, or out of order."""
+
+    places: tuple[Place, ...]
+
+
+Axis = Place | Mixture | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What one tensor sees of the input.
+
+    Attributes:
+        sizes: the input's spatial sizes; a source is an index into them.
+        axes: one entry per axis of the tensor.
+        everything: sources that are seen from end to end.
+        fixed: places of which one cell was left, so that every cell here sees its window.
+        differ: whether branches that saw different extents were joined on the way.
+    """
+
+    sizes: Shape
+    axes: tuple[Axis, ...]
+    everything: frozenset[int] = frozenset()
+    fixed: tuple[Place, ...] = ()
+    differ: bool = False
+
+    def reach(self, source: int) -> Reach | None:
+        """Return what the cells see along one axis of the input, None where no cell stands for it.
+
+        Of several axes with the same source the last one counts.
+        """
+        for axis in reversed(self.axes):
+            places = axis.places if isinstance(axis, Mixture) else (axis,)
+            for place in places:
+                if place is not None and place.source == source:
+                    return place.reach
+        return None
+
+    def extent(self, source: int) -> int | None:
+        """Return the receptive field along one axis of the input; None where nothing is seen."""
+        if source in self.everything:
+            return self.sizes[source]
+        reach = self.reach(source)
+        sizes = [place.reach.size for place in self.fixed if place.source == source]
+        return max([*sizes, reach.size] if reach is not None else sizes, default=None)
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The axes of the input of which anything is seen."""
+        seen = (s for s in range(len(self.sizes)) if self.extent(s) is not None)
+        return tuple(seen)
+
+
+def input_field(shape: Shape, dims: int) -> Field:
+    """Return the field of the input itself, whose last ``dims`` axes are places."""
+    axes = (None,) * (len(shape) - dims) + tuple(Place(i, SAME) for i in range(dims))
+    return Field(sizes=shape[len(shape) - dims :], axes=axes)
+
+
+def nothing(sizes: Shape, rank: int) -> Field:
+    """Return the field of a tensor that does not come from the input."""
+    return Field(sizes=sizes, axes=(None,) * rank)
+
+
+def after_layer(field: Field, result: LayerResult) -> Field:
+    """Return the field behind one layer."""
+    if result.sees == "same":
+        return field
+    if result.sees == "everything":  # a dense layer: the last axis is used up
+        return lose(field, (len(field.axes) - 1,), keep=True)
+    if result.sees == "mixed":
+        return _mixed(field, result)
+    count = len(result.axes)
+    axes = list(field.axes)
+    for index, axis in enumerate(result.axes, start=len(axes) - count):
+        axes[index] = _moved(axes[index], axis.reach)
+    return replace(field, axes=tuple(axes))
+
+
+def _moved(axis: Axis, reach: Reach) -> Axis:
+    if isinstance(axis, Place):
+        return Place(axis.source, axis.reach.then(reach))
+    return axis
+
+
+def _mixed(field: Field, result: LayerResult) -> Field:
+    if result.axes:  # unfold: windows laid out as columns
+        moved = after_layer(field, replace(result, sees="windows"))
+        shape = result.input_shape
+        return reshape(moved, (*shape[:-2], 1, 1), result.output_shape)
+    return reshape(field, result.input_shape, result.output_shape)
+
+
+def lose(field: Field, gone: Sequence[int], *, keep: bool) -> Field:
+    """Return the field after some axes were summed up: their sources are seen end to end.
+
+    A place of which one cell is left (an axis of size 1) loses nothing by that, but a field does
+    not know sizes: use ``reshape`` where an axis of size 1 only vanishes.
+
+    Args:
+        field: the field before.
+        gone: positions of the axes, from the front or the back.
+        keep: whether the axes stay (as channels) or vanish.
+    """
+    rank = len(field.axes)
+    lost = {index % rank for index in gone} if rank else set()
+    everything = set(field.everything)
+    for index in lost:
+        everything.update(_sources(field.axes[index]))
+    kept = tuple(
+        None if index in lost else axis
+        for index, axis in enumerate(field.axes)
+        if keep or index not in lost
+    )
+    return replace(field, axes=kept, everything=frozenset(everything))
+
+
+def _sources(axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return ()
+    if isinstance(axis, Place):
+        return (axis.source,)
+    return tuple(place.source for place in axis.places)
+
+
+def reshape(field: Field, before: Shape, after: Shape) -> Field:
+    """Return the field after a change of shape: axes equal at both ends keep their meaning."""
+    front = 0
+    while front < min(len(before), len(after)) and before[front] == after[front]:
+        front += 1
+    back = 0
+    longest = min(len(before), len(after)) - front
+    while back < longest and before[-1 - back] == after[-1 - back]:
+        back += 1
+    middle = range(front, len(before) - back)
+    single = _places([field.axes[index] for index in middle if before[index] == 1])
+    mixed = _mixture([field.axes[index] for index in middle if before[index] != 1])
+    width = len(after) - front - back
+    tail = field.axes[len(before) - back :] if back else ()
+    axes = (*field.axes[:front], *(mixed,) * width, *tail)
+    return replace(field, axes=axes, fixed=_with_fixed(field.fixed, single))
+
+
+def _with_fixed(fixed: Sequence[Place], more: Sequence[Place]) -> tuple[Place, ...]:
+    """Return one window per source: the hull of those that all cells see."""
+    spans: dict[int, tuple[int, int]] = {}
+    for place in (*fixed, *more):
+        low, high = place.reach.low(0), place.reach.high(0)
+        before = spans.get(place.source, (low, high))
+        spans[place.source] = (min(low, before[0]), max(high, before[1]))
+    return tuple(Place(source, Reach((low,), (high,), 1)) for source, (low, high) in spans.items())
+
+
+def _mixture(axes: Sequence[Axis]) -> Axis:
+    """Return the mixture of some axes, with one place per source: the one that sees most."""
+    places: dict[int, Place] = {}
+    for place in _places(axes):
+        before = places.get(place.source)
+        places[place.source] = place if before is None else _larger(before, place)
+    return Mixture(tuple(places.values())) if places else None
+
+
+def _larger(one: Place, other: Place) -> Place:
+    """Return the hull of two places of one source, or the larger if their cells do not match."""
+    if one.reach.jump == other.reach.jump:
+        return Place(one.source, one.reach.union(other.reach))
+    return one if one.reach.size >= other.reach.size else other
+
+
+def _places(axes: Sequence[Axis]) -> list[Place]:
+    places: list[Place] = []
+    for axis in axes:
+        if isinstance(axis, Place):
+            places.append(axis)
+        elif axis is not None:
+            places.extend(axis.places)
+    return places
+
+
+def permute(field: Field, order: Sequence[int]) -> Field:
+    """Return the field after its axes were put into another order."""
+    return replace(field, axes=tuple(field.axes[index] for index in order))
+
+
+def all_of_it(fields: Sequence[Field], sizes: Shape, rank: int) -> Field:
+    """Return the field of something that may depend on every cell of what it was given."""
+    sources = {source for field in fields for source in field.sources}
+    return Field(
+        sizes=sizes,
+        axes=(None,) * rank,
+        everything=frozenset(sources),
+        differ=any(field.differ for field in fields),
+    )
+
+
+def merge(
+    fields: Sequence[Field], shapes: Sequence[Shape], output: Shape, *, along: int | None = None
+) -> Field:
+    """Return the field where branches meet: the hull of what each of them sees.
+
+    Args:
+        fields: one per branch.
+        shapes: the branches' shapes; an axis of size 1 is spread over the output's.
+        output: the shape that comes out.
+        along: the axis of a concatenation, whose places are no longer in order.
+    """
+    rank = len(output)
+    everything = frozenset(source for field in fields for source in field.everything)
+    extents = {
+        tuple(field.extent(source) for source in range(len(field.sizes)))
+        for field in fields
+        if field.sources
+    }
+    axes: list[Axis] = []
+    spread: set[int] = set()
+    fixed = [place for field in fields for place in field.fixed]
+    for index in range(rank):
+        meeting: list[Axis] = []
+        for field, shape in zip(fields, shapes, strict=True):
+            own = index - rank + len(shape)
+            if own < 0:
+                continue
+            if shape[own] == 1 and output[index] > 1 and along is None:
+                fixed.extend(_places([field.axes[own]]))
+            else:
+                meeting.append(field.axes[own])
+        joined, lost = _join(meeting)
+        spread.update(lost)
+        if along is not None and index == along % rank:
+            joined = _mixture([joined])
+        axes.append(joined)
+    return Field(
+        sizes=fields[0].sizes,
+        axes=tuple(axes),
+        everything=everything | frozenset(spread),
+        fixed=_with_fixed((), fixed),
+        differ=len(extents) > 1 or any(field.differ for field in fields),
+    )
+
+
+def _join(axes: Sequence[Axis]) -> tuple[Axis, set[int]]:
+    """Return what an axis stands for where several meet, and the sources that lost their place."""
+    joined: Axis = None
+    lost: set[int] = set()
+    for axis in axes:
+        if axis is None or axis == joined:
+            continue
+        if joined is None:
+            joined = axis
+        elif (
+            isinstance(axis, Place)
+            and isinstance(joined, Place)
+            and axis.source == joined.source
+            and axis.reach.jump == joined.reach.jump
+        ):
+            joined = Place(axis.source, joined.reach.union(axis.reach))
+        elif isinstance(axis, Mixture) and isinstance(joined, Mixture):
+            joined = _mixture([joined, axis])
+        else:
+            lost.update(_sources(axis))
+    return joined, lost

@@ -1,0 +1,1 @@
+"""The layers that change the size of a map, one family a file."""

@@ -1,0 +1,185 @@
+"""Adaptive and fractional pooling: the output size is given, the windows follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+from typing import Literal
+
+from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, per_axis, require
+from modelcli.feature_maps.reach import Reach, from_cells
+from modelcli.feature_maps.record import AxisName, AxisResult
+from modelcli.feature_maps.refusal import AxisRefusal
+
+AdaptiveSizes = int | None | Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptivePooling(SpatialLayer):
+    """An adaptive pooling: cell i takes ``floor(i*in/out)`` to ``ceil((i + 1)*in/out) - 1``.
+
+    Attributes:
+        kind: ``max`` or ``avg``.
+        output_size: one number or one per axis; None keeps that axis.
+    """
+
+    kind: Literal["max", "avg"]
+    output_size: AdaptiveSizes
+
+    @property
+    def type(self) -> str:
+        """The class name that torch gives it."""
+        return f"Adaptive{self.kind.capitalize()}Pool{self.dims}d"
+
+    def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
+        out = self._wanted(index, size)
+        require(size, 1, axis.name)
+        if out < 0:
+            raise AxisRefusal(f"output_size is {out}", advice="it cannot be below 0")
+        if out == 0:
+            raise AxisRefusal("output_size is 0, and nothing is left", advice="ask for 1 or more")
+        return adaptive_axis(size, out, axis)
+
+    def _wanted(self, index: int, size: int) -> int:
+        if self.output_size is None:
+            return size
+        if isinstance(self.output_size, int):
+            return self.output_size
+        sizes = tuple(self.output_size)
+        if len(sizes) not in (1, self.dims):
+            raise AxisRefusal(
+                f"output_size has {len(sizes)} numbers for {self.dims} axes",
+                advice=f"give one number, or {self.dims}",
+            )
+        wanted = sizes[index if len(sizes) > 1 else 0]
+        return size if wanted is None else wanted
+
+
+def adaptive_axis(size: int, out: int, axis: AxisName) -> AxisResult:
+    """Return one axis divided into ``out`` windows as even as whole cells allow."""
+    regular = size % out == 0
+    each = size // out
+    if regular:
+        formula = f"{out} windows of {size} / {out} = {each} each"
+        step = (f"{axis.count(size)} shared among {out}", f"{size} / {out} = {each} each")
+    else:
+        formula = f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1"
+        last = (out - 1) * size // out
+        step = (
+            f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1; the last",
+            f"{last} to {size - 1}",
+        )
+    return AxisResult(
+        axis=axis,
+        size_in=size,
+        size_out=out,
+        kernel=each if regular else None,
+        stride=each if regular else None,
+        padding=None,
+        dilation=1 if regular else None,
+        formula=f"{formula} = {out}" if not regular else f"{formula}: {out}",
+        rule="as asked",
+        steps=((f"asked for {axis.count(out)}", f"{out}"), step),
+        reach=adaptive_reach(size, out),
+    )
+
+
+def adaptive_reach(size: int, out: int) -> Reach:
+    """Return what each cell of an adaptive pooling sees."""
+    shared = gcd(size, out)
+    return from_cells(
+        out // shared,
+        size // shared,
+        lambda cell: (cell * size // out, -(-(cell + 1) * size // out) - 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FractionalPooling(SpatialLayer):
+    """A fractional max pooling: windows of one size at random, nearly even distances.
+
+    Attributes:
+        kernel: size of the window.
+        output_size: sizes asked for, or None.
+        output_ratio: share of the input's size, above 0 and below 1, or None.
+    """
+
+    kernel: Sizes
+    output_size: Sizes | None = None
+    output_ratio: float | Sequence[float] | None = None
+
+    @property
+    def type(self) -> str:
+        """The class name that torch gives it."""
+        return f"FractionalMaxPool{self.dims}d"
+
+    def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
+        kernel = per_axis(self.kernel, self.dims, "kernel")[index]
+        out, asked = self._wanted(index, size)
+        require(kernel, 1, "kernel")
+        if out < 1:
+            raise AxisRefusal(f"{axis.name} {size} gives {out}, and nothing is left", smallest=None)
+        needed = out + kernel - 1 + self._spare
+        if needed > size:
+            raise AxisRefusal(
+                f"{out} windows of {kernel} at different places need {needed}, "
+                f"and {axis.name} is {size}",
+                smallest=self._smallest(index, kernel),
+            )
+        return AxisResult(
+            axis=axis,
+            size_in=size,
+            size_out=out,
+            kernel=kernel,
+            formula=f"{asked} = {out}",
+            rule="as asked, or floor(in * ratio)",
+            steps=((asked, f"{axis.count(out)}"),),
+            reach=_fractional_reach(size, out, kernel),
+        )
+
+    @property
+    def _spare(self) -> int:
+        return 1 if self.dims == 3 else 0  # fractional_max_pool3d compares with <, 2d with <=
+
+    def _wanted(self, index: int, size: int) -> tuple[int, str]:
+        if self.output_size is not None:
+            return per_axis(self.output_size, self.dims, "output_size")[index], "asked for"
+        if self.output_ratio is None:
+            raise AxisRefusal(
+                "it has no output_size and no output_ratio", advice="give it one of the two"
+            )
+        ratios = self.output_ratio
+        ratio = ratios if isinstance(ratios, (int, float)) else tuple(ratios)[index]
+        if not 0 < ratio < 1:
+            raise AxisRefusal(f"output_ratio is {ratio}", advice="it must be above 0 and below 1")
+        return int(size * ratio), f"floor({size} * {ratio})"
+
+    def _smallest(self, index: int, kernel: int) -> int | None:
+        if self.output_size is not None:
+            return (
+                per_axis(self.output_size, self.dims, "output_size")[index]
+                + kernel
+                - 1
+                + self._spare
+            )
+        size = kernel
+        while size < 10_000:
+            out = self._wanted(index, size)[0]
+            if out >= 1 and out + kernel - 1 + self._spare <= size:
+                return size
+            size += 1
+        return None
+
+
+def _fractional_reach(size: int, out: int, kernel: int) -> Reach:
+    """Return all that a cell may see, whatever the random offset."""
+    room, moves = size - kernel, out - 1
+    if moves == 0:
+        return Reach((size - kernel,), (size - 1,), size)
+    shared = gcd(room, moves)
+    return from_cells(
+        moves // shared,
+        room // shared,
+        lambda cell: (cell * room // moves, -(-cell * room // moves) + kernel - 1),
+    )

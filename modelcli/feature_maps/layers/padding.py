@@ -1,0 +1,149 @@
+"""Padding layers and ``F.pad``: constant, reflecting, replicating and circular."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelcli.feature_maps.layers.layer import Layer
+from modelcli.feature_maps.reach import Reach
+from modelcli.feature_maps.record import AxisName, AxisResult, LayerResult, Shape, axis_names
+from modelcli.feature_maps.refusal import show_dims
+
+KINDS = {
+    "constant": "ConstantPad",
+    "zeros": "ZeroPad",
+    "reflect": "ReflectionPad",
+    "replicate": "ReplicationPad",
+    "circular": "CircularPad",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pad(Layer):
+    """Cells added around a map, or cut off where a number is negative.
+
+    Attributes:
+        pads: as ``F.pad`` takes them: last axis first, each as before, after.
+        mode: one of ``KINDS``.
+        name_shown: the name torch gives it, where it is not the layer's class: ``pad``.
+    """
+
+    pads: Sequence[int]
+    mode: str = "constant"
+    name_shown: str = ""
+
+    @property
+    def dims(self) -> int:
+        """How many axes are padded."""
+        return len(self.pads) // 2
+
+    @property
+    def type(self) -> str:
+        """The class or function name that torch gives it."""
+        return self.name_shown or f"{KINDS[self.mode]}{self.dims}d"
+
+    def apply(self, shape: Shape) -> LayerResult:
+        """Return the layer's result on ``(*, *sizes)``."""
+        self._check(shape)
+        count = self.dims
+        names = axis_names(count) if count <= 3 else axis_names(3)
+        first = len(shape) - count
+        sizes = list(shape)
+        axes: list[AxisResult] = []
+        for offset in range(count):
+            before, after = self._pair(offset)
+            size = shape[first + offset]
+            self._check_axis(shape, size, before, after)
+            sizes[first + offset] = size + before + after
+            name = names[min(offset, len(names) - 1)]
+            axes.append(_axis(size, before, after, name))
+        if any(size < 1 for size in sizes[first:]):
+            raise self._nothing_left(shape, sizes)
+        return LayerResult(
+            type=self.type,
+            input_shape=shape,
+            output_shape=tuple(sizes),
+            axes=tuple(axes),
+            sees="windows",
+        )
+
+    def _pair(self, offset: int) -> tuple[int, int]:
+        start = 2 * (self.dims - 1 - offset)
+        return self.pads[start], self.pads[start + 1]
+
+    def _check(self, shape: Shape) -> None:
+        if self.mode not in KINDS:
+            raise self.refuse(
+                shape, f"mode {self.mode!r} is unknown", f"the modes are {', '.join(KINDS)}"
+            )
+        if len(self.pads) % 2 or not self.pads:
+            raise self.refuse(
+                shape,
+                f"{len(self.pads)} numbers are no pairs of before and after",
+                "give two numbers for each axis, the last axis first",
+            )
+        free = self.mode in ("constant", "zeros")
+        fits = len(shape) >= self.dims if free else len(shape) in (self.dims + 1, self.dims + 2)
+        if not fits:
+            wanted = f"{self.dims} axes" if free else f"{self.dims + 1} or {self.dims + 2} axes"
+            raise self.refuse(
+                shape, f"{len(self.pads)} numbers pad {self.dims} axes", f"give it {wanted}"
+            )
+
+    def _check_axis(self, shape: Shape, size: int, before: int, after: int) -> None:
+        cut = -min(before, 0) - min(after, 0)
+        if cut > size and self.mode in ("constant", "zeros"):
+            raise self.refuse(
+                shape, f"{cut} cells are cut off an axis of {size}", f"make that axis {cut} or more"
+            )
+        most = max(before, after)
+        if self.mode == "reflect" and most >= size:
+            raise self.refuse(
+                shape,
+                f"reflecting {most} cells needs more than {most}, and there are {size}",
+                f"pad by {max(size - 1, 0)} at most, or make that axis {most + 1}",
+            )
+        if self.mode == "circular" and most > size:
+            raise self.refuse(
+                shape,
+                f"wrapping {most} cells around needs {most}, and there are {size}",
+                f"pad by {size} at most, or make that axis {most}",
+            )
+
+    def _nothing_left(self, shape: Shape, sizes: Sequence[int]) -> Exception:
+        first = len(shape) - self.dims
+        smallest = [
+            size if after >= 1 else size + 1 - after
+            for size, after in zip(shape[first:], sizes[first:], strict=True)
+        ]
+        return self.refuse(
+            shape,
+            f"what is left would be {show_dims(sizes)}",
+            f"the smallest input that works is {show_dims((*shape[:first], *smallest))}",
+        )
+
+
+def _axis(size: int, before: int, after: int, axis: AxisName) -> AxisResult:
+    out = size + before + after
+    formula = f"{size} + {before} + {after} = {out}".replace("+ -", "- ")
+    return AxisResult(
+        axis=axis,
+        size_in=size,
+        size_out=out,
+        padding=(before, after),
+        formula=formula,
+        rule="in + p + q",
+        steps=((f"{before} {axis.before} and {after} {axis.after}", formula),),
+        reach=Reach((-before,), (-before,), 1),
+        unseen=_cut(size, before, after),
+    )
+
+
+def _cut(size: int, before: int, after: int) -> tuple[tuple[int, int], ...]:
+    lost = []
+    if before < 0:
+        lost.append((0, min(-before, size) - 1))
+    if after < 0:
+        lost.append((max(size + after, 0), size - 1))
+    return tuple(lost)

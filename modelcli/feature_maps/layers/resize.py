@@ -1,0 +1,163 @@
+"""Upsampling and interpolation, by a size or by a factor, in every mode of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor, isfinite
+
+from modelcli.feature_maps.layers.adaptive import adaptive_reach
+from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, per_axis, require
+from modelcli.feature_maps.reach import Reach, from_cells
+from modelcli.feature_maps.record import AxisName, AxisResult
+from modelcli.feature_maps.refusal import AxisRefusal
+
+MODES = {
+    "nearest": (1, 2, 3),
+    "nearest-exact": (1, 2, 3),
+    "area": (1, 2, 3),
+    "linear": (1,),
+    "bilinear": (2,),
+    "trilinear": (3,),
+    "bicubic": (2,),
+}
+_NEIGHBOURS = {"linear": (0, 1), "bilinear": (0, 1), "trilinear": (0, 1), "bicubic": (-1, 2)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize(SpatialLayer):
+    """Interpolation to ``size``, or to ``floor(in * scale)``.
+
+    Attributes:
+        size: the sizes wanted, or None.
+        scale: the factors, or None; exactly one of the two is given.
+        mode: how values between cells are found; see ``MODES``.
+        align_corners: whether the first and the last cells' centres coincide.
+        recompute: measure distances by the sizes instead of by the factor.
+        name_shown: ``Upsample`` or ``interpolate``.
+        needs_batch: whether a shape without a batch is refused, as torch does.
+    """
+
+    size: Sizes | None = None
+    scale: float | Sequence[float] | None = None
+    mode: str = "nearest"
+    align_corners: bool = False
+    recompute: bool = False
+    name_shown: str = "Upsample"
+    needs_batch: bool = True
+
+    @property
+    def batch_required(self) -> bool:
+        """Whether a shape without a batch is refused."""
+        return self.needs_batch
+
+    @property
+    def type(self) -> str:
+        """The class or function name that torch gives it."""
+        return self.name_shown
+
+    def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
+        self._check_mode()
+        out, formula = self._size(index, size)
+        require(size, 1, axis.name)
+        if out < 1:
+            raise AxisRefusal(
+                f"{axis.name} {size} gives {out}, and nothing is left",
+                smallest=self._smallest(index),
+                advice="" if self.size is None else "ask for a size of 1 or more",
+            )
+        words = "asked for" if self.size is not None else f"the {axis.many} times the factor"
+        return AxisResult(
+            axis=axis,
+            size_in=size,
+            size_out=out,
+            formula=formula,
+            rule="as asked" if self.size is not None else "floor(in * scale)",
+            steps=((words, formula),),
+            reach=self._reach(size, out, self._ratio(index, size, out)),
+        )
+
+    def _check_mode(self) -> None:
+        if self.mode not in MODES:
+            raise AxisRefusal(
+                f"mode {self.mode!r} is unknown", advice=f"the modes are {', '.join(MODES)}"
+            )
+        if self.dims not in MODES[self.mode]:
+            able = [name for name, dims in MODES.items() if self.dims in dims]
+            raise AxisRefusal(
+                f"mode {self.mode!r} is not for maps with {self.dims} axes",
+                advice=f"with {self.dims} axes the modes are {', '.join(able)}",
+            )
+
+    def _size(self, index: int, size: int) -> tuple[int, str]:
+        if (self.size is None) == (self.scale is None):
+            raise AxisRefusal(
+                "it has both a size and a factor" if self.size is not None else "it has no size",
+                advice="give it either a size or a factor",
+            )
+        if self.size is not None:
+            out = per_axis(self.size, self.dims, "size")[index]
+            return out, f"as asked = {out}"
+        factor = self._factor(index)
+        if not isfinite(factor) or factor < 0:
+            raise AxisRefusal(f"the factor is {factor}", advice="it must be above 0")
+        out = floor(float(size) * factor)
+        if factor == int(factor):
+            return out, f"{size} * {int(factor)} = {out}"
+        return out, f"floor({size} * {factor:g}) = {out}"
+
+    def _factor(self, index: int) -> float:
+        scale = self.scale
+        if scale is None or isinstance(scale, (int, float)):
+            return float(scale or 0)
+        factors = tuple(scale)
+        if len(factors) != self.dims:
+            raise AxisRefusal(
+                f"{len(factors)} factors for {self.dims} axes",
+                advice=f"give one factor, or {self.dims}",
+            )
+        return float(factors[index])
+
+    def _smallest(self, index: int) -> int | None:
+        if self.size is not None or self._factor(index) <= 0:
+            return None
+        guess = max(1, int(1 / self._factor(index)))
+        while floor(float(guess) * self._factor(index)) < 1:
+            guess += 1
+        return guess
+
+    def _ratio(self, index: int, size: int, out: int) -> Fraction:
+        """Return the distance of neighbouring output cells, in input cells."""
+        if self.align_corners and self.mode in _NEIGHBOURS:
+            return Fraction(size - 1, out - 1) if out > 1 else Fraction(0)
+        if self.scale is None or self.recompute or self.mode == "area":
+            return Fraction(size, out)
+        return 1 / Fraction(self._factor(index)).limit_denominator(10_000)
+
+    def _reach(self, size: int, out: int, ratio: Fraction) -> Reach:
+        if self.mode == "area":
+            return adaptive_reach(size, out)
+        if ratio == 0:  # one cell on either side: all are aligned with the first
+            return Reach((0,) * out, (0,) * out, size)
+
+        def interval(cell: int) -> tuple[int, int]:
+            return self._interval(cell, ratio)
+
+        return from_cells(ratio.denominator, ratio.numerator, interval)
+
+    def _interval(self, cell: int, ratio: Fraction) -> tuple[int, int]:
+        if self.mode == "nearest":
+            return floor(cell * ratio), floor(cell * ratio)
+        if self.mode == "nearest-exact":
+            place = floor((cell + Fraction(1, 2)) * ratio)
+            return place, place
+        if self.align_corners:
+            centre = cell * ratio
+        else:
+            centre = (cell + Fraction(1, 2)) * ratio - Fraction(1, 2)
+        first = floor(centre)
+        if centre == first:  # the other neighbours have weight 0
+            return first, first
+        before, after = _NEIGHBOURS[self.mode]
+        return first + before, first + after

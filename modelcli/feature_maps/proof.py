@@ -1,0 +1,224 @@
+"""Computed and measured receptive fields, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from modelcli.feature_maps.field import Field, Place
+from modelcli.feature_maps.flow import Step, follow
+from modelcli.feature_maps.record import Shape
+from modelcli.tracing.record import Call, Trace
+from modelcli.views.shapes_table import show_axes
+from modelcli.views.table import Column, Table
+from modelcli.views.text import show_dims
+
+MOST_CLAIMS = 8
+LARGEST_INPUT_NUMEL = 2_000_000  # how far an input is enlarged so that no border cuts a field off
+Key = tuple[str, str, int]
+Spans = tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the arithmetic says of the cell in the middle of one layer's output.
+
+    Attributes:
+        key: how the layer is found again: module or op, its path or name, its turn.
+        extents: the receptive field, borders not cut off.
+        spans: first and last input cell that the cell sees, borders cut off.
+        cut: whether a border cuts the field off.
+    """
+
+    key: Key
+    path: str
+    output: Shape
+    cell: tuple[int, ...]
+    extents: tuple[int | None, ...]
+    jumps: tuple[int, ...]
+    spans: Spans
+    cut: bool
+
+
+def claims(trace: Trace) -> tuple[Claim, ...]:
+    """Return what can be measured: the last map of each size, the deepest ones first kept."""
+    turns = _turns(trace.calls)
+    last: dict[Shape, Step] = {}
+    for step in follow(trace):
+        if step.result is not None and _stands(step.field) and not _is_global(step):
+            dims = len(step.field.sizes)
+            last[step.result.output_shape[-dims:]] = step
+    steps = sorted(last.values(), key=lambda step: step.call.index)[-MOST_CLAIMS:]
+    return tuple(_claim(step, turns[step.call.index]) for step in steps)
+
+
+def _is_global(step: Step) -> bool:
+    """Tell whether a layer takes in a whole map, whatever its size: there is nothing to measure."""
+    assert step.result is not None  # claims asks of no other
+    sizes = [axis.size_out for axis in step.result.axes]
+    return "Adaptive" in step.result.type and all(size == 1 for size in sizes)
+
+
+def _turns(calls: Sequence[Call]) -> list[Key]:
+    seen: dict[tuple[str, str], int] = {}
+    keys: list[Key] = []
+    for call in calls:
+        name = call.path if call.kind == "module" else call.type
+        turn = seen.get((call.kind, name), 0)
+        seen[call.kind, name] = turn + 1
+        keys.append((call.kind, name, turn))
+    return keys
+
+
+def _stands(field: Field) -> bool:
+    """Tell whether the last axes of a tensor are the places of the input, in order."""
+    tail = field.axes[len(field.axes) - len(field.sizes) :]
+    return bool(field.sizes) and all(
+        isinstance(axis, Place) and axis.source == source for source, axis in enumerate(tail)
+    )
+
+
+def _claim(step: Step, key: Key) -> Claim:
+    assert step.result is not None  # claims takes no other
+    field = step.field
+    dims = len(field.sizes)
+    output = step.result.output_shape
+    cell = tuple(size // 2 for size in output[-dims:])
+    whole = [_span(field, source, cell[source]) for source in range(dims)]
+    spans = [
+        None if span is None else (max(span[0], 0), min(span[1], size - 1))
+        for span, size in zip(whole, field.sizes, strict=True)
+    ]
+    reaches = [field.reach(source) for source in range(dims)]
+    return Claim(
+        key=key,
+        path=step.call.path,
+        output=output,
+        cell=cell,
+        extents=tuple(field.extent(source) for source in range(dims)),
+        jumps=tuple(max(1, round(reach.jump)) if reach else 1 for reach in reaches),
+        spans=tuple(spans),
+        cut=spans != whole,
+    )
+
+
+def _span(field: Field, source: int, cell: int) -> tuple[int, int] | None:
+    if source in field.everything:
+        return 0, field.sizes[source] - 1
+    spans = [
+        (place.reach.low(0), place.reach.high(0)) for place in field.fixed if place.source == source
+    ]
+    reach = field.reach(source)
+    if reach is not None:
+        spans.append((reach.low(cell), reach.high(cell)))
+    if not spans:
+        return None
+    return min(low for low, _ in spans), max(high for _, high in spans)
+
+
+def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:
+    """Return an input at which no border cuts the fields off; None: the one there will do."""
+    floating = [record for record in trace.inputs if record.dtype.startswith(("float", "bf"))]
+    if len(floating) != 1 or not any(claim.cut for claim in found):
+        return None
+    shape = floating[0].shape
+    deepest = found[-1]
+    dims = len(deepest.cell)
+    sizes = []
+    for size, extent, jump in zip(shape[-dims:], deepest.extents, deepest.jumps, strict=True):
+        needed = (extent or 1) + 3 * jump
+        sizes.append(max(size, -(-needed // jump) * jump))
+    larger = (*shape[:-dims], *sizes)
+    if larger == shape or prod(larger) > LARGEST_INPUT_NUMEL:
+        return None
+    return larger
+
+
+def proof_table(
+    found: Sequence[Claim], measured: Mapping[Key, Spans], *, input_shape: Shape
+) -> Table:
+    """Return one row per layer: computed, measured, and whether they agree."""
+    rows = tuple(
+        (
+            claim.path,
+            list(claim.output),
+            "x".join(map(str, claim.cell)),
+            show_axes(claim.extents),
+            show_spans(claim.spans),
+            show_spans(measured.get(claim.key)),
+            verdict(claim, measured),
+        )
+        for claim in found
+    )
+    notes = [f"measured on an input of {show_dims(input_shape)}: the gradient of the cell in the "
+             "middle, absolute weights, average instead of max"]  # fmt: skip
+    if any(claim.cut for claim in found):
+        notes.append("within the border: the field is larger than the input leaves room for")
+    return Table(
+        columns=(
+            Column(key="path", title="layer"),
+            Column(key="output", title="output", show=show_dims),
+            Column(key="cell", title="cell"),
+            Column(key="computed", title="field", align="right", style="green"),
+            Column(key="computed_span", title="sees, computed"),
+            Column(key="measured_span", title="sees, measured"),
+            Column(key="verdict", title="verdict"),
+        ),
+        rows=rows,
+        notes=tuple(notes),
+        title="receptive fields, proved",
+    )
+
+
+def show_spans(spans: Spans | None) -> str:
+    """Write the cells seen along each axis: ``43-469``, ``43-469 x 10-20``."""
+    if spans is None:
+        return "not reached"
+    texts = ["nothing" if span is None else f"{span[0]}-{span[1]}" for span in spans]
+    return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
+
+
+def verdict(claim: Claim, measured: Mapping[Key, Spans]) -> str:
+    """Write whether a claim was confirmed."""
+    spans = measured.get(claim.key)
+    if spans is None:
+        return "not reached"
+    if claim.cut:  # zeros of a padding may end the field before the input's border does
+        return "within the border" if _inside(spans, claim.spans) else "DIFFERS"
+    return "same" if spans == claim.spans else "DIFFERS"
+
+
+def _inside(measured: Spans, computed: Spans) -> bool:
+    return all(
+        mine is None or (theirs is not None and theirs[0] <= mine[0] and mine[1] <= theirs[1])
+        for mine, theirs in zip(measured, computed, strict=True)
+    )
+
+
+def proof_body(
+    found: Sequence[Claim], measured: Mapping[Key, Spans], *, input_shape: Shape
+) -> dict[str, Any]:
+    """Return the comparison as JSON."""
+    return {
+        "proof": {
+            "input": list(input_shape),
+            "rows": [
+                {
+                    "path": claim.path,
+                    "output": list(claim.output),
+                    "cell": list(claim.cell),
+                    "receptive_field": list(claim.extents),
+                    "computed": _lists(claim.spans),
+                    "measured": _lists(measured.get(claim.key)),
+                    "verdict": verdict(claim, measured),
+                }
+                for claim in found
+            ],
+        }
+    }
+
+
+def _lists(spans: Spans | None) -> list[list[int] | None] | None:
+    return None if spans is None else [None if span is None else list(span) for span in spans]

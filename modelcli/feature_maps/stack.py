@@ -1,0 +1,119 @@
+"""A stack of layers applied one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from modelcli.feature_maps.field import Field, after_layer, input_field
+from modelcli.feature_maps.layers.layer import Layer
+from modelcli.feature_maps.record import LayerResult, Shape
+from modelcli.feature_maps.refusal import ShapeError, show_dims
+
+MakeLayer = Callable[[Shape], Layer]  # some layers, as a depthwise one, depend on what comes
+LARGEST = 1 << 14  # how far a smallest input is looked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One layer of a stack.
+
+    Attributes:
+        layer: the layer, with its name.
+        result: what it made of what reached it.
+        field: what its output sees of the stack's input.
+    """
+
+    layer: Layer
+    result: LayerResult
+    field: Field
+
+
+def run_chain(
+    makers: Sequence[MakeLayer], shape: Shape, *, dims: int, words: bool = False
+) -> tuple[Link, ...]:
+    """Return every layer of a stack, applied to an input.
+
+    Args:
+        makers: functions from the shape that reaches a layer to that layer.
+        shape: the input, batch included; its last ``dims`` axes are places.
+        dims: 0 to 3.
+        words: whether the layers were typed, so that errors count them as words.
+
+    Raises:
+        ShapeError: a layer refuses what reaches it; the hint adds the smallest input of the stack.
+    """
+    field = input_field(shape, dims)
+    links: list[Link] = []
+    now = shape
+    for number, make in enumerate(makers):
+        try:
+            layer = make(now)
+            result = layer.apply(now)
+        except ShapeError as error:
+            raise _with_stack(error, makers[: number + 1], shape, dims, words) from None
+        field = after_layer(field, result)
+        links.append(Link(layer=layer, result=result, field=field))
+        now = result.output_shape
+    return tuple(links)
+
+
+def final_shape(makers: Sequence[MakeLayer], shape: Shape) -> Shape:
+    """Return only the shape that a stack ends with.
+
+    Raises:
+        ShapeError: a layer refuses what reaches it.
+    """
+    for make in makers:
+        shape = make(shape).apply(shape).output_shape
+    return shape
+
+
+def _with_stack(
+    error: ShapeError, makers: Sequence[MakeLayer], shape: Shape, dims: int, words: bool
+) -> ShapeError:
+    message, hint = error.message, error.hint
+    if words and not message.startswith("word "):
+        message = f"word {len(makers)}, {message}"
+    if len(makers) > 1 and "smallest input" in hint:
+        smallest = smallest_input(makers, shape, dims=dims)
+        if smallest is not None:
+            hint = f"{hint} there, and {show_dims(smallest)} for the whole stack"
+    return ShapeError(message, hint)
+
+
+def smallest_input(makers: Sequence[MakeLayer], shape: Shape, *, dims: int) -> Shape | None:
+    """Return the smallest input that every layer takes, each axis no smaller than it is now.
+
+    Axes are grown together, since a message about one hides those of the others.
+    """
+    now = list(shape)
+    first = len(shape) - dims
+    step = 1
+    while step <= LARGEST:  # double until it works
+        trial = (*shape[:first], *(max(size, step) for size in shape[first:]))
+        if _works(makers, trial):
+            now = list(trial)
+            break
+        step *= 2
+    else:
+        return None
+    for axis in range(first, len(shape)):  # then bring each axis down again
+        low, high = shape[axis], now[axis]
+        while low < high:
+            middle = (low + high) // 2
+            trial = (*now[:axis], middle, *now[axis + 1 :])
+            if _works(makers, trial):
+                high = middle
+            else:
+                low = middle + 1
+        now[axis] = high
+    return tuple(now)
+
+
+def _works(makers: Sequence[MakeLayer], shape: Shape) -> bool:
+    try:
+        final_shape(makers, shape)
+    except ShapeError:
+        return False
+    return True

@@ -1,0 +1,122 @@
+"""Which tensors are one: keys, ties and sums in which every tensor counts once.
+
+Everybody who counts, saves or watches tensors asks here, so that a tie is one tensor everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+Key = tuple[Any, ...]
+
+
+def tensor_key(tensor: torch.Tensor) -> Key:
+    """Return what two names of one tensor have in common.
+
+    Names are tied if they see the same elements of the same storage; views of different parts
+    of one buffer (flattened recurrent weights) are different tensors.
+    """
+    storage = storage_key(tensor)
+    if storage is None or tensor.numel() == 0:
+        return ("id", id(tensor))
+    return (storage, tensor.storage_offset(), tensor.numel())
+
+
+def view_key(tensor: torch.Tensor) -> Key:
+    """Return what two names have in common that see one tensor in the same way.
+
+    Tied names with another shape, stride or dtype (a transposed tie) have different view keys.
+    """
+    return (*tensor_key(tensor), tuple(tensor.shape), _strides(tensor), tensor.dtype)
+
+
+def storage_key(tensor: torch.Tensor) -> int | None:
+    """Return what all views of one storage have in common; None where there is no plain storage."""
+    if is_lazy(tensor) or tensor.layout is not torch.strided:
+        return None
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError, ValueError):  # subclasses that wrap other tensors
+        return None
+
+
+def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
+    return tuple(tensor.stride()) if tensor.layout is torch.strided else ()
+
+
+def count_elements(tensor: torch.Tensor) -> int:
+    """Return a tensor's number of elements; 0 while a lazy layer has not seen its input."""
+    return 0 if is_lazy(tensor) else tensor.numel()
+
+
+def count_bytes(tensor: torch.Tensor) -> int:
+    """Return the bytes that a tensor's elements take."""
+    return count_elements(tensor) * tensor.element_size()
+
+
+def unique_tensors(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return each tensor once, the first of its names."""
+    return list({tensor_key(tensor): tensor for tensor in reversed(list(tensors))}.values())[::-1]
+
+
+def count_unique(tensors: Iterable[torch.Tensor]) -> int:
+    """Return the number of elements of the tensors, ties counted once."""
+    return sum(count_elements(tensor) for tensor in unique_tensors(tensors))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTensor:
+    """One name of one tensor of a model."""
+
+    name: str
+    kind: Literal["parameter", "buffer"]
+    tensor: torch.Tensor
+    persistent: bool
+
+
+def named_tensors(model: nn.Module) -> Iterator[NamedTensor]:
+    """Yield every name of every parameter and buffer, parameters first, tied names too."""
+    for name, parameter in nn.Module.named_parameters(model, remove_duplicate=False):
+        yield NamedTensor(name, "parameter", parameter, persistent=True)
+    for prefix, module in nn.Module.named_modules(model, remove_duplicate=False):
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                full = f"{prefix}.{name}" if prefix else name
+                persistent = name not in module._non_persistent_buffers_set
+                yield NamedTensor(full, "buffer", buffer, persistent)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """A parameter and all its names, in the order of the model.
+
+    Attributes:
+        names: at least one; more where the parameter is tied.
+        parameters: the ``nn.Parameter`` objects behind the names: one each, but for a tie by
+            storage, where each object gets a gradient of its own.
+    """
+
+    names: tuple[str, ...]
+    parameters: tuple[nn.Parameter, ...]
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The first of the objects."""
+        return self.parameters[0]
+
+
+def parameter_groups(model: nn.Module) -> list[ParameterGroup]:
+    """Return every parameter once, with all its names."""
+    names: dict[Key, list[str]] = {}
+    objects: dict[Key, dict[int, nn.Parameter]] = {}
+    for name, parameter in nn.Module.named_parameters(model, remove_duplicate=False):
+        key = tensor_key(parameter)
+        names.setdefault(key, []).append(name)
+        objects.setdefault(key, {})[id(parameter)] = parameter
+    return [ParameterGroup(tuple(names[key]), tuple(objects[key].values())) for key in names]

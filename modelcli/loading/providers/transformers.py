@@ -1,0 +1,163 @@
+"""Architectures of transformers, from a configuration: ``hf:DIR``, ``hf:gpt2``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from modelcli.errors import TargetError, UnavailableError, UsageError, describe, suggest
+from modelcli.loading.providers.libraries import import_library
+from modelcli.loading.source import Source
+
+
+class Transformers:
+    """``hf:DIR``, ``hf:config.json``, ``hf:gpt2``: an architecture from its configuration."""
+
+    def names(self) -> list[str]:
+        """Return the names of all models."""
+        transformers = import_library("transformers")
+        return sorted(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
+
+    def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
+        """Return the source of one model."""
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        transformers = import_library("transformers")
+        config = _hub_or_local_config(transformers, reference)
+        for key, value in kwargs.items():
+            if not hasattr(config, key):
+                close = suggest(key, list(config.to_dict()))
+                did = f"did you mean '{close}'? " if close else ""
+                raise UsageError(
+                    f"{type(config).__name__} has no '{key}'", f"{did}see the config's keys"
+                )
+            setattr(config, key, value)
+        return Source(
+            label=f"hf:{reference}",
+            construct=lambda: _from_config(transformers, config),
+            kwargs=dict(kwargs),
+        )
+
+
+def _hub_or_local_config(transformers: Any, reference: str) -> Any:
+    path = Path(reference)
+    if path.is_dir():
+        path = path / "config.json"
+        if not path.is_file():
+            raise TargetError(f"'{reference}' has no config.json", "name a saved model's folder")
+    if path.suffix == ".json" or path.is_file():
+        return _local_config(transformers, path)
+    return _hub_config(transformers, reference)
+
+
+def _hub_config(transformers: Any, reference: str) -> Any:
+    """Return the configuration of a Hub name, from the local cache if it is there."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = try_to_load_from_cache(reference, "config.json")
+    except HFValidationError as error:
+        raise TargetError(
+            f"'{reference}' is neither a folder nor a name of the Hub",
+            "a folder with config.json is hf:DIR, a Hub name is hf:gpt2 or hf:owner/name",
+        ) from error
+    if isinstance(cached, str):
+        return _local_config(transformers, Path(cached))
+    mapping = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    if constants.HF_HUB_OFFLINE or not _is_reachable(constants.ENDPOINT):
+        raise UnavailableError(
+            f"the Hub cannot be reached for 'hf:{reference}'",
+            "save its config.json to a folder and use hf:DIR, or check the network",
+        )
+    try:
+        return transformers.AutoConfig.from_pretrained(reference)
+    except Exception as error:  # no such name, a private one, a damaged cache
+        close = suggest(reference, list(mapping))
+        did = f"did you mean '{close}'? " if close and close != reference else ""
+        raise TargetError(
+            f"the Hub gave no configuration for '{reference}': {type(error).__name__}",
+            f"{did}is the name right, and public? A local folder is hf:DIR",
+        ) from error
+
+
+def _is_reachable(endpoint: str) -> bool:
+    """Ask once whether the Hub answers: its own client tries six times, for half a minute."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    if getproxies():
+        return True  # the proxy answers for it
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=3):
+            return True
+    except OSError:
+        return False
+
+
+def _local_config(transformers: Any, path: Path) -> Any:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(
+            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise TargetError(
+            f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
+        ) from error
+    model_type = values.get("model_type") if isinstance(values, dict) else None
+    known = list(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
+    if model_type not in known:
+        close = suggest(str(model_type), known)
+        did = f"did you mean '{close}'? " if close else ""
+        raise TargetError(
+            f"'{path}' has the model_type {model_type!r}, which this transformers does not know",
+            f"{did}a newer transformers may: pip install --upgrade transformers",
+        )
+    # Also reads what JSON has no word for, such as an infinite limit.
+    return transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+
+
+def _from_config(transformers: Any, config: Any) -> nn.Module:
+    """Build the architecture that a configuration names, else the base model of its type."""
+    for name in getattr(config, "architectures", None) or ():
+        found = getattr(transformers, name, None)
+        if found is not None:
+            return cast(nn.Module, _new(found, config))
+    automatic = transformers.AutoModel
+    if type(config) not in automatic._model_mapping:
+        own = _model_of(config)
+        if own is not None:
+            return cast(nn.Module, _new(own, config))
+    return cast(nn.Module, automatic.from_config(config))
+
+
+def _model_of(config: Any) -> Any:
+    """Return the model that goes with a part's configuration (``ClipTextConfig``) by its name.
+
+    The automatic classes know whole models only, and raise for the parts of larger ones.
+    """
+    from importlib import import_module
+
+    config_class = type(config)
+    place = config_class.__module__.replace(".configuration_", ".modeling_")
+    try:
+        module = import_module(place)
+    except ImportError:
+        return None
+    name = config_class.__name__.removesuffix("Config")
+    return getattr(module, f"{name}Model", None) or getattr(module, name, None)
+
+
+def _new(architecture: Any, config: Any) -> Any:
+    make = getattr(architecture, "_from_config", None)
+    return make(config) if make is not None else architecture(config)

@@ -1,0 +1,51 @@
+"""torchinfo's own table, called so that it changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelcli.errors import RunFailedError, describe
+from modelcli.isolation import preserved_state
+from modelcli.loading.build import build
+from modelcli.loading.inputs import from_specs
+from modelcli.loading.source import Source
+from modelcli.loading.types import InputSpec
+
+if TYPE_CHECKING:
+    from modelcli.loading.types import InputRecord
+
+
+def describe_with_torchinfo(
+    source: Source, inputs: tuple[InputRecord, ...], mode: str
+) -> tuple[str, int, int]:
+    """Return torchinfo's table and the parameters and MACs that it counts.
+
+    torchinfo moves models to CUDA, resets training flags and draws random numbers; on a private
+    meta copy with the inputs given it can do none of it.
+
+    Args:
+        inputs: what the observed pass went in with.
+
+    Raises:
+        RunFailedError: torchinfo does not manage this model.
+    """
+    import torchinfo
+
+    with preserved_state():
+        model = build(source, execution="meta").train(mode == "train")
+        specs = [
+            InputSpec(shape=r.shape, dtype=r.dtype, name=None if r.name.isdigit() else r.name)
+            for r in inputs
+        ]
+        example = from_specs(specs, model, origin="")
+        data = {**dict(example.kwargs)} if example.kwargs else [a.to("meta") for a in example.args]
+        try:
+            found = torchinfo.summary(
+                model, input_data=data, mode=mode, verbose=0, device="meta", depth=10
+            )
+        except Exception as error:  # torchinfo raises a bare RuntimeError for anything
+            raise RunFailedError(
+                f"torchinfo does not manage '{source.label}': {describe(error)}",
+                "the default style does",
+            ) from error
+        return str(found), int(found.total_params), int(found.total_mult_adds)

@@ -1,0 +1,1 @@
+"""How one step is taken: eagerly, compiled, or as a CUDA graph."""

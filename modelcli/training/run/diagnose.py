@@ -1,0 +1,205 @@
+"""Why a loss is not finite: one more pass, in which every layer's output is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.errors import RunFailedError
+from modelcli.loading.device import memory_bytes
+from modelcli.training.data.tensors import Data, Split
+from modelcli.training.engine.step import Learner
+from modelcli.training.optimizer import optimizer_states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Culprit:
+    """Where numbers stopped being finite.
+
+    Attributes:
+        path: the layer, "" for the model itself.
+        type: its class.
+        what: ``output``; ``weights`` where those are the cause; ``largest`` where every output is
+            finite, and this layer's is the largest.
+        largest: largest magnitude of that output.
+    """
+
+    path: str
+    type: str
+    what: str
+    largest: float = 0.0
+
+
+def first_nonfinite(model: nn.Module) -> str | None:
+    """Return the name of the first parameter or buffer with a value that is not finite, or None."""
+    held = [*model.named_parameters(), *model.named_buffers()]
+    floats = [(name, each.detach()) for name, each in held if each.is_floating_point()]
+    if not floats:
+        return None
+    # one number for all first: the device is waited for once
+    norms = torch.stack([torch.linalg.vector_norm(each, math.inf).float() for _, each in floats])
+    broken = torch.isfinite(norms).logical_not().tolist()
+    return next((name for (name, _), bad in zip(floats, broken, strict=True) if bad), None)
+
+
+class _FoundError(Exception):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+def find_nonfinite(learner: Learner, batch: Split) -> Culprit | None:
+    """Return the first layer whose output for a batch is not finite, else that of the largest."""
+    model = learner.model
+    names = {module: name for name, module in model.named_modules()}
+    sizes: dict[nn.Module, float] = {}
+
+    def look(module: nn.Module, _inputs: Any, output: Any) -> None:
+        if not _is_finite(output):
+            raise _FoundError(module)
+        if module is not model:  # a layer says more than the whole
+            sizes[module] = max(_largest(output), sizes.get(module, 0.0))
+
+    handles = [module.register_forward_hook(look) for module in model.modules()]
+    try:
+        with torch.no_grad(), learner.autocast():
+            learner.call(model, batch.inputs)
+    except _FoundError as found:
+        return _describe(found.module, names.get(found.module, ""))
+    except Exception:  # the pass was only to find out more
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not sizes:
+        return None
+    module = max(sizes, key=lambda each: sizes[each])
+    return Culprit(
+        path=names.get(module, ""),
+        type=type(module).__name__,
+        what="largest",
+        largest=sizes[module],
+    )
+
+
+def _describe(module: nn.Module, path: str) -> Culprit:
+    weights = [param.detach() for param in module.parameters()]
+    broken = any(not bool(torch.isfinite(weight).all()) for weight in weights)
+    return Culprit(path=path, type=type(module).__name__, what="weights" if broken else "output")
+
+
+def _largest(value: Any) -> float:
+    if isinstance(value, Tensor):
+        return float(value.detach().abs().max()) if value.numel() else 0.0
+    if isinstance(value, dict):
+        return max(map(_largest, value.values()), default=0.0)
+    if isinstance(value, (tuple, list)):
+        return max(map(_largest, value), default=0.0)
+    return 0.0
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    if isinstance(value, dict):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, (tuple, list)):
+        return all(_is_finite(item) for item in value)
+    return True
+
+
+def describe_culprit(culprit: Culprit | None) -> str:
+    """Return the end of the sentence that says where a loss stopped being finite."""
+    if culprit is None:
+        return "no layer could be named, because the pass that looks for it failed"
+    layer = f"'{culprit.path}' ({culprit.type})" if culprit.path else f"the model ({culprit.type})"
+    if culprit.what == "largest":
+        return f"the loss overflows on the output of {layer}, which reaches {culprit.largest:.2g}"
+    if culprit.what == "weights":
+        return f"the first layer that breaks is {layer}, whose weights are not finite"
+    return f"the first output that is not finite is that of {layer}"
+
+
+@contextlib.contextmanager
+def explain_memory(
+    batch_size: int,
+    fitting: Callable[[], int | None] | None = None,
+    *,
+    samples: int | None = None,
+) -> Any:
+    """Turn running out of memory into two lines that say what was asked for.
+
+    Args:
+        batch_size: samples of the batch that did not fit.
+        fitting: returns the largest batch that would fit, or None.
+        samples: all samples, where it is they that did not fit.
+
+    Raises:
+        RunFailedError: memory ran out inside.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        asked = _asked(" ".join(str(error).split()))
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not asked:
+            raise
+        size = f": {asked} more were asked for" if asked else ""
+        if samples:
+            raise RunFailedError(
+                f"out of memory with {samples:,} samples{size}", "use fewer --samples"
+            ) from None
+        largest = fitting() if fitting is not None else None
+        hint = "use a smaller --batch-size, with --accumulate for the same step"
+        if largest is not None and largest < batch_size:
+            hint = f"about --batch-size {largest} would fit, with --accumulate for the same step"
+        raise RunFailedError(f"out of memory with a batch of {batch_size}{size}", hint) from None
+
+
+def largest_batch(learner: Learner, data: Data, *, beside_bytes: int = 0) -> int | None:
+    """Return the largest batch whose training would fit into memory; None if that is not known.
+
+    Weights, gradients and the optimiser's state take a fixed part; the rest is divided by what one
+    sample leaves behind for the backward pass, which is measured on two samples.
+
+    Args:
+        beside_bytes: what a sample of the batch takes besides.
+    """
+    memory = memory_bytes(learner.device)
+    if not memory or data.complete is not None:
+        return None
+    held = [*learner.model.parameters(), *learner.model.buffers()]
+    known = {tensor.untyped_storage().data_ptr() for tensor in held}
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            learner.forward(data.train.take(torch.arange(2, device=learner.device)))  # no views
+    except Exception:  # the pass was only to find out more
+        return None
+    weights = sum(param.nbytes for param in learner.params)
+    states = optimizer_states(learner.optimizer)
+    fixed = sum(tensor.nbytes for tensor in held) + (1 + states) * weights
+    per_sample = max(1, sum(saved.values()) // 2 + beside_bytes)
+    return max(1, (memory - fixed) // per_sample)
+
+
+def _asked(text: str) -> str:
+    import re
+
+    found = re.search(r"[Tt]ried to allocate ([\d.]+ ?[KMGT]?i?B)", text)
+    if found:
+        return found[1]
+    found = re.search(r"you tried to allocate (\d+) bytes", text)
+    return f"{int(found[1]) / 1e9:.1f} GB" if found else ""

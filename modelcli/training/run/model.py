@@ -1,0 +1,198 @@
+"""From a configuration to a model, its data and its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelcli.config import DATA_SUFFIXES, RunConfig
+from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
+from modelcli.isolation import importable, preserved_state
+from modelcli.loading.build import build
+from modelcli.loading.device import DTYPES
+from modelcli.loading.grammar import make_request
+from modelcli.loading.inputs import find_inputs
+from modelcli.loading.source import Source, find_source
+from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.registry import Task
+from modelcli.training.data import synthetic
+from modelcli.training.data.file import file_input
+from modelcli.training.data.tensors import (
+    SampleSpec,
+    Tensors,
+    new_generator,
+)
+from modelcli.training.objective import float_tensors
+from modelcli.training.optimizer import freeze
+
+PROBED_SAMPLES = 2  # of the pass that tells what comes out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model on its device, and how it is called.
+
+    Attributes:
+        specs: its tensor inputs, without the batch.
+        fixed: plain values that ``forward`` gets besides.
+        out_shapes: shapes of its floating-point outputs for a batch of two.
+    """
+
+    source: Source
+    model: nn.Module
+    specs: tuple[SampleSpec, ...]
+    fixed: Mapping[str, Any]
+    out_shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def call(self) -> Callable[[nn.Module, Tensors], Any]:
+        """The function that runs a model on the tensors of a batch."""
+        return make_call(self.specs, self.fixed)
+
+    @property
+    def task(self) -> Task:
+        """What the registry says of the model, or what its shapes suggest."""
+        if self.source.spec is not None:
+            return self.source.spec.task
+        scores = len(self.out_shapes) == 1 and len(self.out_shapes[0]) == 2
+        if scores and self.out_shapes[0][1] > 1 and self._one_float_input:
+            return Task.CLASSIFICATION
+        return Task.OTHER
+
+    @property
+    def _one_float_input(self) -> bool:
+        return len(self.specs) == 1 and self.specs[0].dtype.is_floating_point
+
+
+def make_call(
+    specs: tuple[SampleSpec, ...], fixed: Mapping[str, Any]
+) -> Callable[[nn.Module, Tensors], Any]:
+    """Return the function that passes tensors to ``forward`` by position or by name."""
+    if len(specs) == 1 and not specs[0].name and not fixed:
+        return lambda model, inputs: model(inputs[0])
+    names = tuple(spec.name for spec in specs)
+
+    def call(model: nn.Module, inputs: Tensors) -> Any:
+        pairs = list(zip(names, inputs, strict=True))
+        positional = [tensor for name, tensor in pairs if not name]
+        keyword = {name: tensor for name, tensor in pairs if name}
+        return model(*positional, **keyword, **fixed)
+
+    return call
+
+
+def build_subject(config: RunConfig, device: torch.device) -> Subject:
+    """Build the model of a configuration with its seed, on its device.
+
+    Raises:
+        ModelcliError: the target does not lead to a model that can be trained: it does not
+            build, has no parameters, or its forward pass fails.
+    """
+    request = make_request(config.data.input, None, config.data.kwarg)
+    with preserved_state():  # a file may build its model while it is imported
+        torch.manual_seed(config.train.seed)
+        source = find_source(config.model.target, config.model.kwargs)
+    if source.spec is None and not request.specs and config.data.name.endswith(DATA_SUFFIXES):
+        request = replace(request, specs=(file_input(Path(config.data.name)),))
+    with importable(source.folder):  # a forward may import what lies beside it
+        model = build_model(source, config, device, config.train.seed)
+        _check_trainable(source, model)
+        freeze(model, config.train.freeze)
+        specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
+        subject = Subject(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
+        outputs = probe(subject, device)
+    shapes = tuple(tuple(each.shape) for each in outputs)
+    return replace(subject, out_shapes=shapes)
+
+
+def build_model(source: Source, config: RunConfig, device: torch.device, seed: int) -> nn.Module:
+    """Build a model with a seed, initialised as asked for, on a device."""
+    model = build(source, execution="real", seed=seed, guard_bytes=None)
+    if config.model.init:
+        from modelcli.initialise.apply import initialise
+
+        initialise(model, config.model.init, seed=seed)
+    return model.to(device, DTYPES[config.train.dtype])
+
+
+def _check_trainable(source: Source, model: nn.Module) -> None:
+    if any(param.requires_grad for param in model.parameters()):
+        return
+    pitfall = source.spec.pitfall if source.spec is not None else None
+    if any(True for _ in model.parameters()):
+        message = f"'{source.label}' has no parameter that requires a gradient"
+        raise UsageError(message, "its constructor freezes all of them")
+    hint = pitfall or "a model without parameters has nothing to learn"
+    raise UsageError(f"'{source.label}' has no parameters to train", hint)
+
+
+def _sample_specs(
+    source: Source, model: nn.Module, request: InputRequest, dtype: torch.dtype
+) -> tuple[tuple[SampleSpec, ...], dict[str, Any]]:
+    if source.spec is not None and not request.specs:
+        shape = (1, *source.spec.input_shape_for(source.kwargs))
+        request = replace(request, specs=(InputSpec(shape=shape, dtype=source.spec.input_dtype),))
+    example = find_inputs(source, model, request)
+    if example is None:
+        from modelcli.loading.inference import infer_inputs
+        from modelcli.loading.meta import copy_to_meta
+
+        example = infer_inputs(copy_to_meta(model).eval(), request, source.label)
+    high = _smallest_vocabulary(model)
+    specs = [_spec(value, "", dtype, high) for value in example.args]
+    fixed: dict[str, Any] = {}
+    for name, value in example.kwargs.items():
+        if isinstance(value, Tensor) and value.dim():
+            specs.append(_spec(value, name, dtype, high))
+        else:
+            fixed[name] = value
+    return tuple(specs), fixed
+
+
+def _spec(value: Any, name: str, dtype: torch.dtype, high: int) -> SampleSpec:
+    if not isinstance(value, Tensor) or not value.dim():
+        raise UsageError(
+            "train needs inputs that are tensors with a batch dimension",
+            "give them with --input [NAME:][DTYPE:]SHAPE",
+        )
+    kind = dtype if value.is_floating_point() else value.dtype
+    return SampleSpec(shape=tuple(value.shape[1:]), dtype=kind, name=name, high=high)
+
+
+def _smallest_vocabulary(model: nn.Module) -> int:
+    sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+    return min(sizes, default=2)
+
+
+def probe(subject: Subject, device: torch.device) -> Tensors:
+    """Return the floating-point outputs for two samples, leaving the model as it was.
+
+    Raises:
+        RunFailedError: the forward pass raised.
+    """
+    model = subject.model
+    modes = [(module, module.training) for module in model.modules()]
+    devices = [device] if device.type == "cuda" else []
+    generator = new_generator(device, 0)
+    inputs = synthetic.draw_inputs(subject.specs, PROBED_SAMPLES, generator)
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            return float_tensors(subject.call(model, inputs))
+    except ModelcliError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's forward raises
+        shown = " ".join(str(tuple(x.shape)) for x in inputs)
+        raise RunFailedError(
+            f"forward of '{subject.source.label}' failed on {shown}: {describe(error)}",
+            f"'modelcli summary {subject.source.label}' shows the layers up to it; "
+            "--input gives another shape",
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,139 @@
+"""A run that is ready to start: model, data, objective and optimiser of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from modelcli.config import RunConfig, default_lr
+from modelcli.loading.device import DTYPES, check_precision, resolve_device
+from modelcli.training.data.tasks import build_data, total_steps
+from modelcli.training.data.tensors import Data
+from modelcli.training.engine.choose import wants_capture
+from modelcli.training.engine.step import Learner
+from modelcli.training.objective import Objective
+from modelcli.training.optimizer import build_optimizer, optimizer_states
+from modelcli.training.run.diagnose import explain_memory, largest_batch
+from modelcli.training.run.loop import Plan
+from modelcli.training.run.model import PROBED_SAMPLES, Subject, build_subject
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Everything that a run needs.
+
+    Attributes:
+        config: with the learning rate and the number of samples filled in.
+        steps: optimiser steps in all.
+    """
+
+    config: RunConfig
+    device: torch.device
+    subject: Subject
+    data: Data
+    learner: Learner
+    steps: int
+
+    def plan(self, *, narrate: bool = False) -> Plan:
+        """Return how long the run trains and how often it looks."""
+        train = self.config.train
+        return Plan(
+            steps=self.steps,
+            batch_size=train.batch_size,
+            accumulate=train.accumulate,
+            log_every=train.log_every or max(1, self.steps // 20),
+            lr=self.config.optimizer.lr or 0.0,
+            schedule=self.config.schedule,
+            narrate=narrate,
+        )
+
+    @property
+    def state_bytes(self) -> int:
+        """About how many bytes a checkpoint has: the model and what its optimiser keeps."""
+        held = [*self.subject.model.parameters(), *self.subject.model.buffers()]
+        kept = optimizer_states(self.learner.optimizer)
+        return sum(t.nbytes for t in held) + kept * sum(p.nbytes for p in self.learner.params)
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Optimiser steps of one pass over the samples."""
+        train = self.config.train
+        return len(self.data.train) / (train.batch_size * train.accumulate)
+
+
+def prepare(config: RunConfig) -> Run:
+    """Build everything that a run needs.
+
+    Raises:
+        ModelcliError: the device is not there, the model does not build or run, or the data, the
+            loss or the optimiser does not fit.
+    """
+    device = resolve_device(config.train.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs go by the current one
+    check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
+    torch.set_float32_matmul_precision(config.train.matmul_precision)
+    with explain_memory(config.train.batch_size):
+        subject = build_subject(config, device)
+    fitting = lambda: _largest_batch(config, subject, device)  # noqa: E731
+    with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):
+        return _assemble(config, subject, device)
+
+
+def _largest_batch(config: RunConfig, subject: Subject, device: torch.device) -> int | None:
+    """Return the largest batch that would fit, by a run of the smallest; None if that is not known.
+
+    The samples of a batch lie there twice: where they were made, and as the batch.
+    """
+    small = replace(config, train=replace(config.train, batch_size=PROBED_SAMPLES, accumulate=1))
+    run = _assemble(small, subject, device)
+    sample_bytes = sum(spec.sample_bytes for spec in subject.specs)
+    return largest_batch(run.learner, run.data, beside_bytes=sample_bytes)
+
+
+def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
+    """Put a run together from its configuration and its model."""
+    data = build_data(config, subject, device)
+    objective = Objective(
+        config.loss.name,
+        kind=data.kind,
+        kwargs=config.loss.kwargs,
+        device=device,
+        dtype=DTYPES[config.train.dtype],
+    )
+    objective.check_targets(data.train.targets, subject.out_shapes)
+    params = [param for param in subject.model.parameters() if param.requires_grad]
+    config = _complete(config, data, params)
+    capturable = wants_capture(config.train.engine, device)
+    learner = Learner(
+        model=subject.model,
+        call=subject.call,
+        objective=objective,
+        optimizer=build_optimizer(config.optimizer, params, device=device, capturable=capturable),
+        params=params,
+        device=device,
+        amp=config.train.amp,
+        clip=config.train.clip,
+        scaler=torch.amp.GradScaler(device.type) if config.train.amp == "fp16" else None,
+    )
+    return Run(
+        config=config,
+        device=device,
+        subject=subject,
+        data=data,
+        learner=learner,
+        steps=total_steps(config, data),
+    )
+
+
+def _complete(config: RunConfig, data: Data, params: list[torch.nn.Parameter]) -> RunConfig:
+    """Fill in what depends on the model: the learning rate and the number of samples."""
+    if config.optimizer.lr is None:
+        lr = default_lr(config.optimizer.name, sum(param.numel() for param in params))
+        config = replace(config, optimizer=replace(config.optimizer, lr=lr))
+    if config.data.samples is None:
+        held_out = len(data.held_out) if data.held_out is not None else 0
+        samples = 0 if data.draw is not None else len(data.train) + held_out
+        config = replace(config, data=replace(config.data, samples=samples))
+    return replace(config, data=replace(config.data, name=data.name))

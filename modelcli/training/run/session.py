@@ -1,0 +1,349 @@
+"""A run under way: watched, evaluated, saved, interrupted, continued."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import torch
+
+from modelcli.config import Resolved, dump_config
+from modelcli.errors import ExitCode, ModelcliError, RunFailedError, describe
+from modelcli.training.data.tensors import Batches
+from modelcli.training.engine.choose import choose_engine, choose_memory_format, lay_out
+from modelcli.training.engine.step import Engine, NonFiniteLossError
+from modelcli.training.run.diagnose import (
+    describe_culprit,
+    explain_memory,
+    find_nonfinite,
+    first_nonfinite,
+    largest_batch,
+)
+from modelcli.training.run.loop import InterruptedRunError, Listener, Loop, Point, Progress
+from modelcli.training.run.measure import Score, evaluate
+from modelcli.training.run.prepare import Run
+from modelcli.training.run.result import Record, make_record
+from modelcli.training.run.watch import Watch, Watched
+from modelcli.training.store.run_dir import RunDir
+from modelcli.training.store.saver import Saver
+
+
+class SessionListener(Listener, Protocol):
+    """Is told what happens between the points, too."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+    def watched(self, rows: list[Watched]) -> None:
+        """The parameters of an epoch."""
+
+    def scored(self, epoch: int, score: Score) -> None:
+        """The held-out samples were measured after an epoch."""
+
+
+class StoppedError(ModelcliError):
+    """A signal ended the run."""
+
+    def __init__(self, message: str, hint: str, *, signum: int) -> None:
+        super().__init__(message, hint)
+        codes = {2: ExitCode.INTERRUPTED, 15: ExitCode.TERMINATED}
+        self.exit_code = codes.get(signum, ExitCode.FAILED)
+
+
+class NonFiniteWeightsError(Exception):
+    """A step left weights that are not finite; the message names the first tensor."""
+
+
+class DivergedError(RunFailedError):
+    """The loss or the weights stopped being finite.
+
+    Args:
+        record: what the run had come to.
+    """
+
+    def __init__(self, message: str, hint: str, *, record: Record) -> None:
+        super().__init__(message, hint)
+        self.record = record
+
+
+class Session:
+    """Trains a prepared run.
+
+    Args:
+        run: what to train.
+        listener: who is told.
+        directory: where to write, or None.
+        sources: where the configuration's values came from, for ``config.toml``.
+        narrate: tell what the first step does.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        listener: SessionListener,
+        *,
+        directory: RunDir | None = None,
+        sources: Mapping[str, str] | None = None,
+        narrate: bool = False,
+    ) -> None:
+        self.run = run
+        self._listener = listener
+        self._directory = directory
+        self._sources = dict(sources or {})
+        self._narrate = narrate
+        self._watch = Watch(run.subject.model) if run.config.train.watch else None
+        self._watched: list[Watched] = []
+        self._events: Any = None
+        self._engine: Engine | None = None
+        self._progress = Progress()
+        self._saver = Saver(run, directory, listener.note) if directory is not None else None
+
+    def train(self, *, resume: bool = False) -> Record:
+        """Train to the end and return the record.
+
+        Raises:
+            DivergedError: the loss stopped being finite.
+            RunFailedError: the forward raised, memory ran out, or a disk was full.
+            StoppedError: a signal ended the run.
+        """
+        try:
+            with explain_memory(self.run.config.train.batch_size, self._largest_batch):
+                return self._train(resume=resume)
+        except NonFiniteLossError as error:
+            raise self._diverged(error) from None
+        except NonFiniteWeightsError as error:
+            raise self._diverged_weights(str(error)) from None
+        except InterruptedRunError as stop:
+            raise StoppedError(*self._interrupted(), signum=stop.signum) from None
+        except KeyboardInterrupt:
+            if self._saver is None or self._saver.saved_step < self.run.steps:
+                raise
+            raise StoppedError(*self._interrupted(), signum=signal.SIGINT) from None
+        except ModelcliError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
+            step = self._progress.step
+            doing = f"step {step + 1} of" if step < self.run.steps else "measuring"
+            raise RunFailedError(
+                f"{doing} '{self.run.config.model.target}' failed: {describe(error)}",
+                "MODELCLI_DEBUG=1 shows where",
+            ) from error
+
+    def _train(self, *, resume: bool) -> Record:
+        run, config = self.run, self.run.config
+        torch.manual_seed(config.train.seed)  # dropout and whatever else draws while it runs
+        self._prepare_memory_format()
+        self._engine = choose_engine(
+            config.train.engine,
+            run.learner,
+            accumulate=config.train.accumulate,
+            schedule=config.schedule,
+            tell=self._listener.note,
+        )
+        if resume and self._saver is not None:
+            self._progress = self._saver.restore()
+        self._open_files()
+        batches = Batches(
+            run.data,
+            batch_size=config.train.batch_size,
+            seed=config.train.seed,
+            same=config.train.overfit,
+        )
+        plan = run.plan(narrate=self._narrate)
+        loop = Loop(run.learner, self._engine, batches, plan, self, self._progress, self)
+        try:
+            loop.run()
+        except InterruptedRunError:
+            self._save(loop)
+            raise
+        self._save(loop)
+        record = make_record(run, self._progress, engine=self._engine, watched=self._watched)
+        if self._events is not None:
+            self._events.close()
+        return record
+
+    # What the loop tells.
+
+    def point(self, point: Point) -> None:
+        """Pass a point on, and write it down."""
+        self._listener.point(point)
+        if self._directory is not None:
+            self._directory.append_metrics(asdict(point))
+        if self._events is not None:
+            self._events.add_scalar("loss", point.loss, point.step)
+            self._events.add_scalar("lr", point.lr, point.step)
+            if point.accuracy is not None:
+                self._events.add_scalar("accuracy", point.accuracy, point.step)
+
+    def tick(self, step: int) -> None:
+        """Pass on that time has passed."""
+        self._listener.tick(step)
+
+    def detail(self, text: str) -> None:
+        """Pass on what only a verbose run says."""
+        self._listener.detail(text)
+
+    # When the loop stops, and what is done there.
+
+    def next_stop(self, step: int) -> int:
+        """Return the next step at which something is to be done."""
+        stops = [self.run.steps]
+        end = self._epoch_end(step)
+        if self._watch is not None:
+            stops.append(end - 1 if step < end - 1 else end)
+        if self.run.config.train.epochs is not None:
+            stops.append(end)
+        if self._saver is not None:
+            stops.append(self._saver.next_stop(self._progress))
+        return min(stop for stop in stops if stop > step)
+
+    def at(self, step: int, loop: Loop) -> None:
+        """Do what is due after a step."""
+        epoch_ends = step == self._epoch_end(step - 1)
+        if self._watch is not None:
+            if epoch_ends:
+                factor = self.run.learner.clip_factor()
+                rows = self._watch.look(step=step, epoch=self._epoch(step), clip_factor=factor)
+                self._watched += rows
+                self._listener.watched(rows)
+            if step + 1 == self._epoch_end(step):
+                self._watch.snapshot()
+        if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
+            self._score(step)
+        if self._saver is not None and step < self.run.steps and self._saver.is_due(step):
+            self._save(loop)
+
+    def _epoch_end(self, step: int) -> int:
+        """Return the last step of the pass over the samples that the next step belongs to."""
+        size = self._epoch_steps
+        return min(self.run.steps, math.ceil(size * (math.floor(step / size + 1e-9) + 1) - 1e-9))
+
+    @property
+    def _epoch_steps(self) -> float:
+        if not self._has_epochs:
+            return float(self.run.plan().log_every)
+        return max(1.0, self.run.steps_per_epoch)
+
+    @property
+    def _has_epochs(self) -> bool:
+        """Tell whether there are passes over the samples to finish."""
+        return not self.run.config.train.overfit and self.run.data.draw is None
+
+    def _epoch(self, step: int) -> int:
+        if not self._has_epochs:
+            return 0
+        return max(1, math.floor(step / self._epoch_steps + 1e-9))
+
+    def _score(self, step: int) -> None:
+        data = self.run.data
+        if data.held_out is None:
+            return
+        batch_size = self.run.config.train.batch_size
+        score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
+        self._listener.scored(self._epoch(step), score)
+        if self._directory is not None:
+            loss = score.loss if math.isfinite(score.loss) else None  # JSON has no NaN
+            line = {"held_out_loss": loss, "held_out_accuracy": score.accuracy}
+            self._directory.append_metrics({"step": step, "epoch": self._epoch(step), **line})
+
+    # The run directory.
+
+    def _open_files(self) -> None:
+        if self._directory is None:
+            return
+        resolved = Resolved(config=self.run.config, sources=self._sources)
+        self._directory.write_text("config.toml", dump_config(resolved))
+        if self.run.config.train.tensorboard:
+            self._events = _event_writer(self._directory)
+
+    def _save(self, loop: Loop) -> None:
+        """Save the run, if it has a directory; weights that are not finite are no good ones.
+
+        Raises:
+            NonFiniteLossError: a loss since the last point is not finite.
+            NonFiniteWeightsError: nor are the weights.
+        """
+        if self._saver is not None and self._saver.saved_step == loop.progress.step:
+            return
+        loop.progress.pending = loop.read_losses()
+        broken = first_nonfinite(self.run.subject.model)
+        if broken is not None:
+            raise NonFiniteWeightsError(broken)
+        if self._saver is not None:
+            self._saver.save(loop.progress)
+
+    # How a run ends early.
+
+    def _largest_batch(self) -> int | None:
+        return largest_batch(self.run.learner, self.run.data)
+
+    def _diverged(self, error: NonFiniteLossError) -> DivergedError:
+        done = self._progress.step
+        step = error.step or done + 1
+        where = describe_culprit(find_nonfinite(self.run.learner, error.batch))
+        if step < done:  # the device was not waited for
+            where += f" (looked for after step {done})"
+        hint = ""
+        if step == 1:
+            target = self.run.config.model.target
+            hint = f"no weight was changed yet; 'modelcli check {target}' looks for why"
+        message = f"the loss is {error.value} at step {step}: {where}"
+        return self._diverged_at(message, error.value, hint=hint)
+
+    def _diverged_weights(self, name: str) -> DivergedError:
+        step = self._progress.step
+        return self._diverged_at(
+            f"the weights are not finite after step {step}, though the loss before it was: "
+            f"'{name}' is the first",
+            math.nan,
+        )
+
+    def _diverged_at(self, message: str, loss: float, *, hint: str = "") -> DivergedError:
+        if not hint:
+            hint = f"try a smaller --lr than {self.run.config.optimizer.lr or 0.0:g}, or --clip 1"
+            hint += ", in another --out" if self._directory is not None else ""
+        if self._saver is not None and self._saver.saved_step >= 0:
+            hint += f"; the checkpoint of step {self._saver.saved_step} is kept"
+        assert self._engine is not None
+        record = make_record(
+            self.run, self._progress, engine=self._engine, watched=self._watched, diverged=loss
+        )
+        return DivergedError(message, hint, record=record)
+
+    def _interrupted(self) -> tuple[str, str]:
+        """Return what to say of a run that a signal has ended."""
+        step = f"step {self._progress.step} of {self.run.steps}"
+        if self._directory is None:
+            return (
+                f"interrupted after {step}; nothing was saved",
+                "with --out DIR a run can be continued",
+            )
+        return (
+            f"interrupted after {step}; saved in '{self._directory.path}'",
+            f"continue with: modelcli train --out {self._directory.path} --resume",
+        )
+
+    def _prepare_memory_format(self) -> None:
+        run = self.run
+        batch = run.data.train.slice(0, run.config.train.batch_size)
+        if not batch.targets or not choose_memory_format(
+            run.config.train.channels_last, run.learner, batch, self._listener.detail
+        ):
+            return
+        call = run.learner.call
+        run.learner.call = lambda model, inputs: call(model, lay_out(inputs, torch.channels_last))
+
+
+def _event_writer(directory: RunDir) -> Any:
+    from modelcli.errors import UnavailableError
+
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UnavailableError(
+            "--tensorboard needs the tensorboard package", "pip install 'modelcli[tensorboard]'"
+        ) from None
+    return SummaryWriter(log_dir=str(directory.path / "tensorboard"))

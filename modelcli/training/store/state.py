@@ -1,0 +1,121 @@
+"""What a continued run takes over: weights, optimiser, random states; and whether it may."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modelcli.config import RunConfig
+from modelcli.errors import UsageError
+from modelcli.training.run.prepare import Run
+
+# Keys that a continued run may change: how long, how fast and how closely watched, not what.
+FREE_KEYS = {
+    f"train.{name}"
+    for name in (
+        "steps", "epochs", "device", "engine", "log_every", "checkpoint_every", "out", "watch",
+        "tensorboard", "roofline", "channels_last",
+    )
+}  # fmt: skip
+
+
+def identify(config: RunConfig, fingerprint: str = "") -> dict[str, str]:
+    """Return what makes a run this one: every key that decides what is learned, as text.
+
+    Args:
+        fingerprint: of the data, where it is not made up.
+    """
+    keys = {
+        f"{section.name}.{item.name}": repr(getattr(getattr(config, section.name), item.name))
+        for section in fields(RunConfig)
+        for item in fields(getattr(config, section.name))
+    }
+    identity = {key: value for key, value in keys.items() if key not in FREE_KEYS}
+    return {**identity, "the checksum of its data": fingerprint} if fingerprint else identity
+
+
+def check_same_run(
+    saved: Mapping[str, str], asked: Mapping[str, str], *, directory: str | Path
+) -> None:
+    """Refuse to continue a run as another one.
+
+    Args:
+        saved: what :func:`identify` returned for the run in the directory.
+        asked: and for the one that was asked for.
+
+    Raises:
+        UsageError: they differ; all keys that do are named.
+    """
+    differing = [key for key in saved if asked.get(key, saved[key]) != saved[key]]
+    if differing:
+        told = "; ".join(f"{key} is {saved[key]} there and {asked[key]} here" for key in differing)
+        raise UsageError(
+            f"'{directory}' holds another run: {told}",
+            "leave it out to continue that run, or choose another --out",
+        )
+
+
+def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
+    """Load the weights of a checkpoint.
+
+    Raises:
+        UsageError: they are those of another model.
+    """
+    try:
+        run.subject.model.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint does not fit '{run.config.model.target}': {text[:200]}",
+            "has the model's file changed since the run began?",
+        ) from None
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Load an optimiser's state; how it computes (fused, capturable) stays as it was built.
+
+    The values of a parameter are laid out as the parameter is now (in rows or channels-last): fused
+    optimisers walk both by their place in memory.
+    """
+    groups = []
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        how = ("lr", "fused", "foreach", "capturable")
+        groups.append({**saved, **{key: group[key] for key in how if key in group}})
+    # torch looks at these groups to decide where a step counter lies
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for param, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == param.shape and value.dim():
+                values[key] = torch.empty_like(param, dtype=value.dtype).copy_(value)
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Return the state of every generator that a model on a device may draw from."""
+    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        kind, keys, *rest = numpy.random.get_state()
+        state["numpy"] = [kind, keys.tolist(), *rest]
+    return state
+
+
+def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    """Put every generator into the state that ``random_state`` returned."""
+    torch.set_rng_state(state["torch"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
+    if "numpy" in state:
+        import numpy
+
+        numpy.random.set_state(tuple(state["numpy"]))
