@@ -117,7 +117,6 @@ def run_sound(arguments: argparse.Namespace) -> None:
 def run_planted(arguments: argparse.Namespace) -> None:
     from planted import planted
 
-    from modelcli.checks.record import Options
     from modelcli.checks.runner import run_checks
     from modelcli.loading.grammar import make_request
     from modelcli.loading.source import Source
@@ -136,7 +135,7 @@ def run_planted(arguments: argparse.Namespace) -> None:
             report = run_checks(
                 Source(label=case.name, construct=case.build),
                 make_request([case.input], None, None),
-                Options(**case.options),
+                case.all_options(),
             )
             row["found"] = sorted({finding.rule for finding in report.findings})
             row["skipped"] = report.rules_skipped.get(case.rule, "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelcli.checks.catalogue import FAMILIES, all_rules
+from modelcli.checks.catalogue import FAMILIES, own_rules
 from modelcli.views.check import rule_page
 
 FOLDER = Path(__file__).parent
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 def pages() -> dict[str, str]:
     """Return every page's text by its file name."""
-    made = {f"{rule.id}.md": rule_page(rule) for rule in all_rules()}
+    made = {f"{rule.id}.md": rule_page(rule) for rule in own_rules()}
     made["README.md"] = index()
     return made
 
@@ -44,7 +44,7 @@ def index() -> str:
         lines.append("| --- | --- | --- |")
         lines += [
             f"| [{rule.id}]({rule.id}.md) | {rule.severity} | {rule.title} |"
-            for rule in all_rules()
+            for rule in own_rules()
             if rule.id.startswith(prefix)
         ]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DEFAULT_TRAIN_STEPS = 200
+
+
+class CannotRun(Exception):
+    """A rule has no answer for this model; the text says why."""
+
 
 class Severity(StrEnum):
     """How bad a finding is: errors end a check with 1, ``--strict`` counts warnings too."""
@@ -66,7 +72,8 @@ class Report:
     Attributes:
         findings: the worst first, then by rule.
         rules_run: ids of the rules that gave an answer.
-        rules_skipped: the reason of every rule that could not run.
+        rules_skipped: the reason of every rule that could not run, faults included.
+        faults: the reason of every rule that failed through a fault of its own.
         execution: how the model ran: ``meta``, ``fake`` or ``real``; ``""`` if it never did.
         values: whether the rules that need numbers had them.
     """
@@ -74,6 +81,7 @@ class Report:
     findings: tuple[Finding, ...]
     rules_run: tuple[str, ...]
     rules_skipped: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
     execution: str = ""
     values: bool = False
 
@@ -101,3 +109,21 @@ class Options:
     allow_real: bool = False
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """Return what says the same on the command line: ``["--loss", "mse", "--train"]``."""
+        words = []
+        if self.loss is not None:
+            words += ["--loss", self.loss]
+        if self.object_size is not None:
+            words += ["--object", str(self.object_size)]
+        if self.train_steps == DEFAULT_TRAIN_STEPS:
+            words.append("--train")
+        elif self.train_steps:
+            words += ["--train-steps", str(self.train_steps)]
+        if self.allow_real:
+            words.append("--allow-real")
+        for flag, names in (("--select", self.select), ("--ignore", self.ignore)):
+            if names:
+                words += [flag, ",".join(names)]
+        return words

@@ -1,4 +1,4 @@
-"""The class that every rule is one of. Imports no torch."""
+"""The base class of all rules. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from modelcli.checks.record import Finding, Place, Severity
+from modelcli.checks.record import Finding, Options, Place, Severity
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
 
+# What the examples of all rules begin with; their pages leave it out.
+IMPORTS = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n"
+
 # What a rule needs: to look at the module only, one pass without values, or values.
 Needs = Literal["module", "pass", "values", "labels", "training"]
-
-
-class CannotRun(Exception):
-    """A rule has no answer for this model; the text says why."""
 
 
 class Rule:
@@ -29,10 +28,11 @@ class Rule:
         needs: what must be possible for it to run.
         why: what comes of the fault.
         fix: what to write instead.
-        wrong: a module ``Net`` with the fault, as code; the page shows it and the tests run it.
-        right: the same, mended.
+        wrong: a module ``Net`` with the fault, as code below ``IMPORTS``. The rule's page shows it
+            with ``example_command``, and a test runs exactly that.
+        right: the same without the fault.
         input: an ``--input`` that fits both.
-        loss: the ``--loss`` that the example is about, if any.
+        options: what the rule needs to be asked for, such as ``Options(object_size=32)``.
         justified: why sound published models may have it, for the page; empty if none has.
     """
 
@@ -45,7 +45,7 @@ class Rule:
     wrong: ClassVar[str]
     right: ClassVar[str]
     input: ClassVar[str]
-    loss: ClassVar[str | None] = None
+    options: ClassVar[Options] = Options()
     justified: ClassVar[str] = ""
 
     def find(self, context: Context) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ class Rule:
         Raises:
             CannotRun: there is no answer for this model.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no find()")
 
     def found(
         self,
@@ -76,6 +76,12 @@ class Rule:
             fix=fix or self.fix,
             place=place,
         )
+
+
+def example_command(rule: type[Rule]) -> str:
+    """Return the command that tells a rule's wrong example from the right one, in ``net.py``."""
+    words = ["modelcli", "check", "net.py:Net", "--input", rule.input, *rule.options.words()]
+    return " ".join(words)
 
 
 def example(code: str) -> str:

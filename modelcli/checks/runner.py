@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelcli.checks.catalogue import all_rules
+from modelcli.checks.faults import fault_of
 from modelcli.checks.observe.context import Context
-from modelcli.checks.record import Finding, Options, Report
-from modelcli.checks.rule import CannotRun, Rule
+from modelcli.checks.record import CannotRun, Finding, Options, Report
+from modelcli.checks.rule import Rule
 from modelcli.checks.settings import is_chosen
-from modelcli.errors import RunFailedError, describe
+from modelcli.errors import ModelcliError, RunFailedError, describe
 from modelcli.isolation import isolated, one_thread
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
@@ -42,29 +43,42 @@ def _run(context: Context, chosen: Sequence[type[Rule]]) -> Report:
     findings: list[Finding] = []
     ran: list[str] = []
     skipped: dict[str, str] = {}
+    faults: dict[str, str] = {}
     for rule in chosen:
         reason = _not_wanted(rule, context)
         if reason:
             skipped[rule.id] = reason
             continue
         try:
-            findings.extend(rule().find(context))
+            for finding in rule().find(context):
+                findings.append(_checked(finding))
             ran.append(rule.id)
         except CannotRun as stop:
             skipped[rule.id] = str(stop)
         except RunFailedError as error:
             skipped[rule.id] = error.message
-        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
-            # a rule asks a foreign model things that its author never tried
-            skipped[rule.id] = f"the rule could not look: {describe(error)}"
+        except (ModelcliError, MemoryError):
+            raise
+        except Exception as error:  # one rule must not take the others with it
+            fault = fault_of(rule, error)
+            skipped[rule.id] = fault or f"the rule could not look: {describe(error)}"
+            if fault:
+                faults[rule.id] = fault
     findings.sort(key=lambda finding: (finding.severity.rank, finding.rule))
     return Report(
         findings=tuple(findings),
         rules_run=tuple(ran),
         rules_skipped=skipped,
+        faults=faults,
         execution=_execution(context),
         values=_had_values(context),
     )
+
+
+def _checked(finding: object) -> Finding:
+    if not isinstance(finding, Finding):
+        raise TypeError(f"a rule yields findings, not {type(finding).__name__}")
+    return finding
 
 
 def _not_wanted(rule: type[Rule], context: Context) -> str:

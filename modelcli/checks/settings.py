@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelcli.errors import ConfigError, UsageError, suggest
+from modelcli.errors import ConfigError, UsageError, did_you_mean
 
 _KEYS = ("select", "ignore")
 
@@ -47,11 +47,9 @@ def _read(path: Path) -> RuleChoice:
         raise ConfigError(f"[tool.modelcli.check] of '{path}' is no table", "write it as a table")
     for key in table:
         if key not in _KEYS:
-            close = suggest(key, list(_KEYS))
-            did = f"did you mean '{close}'? " if close else ""
             raise ConfigError(
                 f"[tool.modelcli.check] of '{path}' has an unknown key '{key}'",
-                f"{did}it takes {' and '.join(_KEYS)}",
+                f"{did_you_mean(key, _KEYS)}it takes {' and '.join(_KEYS)}",
             )
     return RuleChoice(
         select=_names(table, "select", path),
@@ -84,11 +82,10 @@ def check_names(names: Sequence[str], known: Sequence[str]) -> None:
     """
     for name in names:
         if name != "ALL" and not any(rule.startswith(name) for rule in known):
-            close = suggest(name, list(known))
-            did = f"did you mean {close}? " if close else ""
             raise UsageError(
                 f"there is no rule '{name}'",
-                f"{did}give an id as MC101, or a family as MC1; 'modelcli check --rules' lists all",
+                f"{did_you_mean(name, known)}give an id as MC101, or a family as MC1; "
+                "'modelcli check --rules' lists all",
             )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelcli.checks.record import DEFAULT_TRAIN_STEPS
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
@@ -35,8 +36,6 @@ EXAMPLES = (
     "modelcli check torchvision:resnet50 --ignore MC6 --format github",
     "modelcli check --explain MC401",
 )
-
-_TRAIN_STEPS = 200
 
 
 class CheckFormat(StrEnum):
@@ -95,7 +94,7 @@ def command(
         int | None,
         typer.Option(
             "--train-steps",
-            help=f"Steps of --train.  [default: {_TRAIN_STEPS}]",
+            help=f"Steps of --train.  [default: {DEFAULT_TRAIN_STEPS}]",
             min=1,
             show_default=False,
         ),
@@ -154,7 +153,7 @@ def command(
     options = Options(
         loss=loss.value if loss is not None else None,
         object_size=object_size,
-        train_steps=(train_steps or _TRAIN_STEPS) if train or train_steps else 0,
+        train_steps=(train_steps or DEFAULT_TRAIN_STEPS) if train or train_steps else 0,
         allow_real=allow_real,
         select=selected,
         ignore=ignored,
@@ -214,6 +213,8 @@ def _write(out: Output, report: Report, shown: CheckFormat) -> None:
     else:
         body = view.check_body(report) if out.format is Format.JSON else {}
         out.result(body, view.findings_table(report))
+    for line in view.fault_lines(report):
+        out.note(line)
     for line in view.skipped_lines(report):
         out.detail(line)
 

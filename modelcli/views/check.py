@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modelcli.checks.record import Finding, Place, Report, Severity
-from modelcli.checks.rule import Rule
+from modelcli.checks.rule import Rule, example_command
 from modelcli.views.table import Column, Table
 from modelcli.views.text import plural
 
@@ -103,8 +103,10 @@ def describe(report: Report) -> str:
         if (n := report.count(severity))
     ]
     found = ", ".join(counts) or "nothing found"
-    skipped = f", {len(report.rules_skipped)} skipped" if report.rules_skipped else ""
-    return f"{found}; {plural(len(report.rules_run), 'rule')} run{skipped}"
+    left_out = len(report.rules_skipped) - len(report.faults)
+    skipped = f", {left_out} skipped" if left_out else ""
+    failed = f", {len(report.faults)} failed" if report.faults else ""
+    return f"{found}; {plural(len(report.rules_run), 'rule')} run{skipped}{failed}"
 
 
 def skipped_lines(report: Report) -> list[str]:
@@ -113,6 +115,11 @@ def skipped_lines(report: Report) -> list[str]:
     for rule, reason in report.rules_skipped.items():
         reasons.setdefault(reason, []).append(rule)
     return [f"skipped {', '.join(rules)}: {reason}" for reason, rules in reasons.items()]
+
+
+def fault_lines(report: Report) -> list[str]:
+    """Return which rules failed by their own fault, so that "nothing found" is not all they say."""
+    return [f"note: {rule} gave no answer: {reason}" for rule, reason in report.faults.items()]
 
 
 def check_body(report: Report) -> dict[str, Any]:
@@ -204,12 +211,6 @@ def rules_body(rules: Sequence[type[Rule]]) -> dict[str, Any]:
 
 def rule_page(rule: type[Rule]) -> str:
     """Return a rule's page in Markdown."""
-    command = f"modelcli check net.py:Net --input {rule.input}"
-    if rule.loss:
-        command += f" --loss {rule.loss}"
-    extra = getattr(rule, "extra_options", "")
-    if extra:
-        command += f" {extra}"
     parts = [
         f"# {rule.id}: {rule.title}",
         f"Severity: {rule.severity}. Needs {_NEEDS[rule.needs]}.",
@@ -223,6 +224,6 @@ def rule_page(rule: type[Rule]) -> str:
         f"```python\n{rule.wrong.strip()}\n```",
         "## Right",
         f"```python\n{rule.right.strip()}\n```",
-        f"`{command}` tells them apart; `--ignore {rule.id}` silences the rule.",
+        f"`{example_command(rule)}` tells them apart; `--ignore {rule.id}` silences the rule.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,10 +11,16 @@ from torch.nn.parameter import is_lazy
 
 from modelcli.checks.observe.attributes import Hidden, find_hidden
 from modelcli.checks.observe.chain import Chain
+from modelcli.checks.observe.lazy import lazy
+from modelcli.checks.observe.limits import (
+    HEAVY_MACS,
+    LIGHT_MACS,
+    require_affordable,
+    samples_to_train,
+)
 from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
 from modelcli.checks.observe.values import map_tensors, with_values
-from modelcli.checks.record import Options
-from modelcli.checks.rule import CannotRun
+from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
 from modelcli.loading.inference import infer_inputs
@@ -25,39 +30,6 @@ from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
 from modelcli.tracing.record import Failure, Trace
-
-# What may run for real unasked, in a minute or two on two cores: a ViT-B, a VGG-19.
-_MOST_PARAM_BYTES = 1_300_000_000
-_MOST_MACS = 25_000_000_000
-_MOST_ACTIVATION_BYTES = 1_500_000_000  # of one sample
-_LIGHT_MACS = 30_000_000
-_MEDIUM_MACS = 1_000_000_000
-
-T = TypeVar("T")
-
-
-class lazy(Generic[T]):
-    """A property that is computed once; that it cannot be is remembered, too."""
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
-        self._name = compute.__name__
-        self.__doc__ = compute.__doc__
-
-    def __get__(self, instance: Any, owner: type) -> T:
-        if instance is None:
-            return self  # type: ignore[return-value]
-        kept: dict[str, Any] = vars(instance).setdefault("_kept", {})
-        if self._name not in kept:
-            try:
-                kept[self._name] = (self._compute(instance), None)
-            except (CannotRun, ModelcliError) as error:
-                kept[self._name] = (None, error)
-        value, reason = kept[self._name]
-        if reason is not None:
-            raise reason
-        found: T = value
-        return found
 
 
 class Context:
@@ -180,7 +152,7 @@ class Context:
         if self.is_small:
             return True
         try:
-            return self.sample_macs < _LIGHT_MACS
+            return self.sample_macs < LIGHT_MACS
         except (CannotRun, ModelcliError):
             return False
 
@@ -205,21 +177,7 @@ class Context:
         """
         if self.options.allow_real:
             return True
-        totals = self.ran.totals
-        memory = totals.param_bytes + totals.buffer_bytes
-        activations = sum(
-            node.output_bytes for node in self.ran.nodes if node.kind != "parameter"
-        ) // max(1, self.batch)
-        if memory > _MOST_PARAM_BYTES:
-            raise CannotRun(f"too large to run with values: {memory / 1e9:.1f} GB of parameters")
-        if self.sample_macs > _MOST_MACS:
-            raise CannotRun(
-                f"too costly to run with values: {self.sample_macs / 1e9:.0f} G MACs a sample"
-            )
-        if activations > 2 * _MOST_ACTIVATION_BYTES:
-            raise CannotRun(
-                f"too large to run with values: {activations / 2e9:.1f} GB of activations a sample"
-            )
+        require_affordable(self.ran, self.batch)
         return True
 
     def build(self, *, seed: int) -> nn.Module:
@@ -260,7 +218,27 @@ class Context:
         Raises:
             CannotRun: values are not to be had, or the pass raised.
         """
-        return run_eval(self, 3 if self.sample_macs < _LIGHT_MACS else 2)
+        size = 3 if self.sample_macs < LIGHT_MACS else 2
+        try:
+            return self._run_eval(size)
+        except CannotRun:  # it may take no other batch than the example's
+            if size == self.batch or not self.has_batch:
+                raise
+            return self._run_eval(self.batch)
+
+    def _run_eval(self, size: int) -> EvalPass:
+        model = self.fresh()
+        batch = size if self.has_batch else self.batch
+        inputs = self.filled(model, batch)
+        return run_eval(model, inputs, batch=batch, reach=self._rows_to_follow(size))
+
+    def _rows_to_follow(self, size: int) -> tuple[int, ...]:
+        """Return the output rows whose dependence on every sample is measured."""
+        if not self.has_batch or size < 2:
+            return ()
+        # what mixes samples in one direction (a running sum) mostly reaches the later ones
+        first = (0,) if self.sample_macs < HEAVY_MACS else ()
+        return (*first, size - 1, size)
 
     @lazy
     def train_pass(self) -> TrainPass:
@@ -269,13 +247,10 @@ class Context:
         Raises:
             CannotRun: values are not to be had, or the pass raised.
         """
-        if self.sample_macs < _LIGHT_MACS:
-            size = 32
-        elif self.sample_macs < _MEDIUM_MACS:
-            size = 4
-        else:
-            size = 2
-        return run_train(self, size)
+        model = self.fresh()
+        size = samples_to_train(self.sample_macs)
+        batch = size if self.has_batch else self.batch
+        return run_train(model, self.filled(model, size, seed=1), batch=batch)
 
     @lazy
     def meta_twin(self) -> tuple[nn.Module, ExampleInputs]:

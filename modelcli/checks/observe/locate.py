@@ -14,15 +14,18 @@ from typing import Any
 
 from modelcli.checks.record import Place
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
+_PACKAGE = str(Path(__file__).resolve().parents[2]) + "/"
 _MODELS = _PACKAGE + "models/"
 
 
+def is_ours(file: str) -> bool:
+    """Tell whether a file is modelcli's own; the reference models count as a user's."""
+    return file.startswith(_PACKAGE) and not file.startswith(_MODELS)
+
+
 def _is_users(file: str) -> bool:
-    """Tell whether a file is neither ours nor torch's; the reference models count as users'."""
-    if file.startswith(_PACKAGE):
-        return file.startswith(_MODELS)
-    return "/torch/" not in file
+    """Tell whether a file is neither ours nor torch's."""
+    return not is_ours(file) and "/torch/" not in file
 
 
 def calling_place() -> Place | None:

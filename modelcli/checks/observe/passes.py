@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,14 +12,10 @@ from torch import nn
 from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.observe.probe import Seen, sum_of_outputs, watch_pass
 from modelcli.checks.observe.values import input_tensors, map_tensors, output_tensors
-from modelcli.checks.rule import CannotRun
+from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
 from modelcli.loading.inputs import ExampleInputs
 
-if TYPE_CHECKING:
-    from modelcli.checks.observe.context import Context
-
-_HEAVY_MACS = 1_000_000_000
 _LARGEST_SNAPSHOT = 50_000_000  # elements of buffers that are copied to be compared
 
 
@@ -139,24 +135,22 @@ def _copy_values(inputs: ExampleInputs) -> ExampleInputs:
     return map_tensors(inputs, torch.Tensor.clone)
 
 
-def run_eval(context: Context, size: int) -> EvalPass:
-    """Run the eval pass with a number of samples, or with as many as the example has.
+def run_eval(
+    model: nn.Module, inputs: ExampleInputs, *, batch: int, reach: Sequence[int] = ()
+) -> EvalPass:
+    """Run a watched pass in eval mode with gradients, and once more to see what repeats.
+
+    Args:
+        model: private, with values.
+        inputs: with values.
+        batch: the number of samples in them.
+        reach: the output rows whose dependence on every sample is to be measured.
 
     Raises:
-        CannotRun: values are not to be had, or the pass raised.
+        CannotRun: the pass raised.
     """
-    try:
-        return _run_eval(context, size)
-    except CannotRun:
-        if size == context.batch or not context.has_batch:
-            raise
-        return _run_eval(context, context.batch)
-
-
-def _run_eval(context: Context, size: int) -> EvalPass:
-    model = context.fresh().eval()
+    model.eval()
     names = names_of(model)
-    inputs = context.filled(model, size)
     leaves: list[torch.Tensor] = []
 
     def ask(tensor: torch.Tensor) -> torch.Tensor:
@@ -173,7 +167,7 @@ def _run_eval(context: Context, size: int) -> EvalPass:
         if seen.error is not None:
             raise CannotRun(f"the pass with values raised {describe(seen.error)}")
         outputs = output_tensors(seen.output)
-        reach = _measure_reach(context, outputs, leaves, size) if context.has_batch else None
+        reached = _measure_reach(outputs, leaves, rows=reach, batch=batch)
         finite = _send_back(model, seen.output)
     after = take_state(model)
     kept = [tensor.detach().clone() for tensor in outputs]
@@ -191,13 +185,13 @@ def _run_eval(context: Context, size: int) -> EvalPass:
         inputs=inputs,
         seen=seen,
         outputs=kept,
-        reach=reach,
+        reach=reached,
         before=before,
         after=after,
         again=take_state(model),
         repeated=repeated,
         changed_inputs=changed,
-        batch=size if context.has_batch else context.batch,
+        batch=batch,
         gradients_finite=finite,
     )
 
@@ -211,30 +205,28 @@ def _try_again(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
 
 
 def _measure_reach(
-    context: Context, outputs: list[torch.Tensor], leaves: list[torch.Tensor], size: int
+    outputs: list[torch.Tensor], leaves: list[torch.Tensor], *, rows: Sequence[int], batch: int
 ) -> dict[int, list[float]] | None:
     """Return how strongly some output rows depend on every sample."""
-    if not outputs or not leaves or size < 2:
+    if not outputs or not leaves:
         return None
     output = outputs[0]
-    rows = output.shape[0] if output.dim() else 0
-    if not rows or not output.requires_grad:
+    height = output.shape[0] if output.dim() else 0
+    if not height or not output.requires_grad:
         return None
     found: dict[int, list[float]] = {}
-    # what mixes samples in one direction (a running sum) mostly reaches the later ones
-    first = [0] if context.sample_macs < _HEAVY_MACS else []
-    for row in [*first, size - 1, *([size] if rows > size else [])]:
-        if row >= rows:
+    for row in rows:
+        if row >= height:
             continue
         generator = torch.Generator().manual_seed(row)
         weights = torch.randn(output[row].shape, generator=generator, dtype=output.dtype)
         gradients = torch.autograd.grad(
             (output[row] * weights).sum(), leaves, retain_graph=True, allow_unused=True
         )
-        used = [g for g in gradients if g is not None and g.shape[0] == size]
+        used = [g for g in gradients if g is not None and g.shape[0] == batch]
         if not used:
             continue
-        sizes = [torch.stack([g[s].abs().max() for g in used]).max() for s in range(size)]
+        sizes = [torch.stack([g[s].abs().max() for g in used]).max() for s in range(batch)]
         found[row] = [float(value) for value in sizes]
     return found or None
 
@@ -251,29 +243,32 @@ def _send_back(model: nn.Module, output: Any) -> bool:
     return all(bool(torch.isfinite(p.grad).all()) for p in model.parameters() if p.grad is not None)
 
 
-def run_train(context: Context, size: int) -> TrainPass:
-    """Run the train pass.
+def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPass:
+    """Run a watched pass in train mode with numbers and gradients.
+
+    Args:
+        model: private, with values.
+        inputs: with values.
+        batch: the number of samples in them.
 
     Raises:
-        CannotRun: values are not to be had, or the pass raised.
+        CannotRun: the pass raised.
     """
-    model = context.fresh().train()
+    model.train()
     names = names_of(model)
-    inputs = context.filled(model, size, seed=1)
     torch.manual_seed(2)
     with torch.enable_grad():
         seen = watch_pass(model, _copy_values(inputs), known=names, numbers=True)
         if seen.error is not None:
             if "more than 1 " in str(seen.error):
                 return TrainPass(
-                    model=model, names=names, inputs=inputs, seen=seen, outputs=[], batch=size
+                    model=model, names=names, inputs=inputs, seen=seen, outputs=[], batch=batch
                 )
             raise CannotRun(f"in train mode, the pass raised {describe(seen.error)}")
         outputs = output_tensors(seen.output)
         _send_back(model, seen.output)
     seen.output = None
     kept = [tensor.detach() for tensor in outputs]
-    batch = size if context.has_batch else context.batch
     return TrainPass(model=model, names=names, inputs=inputs, seen=seen, outputs=kept, batch=batch)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Severity
+from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelcli.checks.observe.locate import raising_place
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Severity
+from modelcli.checks.rule import Rule, example
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class ConstructorRaises(Rule):
     title = "the constructor raises"
     severity = Severity.ERROR
     why = "There is no model to look at, to train or to load weights into."
-    fix = "Mend the line that is named; super().__init__() comes first in every __init__."
+    fix = "Fix the line that is named; super().__init__() comes first in every __init__."
     input = "2x4"
     wrong = example("""
         class Net(nn.Module):
@@ -60,7 +60,7 @@ class ForwardRaises(Rule):
     severity = Severity.ERROR
     needs = "pass"
     why = "The model cannot be used with this input."
-    fix = "Mend the layer that is named, or give the input that it takes with --input."
+    fix = "Fix the layer that is named, or give the input that it takes with --input."
     input = "2x1x8x8"
     wrong = example("""
         class Net(nn.Module):
@@ -118,7 +118,7 @@ class ForwardRaises(Rule):
         return self.found(
             failure.path,
             f"{where} on {shapes}: {text}",
-            fix=_mend(trace, failure, text.lower()),
+            fix=_likely_fix(trace, failure, text.lower()),
             place=raising_place(error) if error is not None else None,
         )
 
@@ -127,8 +127,8 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "." if text and text[-1] not in ".?!" else text
 
 
-def _mend(trace: Trace, failure: Failure, text: str) -> str:
-    """Return what most likely mends a failed forward."""
+def _likely_fix(trace: Trace, failure: Failure, text: str) -> str:
+    """Return what most likely fixes a failed forward."""
     if _lacks_batch(trace) or any(part in text for part in _BATCHLESS):
         return "Add the batch dimension: x.unsqueeze(0), or on the command line --input 1x..."
     misfit = "cannot be multiplied" in text or "same reduction dim" in text
@@ -138,7 +138,7 @@ def _mend(trace: Trace, failure: Failure, text: str) -> str:
     if "to have" in text and "channels" in text:
         return "Make in_channels what the layer before gives, or permute to channels first."
     if failure.type in ("NameError", "AttributeError", "NotImplementedError", "UnboundLocalError"):
-        return "Mend the name: every layer that forward uses is made in __init__."
+        return "Fix the name: every layer that forward uses is made in __init__."
     if "cuda" in text:
         return "Leave the device to the caller: x.to(self.fc.weight.device), no .cuda()."
     if "same dtype" in text or "scalar type" in text or "input type (" in text:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import DEFAULT_TRAIN_STEPS, CannotRun, Finding, Options, Severity
+from modelcli.checks.rule import Rule, example
 from modelcli.checks.rules.numbers import assumed_loss
 from modelcli.checks.rules.usage import count_params, group_names, never_run, place_of, show_params
 
@@ -149,6 +149,7 @@ class CannotOverfit(Rule):
     title = "it cannot learn one batch by heart"
     severity = Severity.ERROR
     needs = "training"
+    options = Options(train_steps=DEFAULT_TRAIN_STEPS)
     why = (
         "A model that cannot fit a few samples will not fit thousands: it is cut, dead or bounded."
     )
@@ -162,7 +163,8 @@ class CannotOverfit(Rule):
                 self.fc2 = nn.Linear(32, 4)
 
             def forward(self, x):
-                return torch.relu(self.fc2(torch.relu(self.fc1(x)))) * 0.001
+                hidden = torch.relu(self.fc1(x))
+                return torch.sigmoid(self.fc2(hidden))  # cross-entropy wants more than 0 to 1
     """)
     right = example("""
         class Net(nn.Module):
@@ -172,7 +174,8 @@ class CannotOverfit(Rule):
                 self.fc2 = nn.Linear(32, 4)
 
             def forward(self, x):
-                return self.fc2(torch.relu(self.fc1(x)))
+                hidden = torch.relu(self.fc1(x))
+                return self.fc2(hidden)
     """)
 
     def find(self, context: Context) -> Iterator[Finding]:
@@ -194,6 +197,7 @@ class NeverChanges(Rule):
     id = "MC702"
     title = "a parameter that training never changes"
     needs = "training"
+    options = Options(train_steps=DEFAULT_TRAIN_STEPS)
     why = "It is as it was initialised after every step: frozen, cut off, or not in the graph."
     fix = "See MC202 and MC203 for what cuts gradients off; requires_grad_(True) if it is frozen."
     input = "8x8"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.locate import assignment
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Severity
+from modelcli.checks.rule import Rule, example
 from modelcli.checks.rules.usage import place_of
 
 if TYPE_CHECKING:

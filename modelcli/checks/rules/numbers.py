@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.locate import raising_place
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Options, Severity
+from modelcli.checks.rule import Rule, example
 from modelcli.checks.rules.usage import place_of
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class FirstLoss(Rule):
     )
     fix = "Make the last layer's weights smaller: nn.init.normal_(head.weight, std=0.01)."
     input = "8x16"
-    loss = "cross_entropy"
+    options = Options(loss="cross_entropy")
     wrong = example("""
         class Net(nn.Module):
             def __init__(self):
@@ -277,7 +277,7 @@ class SoftmaxTwice(Rule):
     )
     fix = "Return the scores as they are; apply softmax where probabilities are shown."
     input = "2x8"
-    loss = "cross_entropy"
+    options = Options(loss="cross_entropy")
     wrong = example("""
         class Net(nn.Module):
             def __init__(self):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.locate import assignment, class_place
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Severity
+from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.attributes import Hidden
@@ -64,15 +64,17 @@ class PlainContainer(Rule):
         container = type(getattr(first.owner, first.attribute, None)).__name__
         params = sum(_count(member.value) for member in members)
         kinds = ", ".join(sorted({type(member.value).__name__ for member in members}))
-        mend = {"dict": "nn.ModuleDict", "set": "nn.ModuleList"}.get(container, "nn.ModuleList")
+        registered = {"dict": "nn.ModuleDict", "set": "nn.ModuleList"}.get(
+            container, "nn.ModuleList"
+        )
         if not _is_module(first.value):
-            mend = "nn.ParameterDict" if container == "dict" else "nn.ParameterList"
+            registered = "nn.ParameterDict" if container == "dict" else "nn.ParameterList"
         name = first.attribute
         return self.found(
             holder,
             f"a plain {container} holds {len(members)} of {kinds} with {params:,} parameters "
             "that are not registered",
-            fix=f"self.{name} = {mend}(...). If it is meant to stay out, ignore this rule.",
+            fix=f"self.{name} = {registered}(...). If it is meant to stay out, ignore this rule.",
             place=assignment(first.owner, name) or class_place(first.owner),
         )
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.chain import is_convolution, is_dense
-from modelcli.checks.record import Finding, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Options, Severity
+from modelcli.checks.rule import Rule, example
 from modelcli.checks.rules.usage import place_of
 
 if TYPE_CHECKING:
@@ -427,8 +427,7 @@ class FieldTooSmall(Rule):
     why = "No cell of the last map sees a whole object: it is recognised by its parts only."
     fix = "More layers, strides or dilation before the pooling; --object takes the size in pixels."
     input = "2x1x64x64"
-    object_size = 32
-    extra_options = "--object 32"
+    options = Options(object_size=32)
     wrong = example("""
         class Net(nn.Module):
             def __init__(self):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.locate import assignment
-from modelcli.checks.record import Finding, Place, Severity
-from modelcli.checks.rule import CannotRun, Rule, example
+from modelcli.checks.record import CannotRun, Finding, Place, Severity
+from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from torch import nn
