@@ -13,7 +13,7 @@ from torch import nn
 
 from modelcli.checks.catalogue import all_rules, own_rules
 from modelcli.checks.faults import fault_of
-from modelcli.checks.rules.registration import PlainContainer
+from modelcli.checks.rules.registration import PlainContainer, attributes
 
 ACME = """
 from modelcli.checks.record import Options, Severity
@@ -146,13 +146,11 @@ def test_a_fault_of_a_rule_is_said_and_the_other_rules_go_on(run: Run, folder: P
 def test_a_fault_of_modelcli_is_no_silent_nothing_found(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    from modelcli.checks.rules import registration
-
     def broken(_value: object) -> bool:
         raise error("of ours")
 
-    broken.__code__ = broken.__code__.replace(co_filename=registration.__file__)
-    monkeypatch.setattr(registration, "_is_trained", broken)
+    broken.__code__ = broken.__code__.replace(co_filename=attributes.__file__)
+    monkeypatch.setattr(attributes, "_is_trained", broken)
     done = run("check", "sequential-list", "--select", "MC101,MC105")
     text = "'of ours'" if error is KeyError else "of ours"
     reason = f"a fault of modelcli in this rule: {error.__name__}: {text}"

@@ -10,7 +10,7 @@ from torch import nn
 
 from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.record import Options
-from modelcli.checks.rules.numbers import trend
+from modelcli.checks.rules.numbers.depth import trend
 from modelcli.checks.rules.structure import _lost
 from modelcli.checks.runner import run_checks
 from modelcli.checks.settings import is_chosen

@@ -168,6 +168,15 @@ class Context:
         shapes = [record.shape for record in self.ran.inputs]
         return bool(shapes) and all(shapes) and len({shape[0] for shape in shapes}) == 1
 
+    def require_batch(self) -> None:
+        """Check that the inputs have a batch dimension to speak of.
+
+        Raises:
+            CannotRun: they do not agree on one.
+        """
+        if not self.has_batch:
+            raise CannotRun("the inputs share no batch dimension")
+
     @lazy
     def values_allowed(self) -> bool:
         """Whether the model may run with values.

@@ -10,9 +10,12 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import Place
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PACKAGE = str(Path(__file__).resolve().parents[2]) + "/"
 _MODELS = _PACKAGE + "models/"
@@ -63,6 +66,20 @@ def assignment(owner: object, attribute: str) -> Place | None:
         rf"[\"']{re.escape(attribute)}[\"']"
     )
     return _search(owner, pattern)
+
+
+def place_of(model: nn.Module, path: str) -> Place | None:
+    """Return the line that sets a module or parameter, looking from its owner upwards."""
+    parts = path.split(".")
+    for length in range(len(parts) - 1, -1, -1):
+        try:
+            owner = model.get_submodule(".".join(parts[:length]))
+        except AttributeError:
+            continue
+        place = assignment(owner, parts[length])
+        if place is not None:
+            return place
+    return None
 
 
 def class_place(owner: object) -> Place | None:

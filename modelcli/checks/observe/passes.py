@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,21 +11,11 @@ from torch import nn
 
 from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.observe.probe import Seen, sum_of_outputs, watch_pass
+from modelcli.checks.observe.state import State, take_state
 from modelcli.checks.observe.values import input_tensors, map_tensors, output_tensors
 from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
 from modelcli.loading.inputs import ExampleInputs
-
-_LARGEST_SNAPSHOT = 50_000_000  # elements of buffers that are copied to be compared
-
-
-@dataclass(slots=True, kw_only=True)
-class State:
-    """What a model held at one moment: versions, small copies and plain attributes."""
-
-    copies: dict[str, torch.Tensor] = field(default_factory=dict)
-    versions: dict[str, tuple[int, int]] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +47,11 @@ class EvalPass:
     changed_inputs: bool
     batch: int
     gradients_finite: bool = True
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two passes on the same inputs gave different outputs."""
+        return differ(self.outputs, self.repeated, tolerance=1e-4)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,44 +86,6 @@ def names_of(model: nn.Module) -> dict[int, str]:
     for path, parameter in model.named_parameters():
         names[id(parameter)] = path
     return names
-
-
-def take_state(model: nn.Module) -> State:
-    """Return what a model holds now."""
-    state = State()
-    copied = 0
-    for name, buffer in model.named_buffers():
-        copied += buffer.numel()
-        if copied <= _LARGEST_SNAPSHOT:
-            state.copies[name] = buffer.detach().clone()
-        else:
-            state.versions[name] = (id(buffer), buffer._version)
-    for name, parameter in model.named_parameters():
-        state.versions[name] = (id(parameter), parameter._version)
-    for path, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            if attribute.startswith("_") and attribute in _TORCH_ATTRIBUTES:
-                continue
-            noted = _note(value)
-            if noted is not None:
-                state.attributes[f"{path}.{attribute}".lstrip(".")] = noted
-    return state
-
-
-_TORCH_ATTRIBUTES = frozenset(vars(nn.Module())) | {"_flat_weights"}
-
-
-def _note(value: Any) -> Any:
-    """Return what a change of a plain attribute would show in."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return ("number", value)
-    if isinstance(value, torch.Tensor):
-        return ("tensor", value.detach().clone() if value.numel() < 1_000_000 else id(value))
-    if isinstance(value, (list, dict, set)):
-        return ("size", len(value))
-    return None
 
 
 def _copy_values(inputs: ExampleInputs) -> ExampleInputs:

@@ -1,1 +1,1 @@
-"""The rules, one family a file."""
+"""The rules, one family a folder or file."""

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from modelcli.checks.observe.locate import place_of
+from modelcli.checks.observe.parameters import (
+    count_params,
+    group_names,
+    never_run,
+    show_params,
+)
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS, CannotRun, Finding, Options, Severity
 from modelcli.checks.rule import Rule, example
-from modelcli.checks.rules.numbers import assumed_loss
-from modelcli.checks.rules.usage import count_params, group_names, never_run, place_of, show_params
+from modelcli.checks.rules.numbers.loss import assumed_loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

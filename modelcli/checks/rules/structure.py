@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.chain import is_convolution, is_dense
+from modelcli.checks.observe.locate import place_of
 from modelcli.checks.record import CannotRun, Finding, Options, Severity
 from modelcli.checks.rule import Rule, example
-from modelcli.checks.rules.usage import place_of
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context

@@ -1,0 +1,55 @@
+"""What a pass changed in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelcli.checks.observe.passes import EvalPass
+    from modelcli.checks.observe.state import State
+
+
+def changes(ran: EvalPass) -> Iterator[tuple[str, str]]:
+    """Yield (name, what happened) for everything that the second eval pass changed, too."""
+    import torch
+
+    for name, copy in ran.after.copies.items():
+        again = ran.again.copies.get(name)
+        if again is None or again.shape != copy.shape or not torch.equal(again, copy):
+            yield name, "this buffer has other values after every eval pass"
+    for name, version in ran.after.versions.items():
+        if ran.again.versions.get(name) != version:
+            yield name, "this tensor is written to, or replaced, by every eval pass"
+    yield from _attribute_changes(ran.after, ran.again)
+
+
+def settled(ran: EvalPass) -> list[str]:
+    """Return the buffers that the first eval pass changed and the second did not: caches."""
+    import torch
+
+    found = []
+    changing = {name for name, _ in changes(ran)}
+    for name, copy in ran.before.copies.items():
+        after = ran.after.copies.get(name)
+        same = after is not None and after.shape == copy.shape and torch.equal(after, copy)
+        if not same and name not in changing:
+            found.append(name)
+    return found
+
+
+def _attribute_changes(one: State, other: State) -> Iterator[tuple[str, str]]:
+    import torch
+
+    for name, (kind, value) in one.attributes.items():
+        now = other.attributes.get(name)
+        if now is None or now[0] != kind:
+            continue
+        if isinstance(value, torch.Tensor) and isinstance(now[1], torch.Tensor):
+            same = value.shape == now[1].shape and torch.equal(value, now[1])
+            if not same:
+                yield name, "this attribute carries values from one eval pass into the next"
+        elif kind == "size" and now[1] > value:
+            yield name, f"this container grows with every pass: {value} items, then {now[1]}"
+        elif kind == "number" and now[1] != value:
+            yield name, f"this number changes with every pass: {value:g}, then {now[1]:g}"

@@ -1,0 +1,70 @@
+"""Run a copy on meta, so that dtypes or devices that do not go together stop it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelcli.checks.record import CannotRun
+
+if TYPE_CHECKING:
+    from modelcli.checks.observe.context import Context
+
+
+def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
+    """Run a private copy on meta, as another dtype or as it is; return what it raised.
+
+    Without a dtype, tensors that are made on the CPU are left there, so that they collide.
+    With one, they are moved, so that only dtypes do.
+
+    Raises:
+        CannotRun: the plain model does not run on meta.
+    """
+    import copy
+
+    import torch
+
+    from modelcli.checks.observe.attributes import find_hidden
+    from modelcli.checks.observe.values import map_tensors
+
+    model, inputs = context.meta_twin
+    model = copy.deepcopy(model)
+    if dtype is None:
+        return _raised(model, inputs)
+    plain = _raised(model, inputs, bridged=True)
+    if plain is not None:
+        raise CannotRun("it does not run without values")
+    cast = map_tensors(inputs, lambda t: t.to(dtype) if t.dtype is torch.float32 else t)
+    for hidden in find_hidden(model):  # MC101 and MC102 speak of those
+        if isinstance(hidden.value, torch.nn.Module):
+            hidden.value.to(dtype)
+        elif hidden.value.is_floating_point():
+            hidden.value.data = hidden.value.data.to(dtype)
+    return _raised(model.to(dtype), cast, bridged=True)
+
+
+def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | None:
+    import torch
+
+    from modelcli.checks.observe.strict_meta import Collisions
+
+    stack: list[str] = []
+    names = {id(module): name for name, module in model.named_modules()}
+
+    def enter(module: Any, _inputs: Any) -> None:
+        stack.append(names.get(id(module), ""))
+
+    def leave(_module: Any, _inputs: Any, _output: Any) -> None:
+        stack.pop()
+
+    handles = [module.register_forward_pre_hook(enter) for module in model.modules()]
+    handles += [module.register_forward_hook(leave) for module in model.modules()]
+    try:
+        with torch.no_grad(), Collisions(devices=not bridged):
+            model(*inputs.args, **inputs.kwargs)
+    except Exception as error:  # whatever the user's forward raises
+        error._modelcli_path = stack[-1] if stack else ""  # type: ignore[attr-defined]
+        return error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return None

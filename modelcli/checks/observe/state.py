@@ -1,0 +1,58 @@
+"""What a model holds at one moment, to be compared with another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+_LARGEST_SNAPSHOT = 50_000_000  # elements of buffers that are copied to be compared
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What a model held at one moment: versions, small copies and plain attributes."""
+
+    copies: dict[str, torch.Tensor] = field(default_factory=dict)
+    versions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def take_state(model: nn.Module) -> State:
+    """Return what a model holds now."""
+    state = State()
+    copied = 0
+    for name, buffer in model.named_buffers():
+        copied += buffer.numel()
+        if copied <= _LARGEST_SNAPSHOT:
+            state.copies[name] = buffer.detach().clone()
+        else:
+            state.versions[name] = (id(buffer), buffer._version)
+    for name, parameter in model.named_parameters():
+        state.versions[name] = (id(parameter), parameter._version)
+    for path, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if attribute.startswith("_") and attribute in _TORCH_ATTRIBUTES:
+                continue
+            noted = _note(value)
+            if noted is not None:
+                state.attributes[f"{path}.{attribute}".lstrip(".")] = noted
+    return state
+
+
+_TORCH_ATTRIBUTES = frozenset(vars(nn.Module())) | {"_flat_weights"}
+
+
+def _note(value: Any) -> Any:
+    """Return what a change of a plain attribute would show in."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return ("number", value)
+    if isinstance(value, torch.Tensor):
+        return ("tensor", value.detach().clone() if value.numel() < 1_000_000 else id(value))
+    if isinstance(value, (list, dict, set)):
+        return ("size", len(value))
+    return None

@@ -1,0 +1,156 @@
+"""The first loss, and a loss that applies softmax again (MC503, MC504)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelcli.checks.record import CannotRun, Finding, Options, Severity
+from modelcli.checks.rule import Rule, example
+
+if TYPE_CHECKING:
+    from modelcli.checks.observe.context import Context
+    from modelcli.tracing.record import Call
+
+
+_CE = ("cross_entropy", "nll")
+
+
+def assumed_loss(context: Context) -> str | None:
+    """Return the loss that was given, or that goes with the task."""
+    if context.options.loss is not None:
+        return context.options.loss
+    return "cross_entropy" if context.is_classifier else None
+
+
+class FirstLoss(Rule):
+    """The first loss is far from ln C."""
+
+    id = "MC503"
+    title = "the first loss is far from ln C"
+    needs = "labels"
+    why = (
+        "A model that knows nothing gives every class the same chance, and has the loss ln C. Here "
+        "the first steps only unlearn confident nonsense."
+    )
+    fix = "Make the last layer's weights smaller: nn.init.normal_(head.weight, std=0.01)."
+    input = "8x16"
+    options = Options(loss="cross_entropy")
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.head = nn.Linear(16, 10)
+                nn.init.normal_(self.head.weight)  # a standard deviation of 1
+
+            def forward(self, x):
+                return self.head(x)
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.head = nn.Linear(16, 10)
+                nn.init.normal_(self.head.weight, std=0.01)
+
+            def forward(self, x):
+                return self.head(x)
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Compute the cross-entropy's mean over all labels in train mode."""
+        if assumed_loss(context) not in _CE:
+            raise CannotRun("needs classes; --loss cross_entropy says so")
+        outputs = context.train_pass.outputs
+        if not outputs or outputs[0].dim() < 2 or outputs[0].shape[1] < 2:
+            raise CannotRun("the output has no classes in dimension 1")
+        scores = outputs[0].float()
+        classes = scores.shape[1]
+        loss = float((scores.logsumexp(1) - scores.mean(1)).mean())
+        expected = math.log(classes)
+        if math.isfinite(loss) and loss - expected > max(1.0, 0.25 * expected):
+            yield self.found(
+                "",
+                f"the first loss is {loss:.3g}; for {classes} classes it should be near "
+                f"ln {classes} = {expected:.3g} (the scores' spread is {float(scores.std()):.2g})",
+            )
+
+
+_SOFT = {"softmax": "softmax", "Softmax": "softmax", "log_softmax": "log_softmax",
+         "LogSoftmax": "log_softmax", "Softmax2d": "softmax"}  # fmt: skip
+_SIGMOID = ("sigmoid", "Sigmoid")
+
+
+class SoftmaxTwice(Rule):
+    """Softmax before cross-entropy, sigmoid before BCE-with-logits."""
+
+    id = "MC504"
+    title = "the loss applies softmax or sigmoid again"
+    needs = "pass"
+    why = (
+        "CrossEntropyLoss and BCEWithLogitsLoss take raw scores. Applied twice, the gradient is "
+        "flat, and the loss cannot come near zero."
+    )
+    fix = "Return the scores as they are; apply softmax where probabilities are shown."
+    input = "2x8"
+    options = Options(loss="cross_entropy")
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+
+            def forward(self, x):
+                return torch.softmax(self.fc(x), dim=1)
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+
+            def forward(self, x):
+                return self.fc(x)
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Go back from the output to the function that made it."""
+        shapes = context.ran.output_shapes
+        if not shapes:
+            return
+        loss = assumed_loss(context)
+        if loss is None:
+            raise CannotRun("needs a loss; --loss names it")
+        for call in context.chain.last(shapes[0]):
+            maker = context.chain.back_through(call)
+            finding = self._judge(context, maker, loss)
+            if finding is not None:
+                yield finding
+                return
+
+    def _judge(self, context: Context, maker: Call, loss: str) -> Finding | None:
+        given = context.options.loss is not None
+        soft = _SOFT.get(maker.base)
+        if loss == "cross_entropy" and soft is not None:
+            severity = Severity.ERROR if given and soft == "softmax" else Severity.WARNING
+            condition = "" if given else " (assumed: say --loss nll if not)"
+            return self._of_softmax(maker, soft, severity, condition)
+        if loss == "bce_with_logits" and maker.base in _SIGMOID:
+            return self.found(
+                maker.path,
+                f"{maker.type} makes the output, and bce_with_logits applies sigmoid again",
+                severity=Severity.ERROR,
+                fix="Return the scores as they are, or train with BCELoss.",
+            )
+        return None
+
+    def _of_softmax(self, maker: Call, soft: str, severity: Severity, condition: str) -> Finding:
+        fix = "Return the scores as they are, or train with NLLLoss." if "log" in soft else None
+        return self.found(
+            maker.path,
+            f"{maker.type} makes the output, and cross_entropy applies log-softmax "
+            f"again{condition}",
+            severity=severity,
+            fix=fix,
+        )

@@ -1,0 +1,64 @@
+"""Parameters that are frozen (MC204)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelcli.checks.record import Finding, Severity
+from modelcli.checks.rule import Rule, example
+
+if TYPE_CHECKING:
+    from modelcli.checks.observe.context import Context
+from modelcli.checks.observe.locate import place_of
+from modelcli.checks.observe.parameters import count_params, group_names, show_params
+
+_EXCUSES = ("ema", "teacher", "frozen", "momentum", "target", "pos_embed", "position", "fixed")
+
+
+class Frozen(Rule):
+    """Frozen although nothing suggests it."""
+
+    id = "MC204"
+    title = "frozen"
+    severity = Severity.INFO
+    why = "requires_grad is False from the start: an optimiser leaves it as it is."
+    fix = "If it is to be trained: parameter.requires_grad_(True)."
+    input = "2x4"
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(4, 4).requires_grad_(False)
+                self.fc2 = nn.Linear(4, 2)
+
+            def forward(self, x):
+                return self.fc2(torch.relu(self.fc1(x)))
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(4, 4)
+                self.fc2 = nn.Linear(4, 2)
+
+            def forward(self, x):
+                return self.fc2(torch.relu(self.fc1(x)))
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Look at requires_grad, and at the names, which may say that it is meant."""
+        model = context.built
+        frozen = [
+            name
+            for name, parameter in model.named_parameters()
+            if not parameter.requires_grad
+            and parameter.is_floating_point()
+            and not any(word in name.lower() for word in _EXCUSES)
+        ]
+        for path, names in group_names(model, frozen).items():
+            yield self.found(
+                path,
+                f"{show_params(count_params(model, names))} with requires_grad=False",
+                place=place_of(model, path),
+            )

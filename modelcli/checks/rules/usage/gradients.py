@@ -1,0 +1,199 @@
+"""Parameters whose gradient never comes, or is zero (MC202, MC203)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelcli.checks.record import CannotRun, Finding, Severity
+from modelcli.checks.rule import Rule, example
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelcli.checks.observe.context import Context
+    from modelcli.checks.observe.probe import Event, Seen
+from modelcli.checks.observe.locate import place_of
+from modelcli.checks.observe.parameters import count_params, group_names, never_run, show_params
+
+
+class NoGradient(Rule):
+    """Runs but gets no gradient."""
+
+    id = "MC202"
+    title = "runs, but gets no gradient"
+    severity = Severity.ERROR
+    needs = "values"
+    why = "The layer takes part in the forward pass and never learns: nothing says so in training."
+    fix = "Remove the detach(), .data, no_grad, argmax or integer cast on its way to the output."
+    input = "2x4"
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(4, 4)
+                self.fc2 = nn.Linear(4, 2)
+
+            def forward(self, x):
+                hidden = torch.relu(self.fc1(x)).detach()
+                return self.fc2(hidden)
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(4, 4)
+                self.fc2 = nn.Linear(4, 2)
+
+            def forward(self, x):
+                hidden = torch.relu(self.fc1(x))
+                return self.fc2(hidden)
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Look for gradients that are None after a backward pass from every output."""
+        ran = context.eval_pass
+        lacking = {
+            name
+            for name, parameter in ran.model.named_parameters()
+            if parameter.requires_grad and parameter.grad is None and parameter.numel()
+        }
+        lacking -= never_run(context)
+        if lacking:
+            lacking -= self._trained(context)
+        groups = group_names(ran.model, lacking)
+        for path, names in groups.items():
+            yield self._report(context, path, names)
+
+    def _trained(self, context: Context) -> set[str]:
+        """Return what gets a gradient in train mode: heads that only run there."""
+        try:
+            model = context.train_pass.model
+        except CannotRun:
+            return set()
+        return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+    def _report(self, context: Context, path: str, names: list[str]) -> Finding:
+        ran = context.eval_pass
+        cut = _likely_cut(ran.seen, path)
+        count = count_params(ran.model, names)
+        message = f"no gradient reaches {show_params(count)} that the forward uses"
+        fix = None
+        if cut is not None:
+            how = {"data": ".data", "no_grad": "torch.no_grad()"}.get(cut.op, f"{cut.op}()")
+            if cut.detail == "no_grad":
+                how = f"torch.no_grad() around {cut.op}()"
+            message += f": {how} cuts it off"
+            message += f" in '{cut.path}'" if cut.path else ""
+            fix = f"Remove the {how} on the way from '{path}' to the output."
+            if cut.op in ("argmax", "argmin", "long", "int", "round", "to"):
+                fix = f"{how} has no gradient: use a soft version (softmax, straight-through)."
+        place = cut.place if cut is not None else place_of(ran.model, path)
+        return self.found(path, message, fix=fix, place=place)
+
+
+def _likely_cut(seen: Seen, path: str) -> Event | None:
+    """Return the cut that is nearest: in the module itself or the closest one around it."""
+    around = path
+    while True:
+        for cut in seen.cuts:
+            if cut.path == around or cut.path.startswith(around + "."):
+                return cut
+        if not around:
+            return seen.cuts[0] if seen.cuts else None
+        around = around.rpartition(".")[0]
+
+
+class ZeroGradient(Rule):
+    """The gradient is identically zero at initialisation."""
+
+    id = "MC203"
+    title = "the gradient is identically zero"
+    needs = "values"
+    why = "The first step changes nothing here, nor does any other: the layer is never trained."
+    fix = "Look for dead units, round() or sign(), a softmax over one element, a factor of zero."
+    justified = (
+        "A gradient that is zero only because a scale behind it starts at zero (zero-initialised "
+        "residual branches, LayerScale) is no fault: the rule tries again with those scales moved "
+        "and reports what stays zero."
+    )
+    input = "8x4"
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate = nn.Linear(4, 1)
+                self.fc = nn.Linear(4, 2)
+
+            def forward(self, x):
+                gate = torch.softmax(self.gate(x), dim=1)  # one element: always 1
+                return self.fc(x) * gate
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate = nn.Linear(4, 1)
+                self.fc = nn.Linear(4, 2)
+
+            def forward(self, x):
+                gate = torch.sigmoid(self.gate(x))
+                return self.fc(x) * gate
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Look for gradients of zeros, and try again with zero-initialised scales moved."""
+        ran = context.train_pass
+        if ran.seen.error is not None:
+            raise CannotRun("the pass in train mode raised (MC303)")
+        zero = _zero_gradients(ran.model)
+        if zero:  # in train mode, stochastic depth drops whole branches now and then
+            zero &= _zero_gradients(context.eval_pass.model)
+        if zero:
+            zero &= _zero_after_moving(context)
+        for path, names in group_names(ran.model, zero).items():
+            count = count_params(ran.model, names)
+            yield self.found(
+                path,
+                f"{show_params(count)} with a gradient of exactly zero, for {ran.batch} samples "
+                "and two initialisations",
+                place=place_of(ran.model, path),
+            )
+
+
+def _zero_gradients(model: nn.Module) -> set[str]:
+    return {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+        and parameter.numel()
+        and not bool((parameter.grad != 0).any())
+    }
+
+
+def _zero_after_moving(context: Context) -> set[str]:
+    """Return what stays zero in another instance, none of whose parameters is zero."""
+    import torch
+
+    from modelcli.checks.observe.passes import gradients
+    from modelcli.checks.observe.probe import sum_of_outputs
+    from modelcli.checks.observe.values import map_tensors
+
+    ran = context.train_pass
+    other = context.fresh(seed=1).train()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            if parameter.is_floating_point() and not bool((parameter != 0).any()):
+                parameter.normal_(0, 0.1)
+            elif parameter.is_floating_point() and float(parameter.abs().max()) < 1e-3:
+                parameter.add_(0.1)  # a scale that starts at almost nothing
+    given = map_tensors(ran.inputs, torch.Tensor.clone)
+    with torch.enable_grad():
+        total = sum_of_outputs(other(*given.args, **given.kwargs))
+        if total is not None:
+            total.backward()  # type: ignore[no-untyped-call]
+    return {
+        name
+        for name, gradient in gradients(other).items()
+        if gradient is None or not bool((gradient != 0).any())
+    }
