@@ -46,6 +46,11 @@ def storage_key(tensor: torch.Tensor) -> int | None:
         return None
 
 
+def storage_bytes(tensor: torch.Tensor) -> int:
+    """Return the bytes of the whole storage that a tensor looks at; 0 without a plain one."""
+    return tensor.untyped_storage().nbytes() if storage_key(tensor) is not None else 0
+
+
 def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
     return tuple(tensor.stride()) if tensor.layout is torch.strided else ()
 
@@ -109,6 +114,11 @@ class ParameterGroup:
     def parameter(self) -> nn.Parameter:
         """The first of the objects."""
         return self.parameters[0]
+
+    def gradient(self) -> torch.Tensor | None:
+        """Return the gradient of the tensor: the sum over its objects; None if none has one."""
+        held = [each.grad for each in self.parameters if each.grad is not None]
+        return sum(held[1:], start=held[0]) if held else None
 
 
 def parameter_groups(model: nn.Module) -> list[ParameterGroup]:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from modelcli.errors import UsageError, suggest
+from modelcli.identity import Key, tensor_key
 from modelcli.initialise.rules import SCHEMES, InitRule, parse_init
 
 if TYPE_CHECKING:
@@ -103,12 +104,12 @@ class _Slot:
 def _slots(model: nn.Module) -> Iterator[_Slot]:
     from torch.nn.parameter import is_lazy
 
-    seen: set[int] = set()
+    seen: set[Key] = set()
     for path, module in model.named_modules():
         for leaf, tensor in module.named_parameters(recurse=False):
-            if id(tensor) in seen or is_lazy(tensor) or not tensor.is_floating_point():
+            if tensor_key(tensor) in seen or is_lazy(tensor) or not tensor.is_floating_point():
                 continue
-            seen.add(id(tensor))
+            seen.add(tensor_key(tensor))
             name = f"{path}.{leaf}" if path else leaf
             yield _Slot(name=name, path=path, leaf=leaf, types=_types(module), tensor=tensor)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from modelcli.identity import count_unique
 from modelcli.loading.types import InputRecord
 from modelcli.tracing.notes import Observation
 from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
@@ -87,7 +88,7 @@ def _remark_on(seen: Observation, tensors: Sequence[Tensor]) -> tuple[str, ...]:
     remarks: list[str] = []
     if seen.tree.unregistered:
         found = seen.tree.unregistered.values()
-        params = sum(p.numel() for module in found for p in module.parameters())
+        params = count_unique(p for module in found for p in module.parameters())
         remarks.append(
             f"modules ran that no parent registers (kept in a plain list or dict?): {len(found)}, "
             f"with {params:,} parameters that are in no total and in no state_dict"

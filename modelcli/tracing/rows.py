@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from modelcli.identity import Key, count_elements, tensor_key
+from modelcli.identity import Key, count_elements, count_unique, tensor_key
 from modelcli.tracing.operations import is_layer, is_plumbing, layer_base
 from modelcli.tracing.record import Node
 from modelcli.tracing.survey import packed_tensors
@@ -87,7 +87,7 @@ class Rows:
                 if buffer is not None and self._is_new(buffer):
                     values["buffers"] += count_elements(buffer)
         unpacked = packed_tensors(module)
-        packed = sum(tensor.numel() for tensor in unpacked)
+        packed = count_unique(unpacked)
         if packed and self._is_new_key(("packed", id(module))):
             values["params"] += packed
             values["own_params"] += packed

@@ -7,7 +7,14 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 
-from modelcli.identity import Key, count_bytes, count_elements, named_tensors, tensor_key
+from modelcli.identity import (
+    Key,
+    count_bytes,
+    count_elements,
+    count_unique,
+    named_tensors,
+    tensor_key,
+)
 from modelcli.tracing.record import Tensor
 
 
@@ -52,7 +59,7 @@ def find_ties(tensors: tuple[Tensor, ...]) -> tuple[tuple[str, ...], ...]:
 
 def packed_elements(module: nn.Module) -> int:
     """Return how many weights a quantised layer keeps in a packed form that is no parameter."""
-    return sum(tensor.numel() for tensor in packed_tensors(module))
+    return count_unique(packed_tensors(module))
 
 
 def packed_tensors(module: nn.Module) -> list[torch.Tensor]:

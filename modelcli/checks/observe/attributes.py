@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.identity import storage_key
+
 _MOST_ITEMS = 10_000
 _OWN = frozenset(
     "_parameters _buffers _modules _non_persistent_buffers_set _backward_pre_hooks "
@@ -78,10 +80,7 @@ def find_hidden(model: nn.Module) -> tuple[Hidden, ...]:
 def _storage(value: Any) -> int | None:
     if not isinstance(value, torch.Tensor) or value.is_meta:
         return None
-    try:
-        return value.untyped_storage().data_ptr() or None
-    except (NotImplementedError, RuntimeError, ValueError):  # wrappers, and lazy parameters
-        return None
+    return storage_key(value)
 
 
 def _walk(

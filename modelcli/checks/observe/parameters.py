@@ -31,8 +31,10 @@ def group_names(model: nn.Module, names: Iterable[str]) -> dict[str, list[str]]:
 
 def count_params(model: nn.Module, names: Iterable[str]) -> int:
     """Return the number of elements of some parameters."""
+    from modelcli.identity import count_unique
+
     table = dict(model.named_parameters(remove_duplicate=False))
-    return sum(table[name].numel() for name in names)
+    return count_unique(table[name] for name in names)
 
 
 def show_params(count: int) -> str:

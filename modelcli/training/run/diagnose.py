@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.errors import RunFailedError
+from modelcli.identity import storage_bytes, storage_key
 from modelcli.loading.device import memory_bytes
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Learner
@@ -174,13 +175,13 @@ def largest_batch(learner: Learner, data: Data, *, beside_bytes: int = 0) -> int
     if not memory or data.complete is not None:
         return None
     held = [*learner.model.parameters(), *learner.model.buffers()]
-    known = {tensor.untyped_storage().data_ptr() for tensor in held}
-    saved: dict[int, int] = {}
+    known = {storage_key(tensor) for tensor in held}
+    saved: dict[int | None, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            saved[storage.data_ptr()] = storage.nbytes()
+        key = storage_key(tensor)
+        if key not in known:
+            saved[key] = storage_bytes(tensor)
         return tensor
 
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from modelcli.config import RunConfig, default_lr
+from modelcli.identity import count_unique
 from modelcli.loading.device import DTYPES, check_precision, resolve_device
 from modelcli.training.data.tasks import build_data, total_steps
 from modelcli.training.data.tensors import Data
@@ -130,7 +131,7 @@ def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
 def _complete(config: RunConfig, data: Data, params: list[torch.nn.Parameter]) -> RunConfig:
     """Fill in what depends on the model: the learning rate and the number of samples."""
     if config.optimizer.lr is None:
-        lr = default_lr(config.optimizer.name, sum(param.numel() for param in params))
+        lr = default_lr(config.optimizer.name, count_unique(params))
         config = replace(config, optimizer=replace(config.optimizer, lr=lr))
     if config.data.samples is None:
         held_out = len(data.held_out) if data.held_out is not None else 0

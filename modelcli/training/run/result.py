@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modelcli.identity import count_unique
 from modelcli.loading.device import device_label, peak_memory_bytes
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Engine
@@ -120,8 +121,8 @@ def make_record(
         dtype=config.train.dtype if config.train.amp == "off" else f"amp {config.train.amp}",
         seed=config.train.seed,
         engine=engine.name,
-        params=sum(param.numel() for param in run.subject.model.parameters()),
-        trainable_params=sum(param.numel() for param in learner.params),
+        params=count_unique(run.subject.model.parameters()),
+        trainable_params=count_unique(learner.params),
         steps=progress.step,
         planned_steps=run.steps,
         batch_size=batch,

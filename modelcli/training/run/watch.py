@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from modelcli.identity import parameter_groups
+
 EXPLODING = 1e3  # a gradient norm above this is called exploding
 LARGE_RATIO = 0.5  # an update of half the weight's own size
 
@@ -37,15 +39,12 @@ class Watch:
     """Compares the parameters of a model before and after a step."""
 
     def __init__(self, model: nn.Module) -> None:
-        groups: dict[int, tuple[list[str], nn.Parameter]] = {}
-        for name, param in model.named_parameters(remove_duplicate=False):
-            groups.setdefault(id(param), ([], param))[0].append(name)
-        self._groups = list(groups.values())
+        self._groups = parameter_groups(model)
         self._before: list[Tensor] = []
 
     def snapshot(self) -> None:
         """Remember the weights, before the step that will be looked at."""
-        self._before = [param.detach().clone() for _, param in self._groups]
+        self._before = [group.parameter.detach().clone() for group in self._groups]
 
     def look(self, *, step: int, epoch: int, clip_factor: float = 1.0) -> list[Watched]:
         """Return a row for every tensor, after the step.
@@ -54,9 +53,10 @@ class Watch:
             clip_factor: what clipping multiplied the gradients by; their norms are told before it.
         """
         rows = []
-        for number, (names, param) in enumerate(self._groups):
+        for number, group in enumerate(self._groups):
+            param = group.parameter
             before = self._before[number] if self._before else None
-            grad = param.grad
+            grad = group.gradient()
             weight_norm = _norm(param.detach())
             grad_norm = _norm(grad) / clip_factor if grad is not None else None
             ratio = None
@@ -67,7 +67,7 @@ class Watch:
                 Watched(
                     step=step,
                     epoch=epoch,
-                    names=tuple(names),
+                    names=group.names,
                     weight_norm=weight_norm,
                     grad_norm=grad_norm,
                     ratio=ratio,

@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
+from modelcli.identity import Key, storage_bytes, view_key
 from modelcli.training.store.metrics import METRICS, read_metrics
 
 FORMAT = 2  # of the files; a run of another format is not continued
@@ -230,17 +231,17 @@ def _write_model(model: nn.Module, path: Path, *, step: int) -> None:
     """Write every tensor once; a tied name is in the metadata, beside the name that has it."""
     kept: dict[str, Tensor] = {}
     metadata = {"format": "pt", "step": str(step)}
-    seen: dict[tuple[Any, ...], str] = {}
+    seen: dict[Key, str] = {}
     for name, tensor in model.state_dict().items():
         if not isinstance(tensor, Tensor):
             continue
-        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        key = view_key(tensor)
         if tensor.numel() and key in seen:
             metadata[name] = seen[key]
             continue
         seen[key] = name
         # save_file refuses views of one storage and other layouts than rows
-        whole = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+        whole = tensor.is_contiguous() and storage_bytes(tensor) == tensor.nbytes
         kept[name] = tensor if whole else tensor.contiguous().clone()
     save_file(kept, path, metadata=metadata)
 

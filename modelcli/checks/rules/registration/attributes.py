@@ -98,8 +98,10 @@ def _is_trained(value: Any) -> bool:
 
 
 def _count(value: Any) -> int:
+    from modelcli.identity import count_unique
+
     if _is_module(value):
-        return sum(parameter.numel() for parameter in value.parameters())
+        return count_unique(value.parameters())
     return int(value.numel())
 
 
