@@ -10,9 +10,15 @@ import torch
 from torch import nn
 
 from modelcli.checks.observe.attributes import find_hidden
-from modelcli.checks.observe.probe import Seen, sum_of_outputs, watch_pass
+from modelcli.checks.observe.probe.seen import Seen
+from modelcli.checks.observe.probe.watch import watch_pass
 from modelcli.checks.observe.state import State, take_state
-from modelcli.checks.observe.values import input_tensors, map_tensors, output_tensors
+from modelcli.checks.observe.values import (
+    input_tensors,
+    map_tensors,
+    output_tensors,
+    sum_of_outputs,
+)
 from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
 from modelcli.loading.inputs import ExampleInputs

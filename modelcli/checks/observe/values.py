@@ -118,3 +118,17 @@ def _walk(value: Any, depth: int = 6) -> Iterator[torch.Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for entry in dataclasses.fields(value):
             yield from _walk(getattr(value, entry.name, None), depth - 1)
+
+
+def sum_of_outputs(output: Any, seed: int = 0) -> torch.Tensor | None:
+    """Return a scalar that depends on every element of every output, each with its own weight."""
+    generator = torch.Generator().manual_seed(seed)
+    total: torch.Tensor | None = None
+    for tensor in output_tensors(output):
+        if not tensor.requires_grad:
+            continue
+        weights = torch.rand(tensor.shape, generator=generator) + 0.5
+        signs = torch.randint(0, 2, tensor.shape, generator=generator) * 2 - 1
+        part = (tensor.float() * (weights * signs)).sum() / max(1, tensor.numel()) ** 0.5
+        total = part if total is None else total + part
+    return total

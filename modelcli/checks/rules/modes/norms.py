@@ -10,7 +10,7 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
-    from modelcli.checks.observe.probe import Event
+    from modelcli.checks.observe.probe.seen import Event
 from modelcli.checks.observe.locate import place_of
 
 

@@ -11,7 +11,7 @@ from modelcli.checks.rule import Rule, example
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
     from modelcli.checks.observe.passes import EvalPass
-    from modelcli.checks.observe.probe import Event
+    from modelcli.checks.observe.probe.seen import Event
 from modelcli.checks.observe.changes import changes
 
 

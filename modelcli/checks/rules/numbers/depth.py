@@ -11,7 +11,7 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
-    from modelcli.checks.observe.probe import Depth
+    from modelcli.checks.observe.probe.seen import Depth
 
 
 # Calibrated on the sound models of benchmarks/checks.py.

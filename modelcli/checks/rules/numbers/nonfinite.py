@@ -10,7 +10,7 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
-    from modelcli.checks.observe.probe import Seen
+    from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.locate import place_of
 
 
@@ -92,7 +92,7 @@ def _search(context: Context) -> tuple[Seen, bool]:
     import torch
 
     from modelcli.checks.observe.passes import names_of
-    from modelcli.checks.observe.probe import watch_pass
+    from modelcli.checks.observe.probe.watch import watch_pass
     from modelcli.checks.observe.values import output_tensors
 
     model = context.fresh().eval()

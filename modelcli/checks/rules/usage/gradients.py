@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from modelcli.checks.observe.context import Context
-    from modelcli.checks.observe.probe import Event, Seen
+    from modelcli.checks.observe.probe.seen import Event, Seen
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import count_params, group_names, never_run, show_params
 
@@ -176,8 +176,7 @@ def _zero_after_moving(context: Context) -> set[str]:
     import torch
 
     from modelcli.checks.observe.passes import gradients
-    from modelcli.checks.observe.probe import sum_of_outputs
-    from modelcli.checks.observe.values import map_tensors
+    from modelcli.checks.observe.values import map_tensors, sum_of_outputs
 
     ran = context.train_pass
     other = context.fresh(seed=1).train()

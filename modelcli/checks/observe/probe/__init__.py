@@ -1,0 +1,1 @@
+"""One pass with values, watched: who draws, cuts, casts, saturates and mixes samples."""
