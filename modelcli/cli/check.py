@@ -25,6 +25,7 @@ from modelcli.cli._options import (
 from modelcli.cli._output import Format, Output, is_terminal
 from modelcli.cli._target import read_arguments
 from modelcli.errors import ExitCode, UsageError
+from modelcli.losses import LOSSES, find_loss
 
 if TYPE_CHECKING:
     from modelcli.checks.record import Report
@@ -48,18 +49,6 @@ class CheckFormat(StrEnum):
     GITHUB = "github"
 
 
-class Loss(StrEnum):
-    """The losses that rules know something about."""
-
-    CROSS_ENTROPY = "cross_entropy"
-    NLL = "nll"
-    BCE_WITH_LOGITS = "bce_with_logits"
-    BCE = "bce"
-    MSE = "mse"
-    L1 = "l1"
-    HUBER = "huber"
-
-
 def command(
     target: Annotated[
         str | None,
@@ -75,8 +64,14 @@ def command(
     kwarg: KwargOption = None,
     set_: SetOption = None,
     loss: Annotated[
-        Loss | None,
-        typer.Option("--loss", help="What it is to be trained with.", show_default=False),
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="NAME",
+            help="What it is to be trained with: cross_entropy, mse, l1, huber, ...",
+            show_default=False,
+            autocompletion=lambda: list(LOSSES),
+        ),
     ] = None,
     object_size: Annotated[
         int | None,
@@ -151,7 +146,7 @@ def command(
         target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
     )
     options = Options(
-        loss=loss.value if loss is not None else None,
+        loss=find_loss(loss).name if loss is not None else None,
         object_size=object_size,
         train_steps=(train_steps or DEFAULT_TRAIN_STEPS) if train or train_steps else 0,
         allow_real=allow_real,

@@ -10,7 +10,6 @@ from pathlib import Path
 from modelcli.config.sections import (
     DEFAULT_STEPS,
     KEYS,
-    LOSSES,
     OPEN_SECTIONS,
     OPTIMIZERS,
     SECTIONS,
@@ -18,6 +17,7 @@ from modelcli.config.sections import (
 )
 from modelcli.config.values import check_value, parse_value
 from modelcli.errors import ConfigError, suggest
+from modelcli.losses import LOSSES
 
 _SCHEDULE_KEYS = {
     "schedule.final": ("cosine", "linear"),
@@ -272,7 +272,7 @@ def _unknown_arguments(
     loss = str(values.get("loss.name", "auto"))
     known = {
         "optimizer": (optimizer, OPTIMIZERS.get(optimizer)),
-        "loss": (loss, LOSSES[loss][2] if loss in LOSSES else None),
+        "loss": (loss, LOSSES[loss].arguments if loss in LOSSES else None),
     }
     for name in values:
         section, _, argument = name.partition(".")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from modelcli.losses import LOSSES
+
 DEFAULT_STEPS = 500
 
 # Keyword arguments of the optimisers that are checked before torch is imported; any other optimiser
@@ -17,29 +19,6 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {
     "adamw": ("betas", "eps", "weight_decay", "amsgrad", "capturable", "fused", *_ALL),
     "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered", "capturable", *_ALL),
     "adagrad": ("lr_decay", "weight_decay", "initial_accumulator_value", "eps", "fused", *_ALL),
-}
-
-# Name: what the target is (labels or values), the class of torch.nn, and its keyword arguments.
-LOSSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "cross_entropy": ("labels", "CrossEntropyLoss", ("weight", "label_smoothing")),
-    "nll": ("labels", "NLLLoss", ("weight",)),
-    "multi_margin": ("labels", "MultiMarginLoss", ("p", "margin", "weight")),
-    "mse": ("values", "MSELoss", ()),
-    "l1": ("values", "L1Loss", ()),
-    "smooth_l1": ("values", "SmoothL1Loss", ("beta",)),
-    "huber": ("values", "HuberLoss", ("delta",)),
-    "bce": ("values", "BCELoss", ("weight",)),
-    "bce_with_logits": ("values", "BCEWithLogitsLoss", ("weight", "pos_weight")),
-    "multilabel_soft_margin": ("values", "MultiLabelSoftMarginLoss", ("weight",)),
-    "poisson_nll": ("values", "PoissonNLLLoss", ("log_input", "full", "eps")),
-    "soft_margin": ("values", "SoftMarginLoss", ()),
-}
-# Other spellings: MSELoss, nn.MSELoss, mse_loss, and what people call it.
-LOSS_SPELLINGS = {
-    **{f"{name}_loss": name for name in LOSSES},
-    **{class_name.lower(): name for name, (_, class_name, _) in LOSSES.items()},
-    "ce": "cross_entropy",
-    "mae": "l1",
 }
 
 DATA_NAMES = ("auto", "prototypes", "linear", "reconstruction", "teacher", "digits")

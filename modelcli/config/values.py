@@ -8,8 +8,9 @@ import tomllib
 from types import NoneType
 from typing import Any, get_args, get_origin
 
-from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, LOSS_SPELLINGS, Key
+from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES, Key
 from modelcli.errors import suggest
+from modelcli.losses import canonical_name
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
 _PYTHON_SPELLINGS = {"True": "true", "False": "false"}
@@ -61,8 +62,7 @@ def check_value(key: Key, value: object) -> Any:
     kind = next(kind for kind in kinds if kind is not NoneType)
     checked = _typed(kind, value)
     if key.name == "loss.name":
-        plain = checked.lower().removeprefix("torch.").removeprefix("nn.")
-        checked = LOSS_SPELLINGS.get(plain, checked)
+        checked = canonical_name(checked)
     _check_limits(key, checked)
     _check_text(key.name, checked)
     return checked

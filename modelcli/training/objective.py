@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelcli.config import LOSSES
 from modelcli.errors import RunFailedError, UsageError
+from modelcli.losses import LOSSES, find_loss
+from modelcli.nested import tensors_in
 from modelcli.training.data.tensors import TargetKind, Tensors
 
 
@@ -23,7 +24,9 @@ def float_tensors(output: Any) -> Tensors:
         RunFailedError: there is none.
     """
     found: list[Tensor] = []
-    _collect(output, found)
+    for tensor in tensors_in(output):
+        if tensor.is_floating_point() and not any(tensor is each for each in found):
+            found.append(tensor)
     if found and not any(tensor.dim() for tensor in found):
         raise RunFailedError(
             "the model's output is a single number, with no row for a sample",
@@ -36,28 +39,6 @@ def float_tensors(output: Any) -> Tensors:
             "there is nothing that a loss could be computed from",
         )
     return tuple(found)
-
-
-def _collect(value: Any, found: list[Tensor]) -> None:
-    if isinstance(value, Tensor):
-        if value.is_floating_point() and not any(value is each for each in found):
-            found.append(value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            _collect(item, found)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            _collect(item, found)
-
-
-# What the targets of a loss must lie in, to mean what it computes.
-_RANGES = {
-    "bce": (0.0, 1.0),
-    "bce_with_logits": (0.0, 1.0),
-    "multilabel_soft_margin": (0.0, 1.0),
-    "poisson_nll": (0.0, math.inf),
-    "soft_margin": (-1.0, 1.0),
-}
 
 
 class Objective:
@@ -83,12 +64,14 @@ class Objective:
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.name = name if name != "auto" else ("cross_entropy" if kind == "labels" else "mse")
+        default = "cross_entropy" if kind == "labels" else "mse"
+        self.spec = find_loss(default if name == "auto" else name)
+        self.name = self.spec.name
         self.kind = kind
         self._dtype = dtype
-        takes, class_name, arguments = LOSSES[self.name]
+        takes, arguments = self.spec.takes, self.spec.arguments
         if takes != kind:
-            fitting = ", ".join(each for each, loss in LOSSES.items() if loss[0] == kind)
+            fitting = ", ".join(each.name for each in LOSSES.values() if each.takes == kind)
             raise UsageError(
                 f"the loss '{self.name}' takes {_described(takes)}, and this task has "
                 f"{_described(kind)}",
@@ -105,7 +88,7 @@ class Objective:
                 else value
                 for key, value in (kwargs or {}).items()
             }
-            self._loss: Callable[[Tensor, Tensor], Tensor] = getattr(nn, class_name)(**given)
+            self._loss: Callable[[Tensor, Tensor], Tensor] = getattr(nn, self.spec.module)(**given)
         except (TypeError, ValueError) as error:
             raise self._refused(error) from None
 
@@ -125,7 +108,7 @@ class Objective:
         Raises:
             UsageError: the loss raises, or is not defined for such targets.
         """
-        least, most = _RANGES.get(self.name, (-math.inf, math.inf))
+        least, most = self.spec.least, self.spec.most
         for target, shape in zip(targets, out_shapes, strict=False):
             low, high = float(target.min()), float(target.max())
             if low < least or high > most:
@@ -149,9 +132,21 @@ class Objective:
         return torch.stack(losses).mean()
 
     def _one(self, output: Tensor, target: Tensor) -> Tensor:
-        if self.name == "nll":
-            output = output.log_softmax(1)
         return self._loss(output, target)
+
+    def check_output(self, output: Any) -> None:
+        """Check that a model gives what the loss is defined for.
+
+        Raises:
+            UsageError: ``nll`` of outputs that are no log-probabilities: it has no lower end.
+        """
+        total = probability_sum(self.name, _first(output))
+        if total is not None:
+            raise UsageError(
+                f"the loss 'nll' takes log-probabilities, and the model gives raw scores "
+                f"(their exponentials sum to {total:.3g}, not 1)",
+                "use --loss cross_entropy, or end forward in log_softmax(dim=1)",
+            )
 
     def correct(self, output: Any, targets: Tensors) -> Tensor | None:
         """Return how many labels are right, as a scalar tensor; None for values."""
@@ -159,6 +154,23 @@ class Objective:
             return None
         scores = output if isinstance(output, Tensor) else _first(output)
         return (scores.argmax(1) == targets[0]).sum()
+
+
+def probability_sum(loss: str, output: Tensor) -> float | None:
+    """Return what the exponentials of an output sum to where ``loss`` wants 1, and they do not.
+
+    Args:
+        loss: a name of ``LOSSES``.
+        output: (B, C, ...); the sample that is farthest from 1 is told.
+
+    Returns:
+        None where the loss does not want log-probabilities, or the output is that.
+    """
+    if LOSSES[loss].output != "log-probabilities" or output.dim() < 2:
+        return None
+    totals = output.detach().float().exp().sum(1)
+    farthest = totals.flatten()[(totals - 1).abs().argmax()]
+    return float(farthest) if abs(float(farthest) - 1) > 0.05 else None
 
 
 def _first(output: Any) -> Tensor:

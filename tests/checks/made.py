@@ -368,6 +368,14 @@ def _numbers() -> Iterator[Pair]:
         lambda: Made(lambda m, x: m.a(x) @ torch.eye(4, device="cpu"), a=_lin()),
         lambda: Made(lambda m, x: m.a(x) @ torch.eye(4, device=x.device, dtype=x.dtype), a=_lin()),
     )
+    yield Pair(
+        "MC508",
+        "probabilities in place of their logarithms",
+        "2x4",
+        lambda: nn.Sequential(_lin(), nn.Softmax(1)),
+        lambda: nn.Sequential(_lin(), nn.LogSoftmax(1)),
+        {"loss": "nll"},
+    )
 
 
 def _dead_conv() -> nn.Module:

@@ -237,7 +237,7 @@ def test_verbose_says_why_rules_were_skipped(run: Run) -> None:
 def test_rules_and_explain(run: Run) -> None:
     done = run("check", "--rules")
     assert done.code == 0
-    assert len([line for line in done.out.splitlines() if line.startswith("MC")]) == 36
+    assert len([line for line in done.out.splitlines() if line.startswith("MC")]) == 37
     listed = run("check", "--rules", "--format", "json").json["rules"]
     assert listed[0]["rule"] == "MC001"
     page = run("check", "--explain", "mc104").out
@@ -255,7 +255,7 @@ def test_rules_and_explain(run: Run) -> None:
         (["lenet", "--select", "X1"], "no rule 'X1'", "MC101"),
         (["lenet", "--ignore", "MC10,MC42"], "no rule 'MC42'", "--rules"),
         (["lenet", "--object", "0"], "--object 0 is no size", "pixels"),
-        (["lenet", "--loss", "crossentropy"], "crossentropy", "check --help"),
+        (["lenet", "--loss", "crossentropy"], "crossentropy", "did you mean 'cross_entropy'?"),
         (["lenet", "--format", "xml"], "xml", "check --help"),
         (["lent"], "unknown model 'lent'", "did you mean 'lenet'?"),
     ],

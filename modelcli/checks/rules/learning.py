@@ -17,11 +17,14 @@ from modelcli.checks.observe.parameters import (
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS, CannotRun, Finding, Options, Severity
 from modelcli.checks.rule import Rule, example
 from modelcli.checks.rules.numbers.loss import assumed_loss
+from modelcli.errors import UsageError
+from modelcli.losses import LOSSES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from modelcli.checks.observe.context import Context
+    from modelcli.training.objective import Objective
 
 _RATES = (3e-3, 3e-2)
 _ENOUGH = 0.2  # of the first loss
@@ -93,10 +96,11 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
             if not outputs or not outputs[0].requires_grad:
                 raise CannotRun("no gradient reaches the output (MC202)")
             if target is None:
-                target = _target(outputs[0], name)
+                objective = _objective(name, outputs[0])
+                target = _target(outputs[0], objective)
                 if target.numel() > context.ran.totals.trainable_params:
                     raise CannotRun("it has fewer parameters than there are values to learn")
-            loss = _loss(outputs[0], target, name)
+            loss = objective.loss(outputs[0], (target,))
             losses.append(float(loss))
             if not math.isfinite(losses[-1]) or losses[-1] < 0.01 * losses[0]:
                 break
@@ -111,6 +115,20 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
     )  # fmt: skip
 
 
+def _objective(name: str, output: Tensor) -> Objective:
+    from modelcli.training.objective import Objective
+
+    takes = LOSSES[name].takes
+    if takes == "labels" and output.dim() < 2:
+        raise CannotRun(f"{name} needs classes, and the output has none in dimension 1")
+    objective = Objective(name, kind=takes, dtype=output.dtype)
+    try:
+        objective.check_output(output)
+    except UsageError:
+        raise CannotRun("nll takes log-probabilities, and the output is none (MC508)") from None
+    return objective
+
+
 def _without_dropout(model: nn.Module) -> nn.Module:
     from torch import nn
 
@@ -122,30 +140,22 @@ def _without_dropout(model: nn.Module) -> nn.Module:
     return model
 
 
-def _target(output: Tensor, name: str) -> Tensor:
+def _target(output: Tensor, objective: Objective) -> Tensor:
+    """Return a target that the loss is defined for, drawn at random."""
     import torch
 
     generator = torch.Generator().manual_seed(5)
-    if name in ("cross_entropy", "nll") and output.dim() >= 2:
+    spec = objective.spec
+    if spec.takes == "labels":
         shape = (output.shape[0], *output.shape[2:])
         return torch.randint(0, output.shape[1], shape, generator=generator)
-    if name in ("bce", "bce_with_logits"):
-        return torch.randint(0, 2, output.shape, generator=generator).to(output.dtype)
+    if math.isfinite(spec.least) and math.isfinite(spec.most):  # one of the two ends
+        ends = torch.randint(0, 2, output.shape, generator=generator).to(output.dtype)
+        return spec.least + (spec.most - spec.least) * ends
     # one value a sample and channel: noise at every place is more than sound models can draw
     shape = (*output.shape[:2], *(1,) * (output.dim() - 2))
-    return torch.randn(shape, generator=generator).to(output.dtype).expand(output.shape)
-
-
-def _loss(output: Tensor, target: Tensor, name: str) -> Tensor:
-    from torch.nn import functional as F
-
-    losses: dict[str, Any] = {
-        "cross_entropy": F.cross_entropy, "nll": F.nll_loss, "bce": F.binary_cross_entropy,
-        "bce_with_logits": F.binary_cross_entropy_with_logits, "l1": F.l1_loss,
-        "huber": F.huber_loss, "mse": F.mse_loss,
-    }  # fmt: skip
-    found: Tensor = losses[name](output, target)
-    return found
+    drawn = torch.randn(shape, generator=generator).to(output.dtype).expand(output.shape)
+    return drawn.abs() if spec.least == 0 else drawn
 
 
 class CannotOverfit(Rule):

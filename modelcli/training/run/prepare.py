@@ -17,7 +17,7 @@ from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
 from modelcli.training.run.diagnose import explain_memory, largest_batch
 from modelcli.training.run.loop import Plan
-from modelcli.training.run.model import PROBED_SAMPLES, Subject, build_subject
+from modelcli.training.run.model import PROBED_SAMPLES, Subject, build_subject, probe
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +104,8 @@ def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
         dtype=DTYPES[config.train.dtype],
     )
     objective.check_targets(data.train.targets, subject.out_shapes)
+    if objective.spec.output == "log-probabilities":
+        objective.check_output(probe(subject, device))
     params = [param for param in subject.model.parameters() if param.requires_grad]
     config = _complete(config, data, params)
     capturable = wants_capture(config.train.engine, device)

@@ -154,3 +154,54 @@ class SoftmaxTwice(Rule):
             severity=severity,
             fix=fix,
         )
+
+
+class NoLogProbabilities(Rule):
+    """Raw scores or probabilities into NLLLoss."""
+
+    id = "MC508"
+    title = "NLLLoss of something else than log-probabilities"
+    severity = Severity.ERROR
+    needs = "labels"
+    why = (
+        "NLLLoss only picks the output of the right class. Of raw scores it has no lower end: "
+        "training makes the numbers larger and larger, and the loss falls without bound."
+    )
+    fix = "End forward in log_softmax(dim=1), or train with CrossEntropyLoss."
+    input = "2x8"
+    options = Options(loss="nll")
+    wrong = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+
+            def forward(self, x):
+                return self.fc(x)
+    """)
+    right = example("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+
+            def forward(self, x):
+                return torch.log_softmax(self.fc(x), dim=1)
+    """)
+
+    def find(self, context: Context) -> Iterator[Finding]:
+        """Add up the exponentials of the output: those of log-probabilities sum to 1."""
+        from modelcli.training.objective import probability_sum
+
+        if context.options.loss != "nll":
+            raise CannotRun("is about --loss nll")
+        outputs = context.train_pass.outputs
+        if not outputs or outputs[0].dim() < 2:
+            raise CannotRun("the output has no classes in dimension 1")
+        total = probability_sum("nll", outputs[0])
+        if total is not None:
+            yield self.found(
+                "",
+                f"nll takes log-probabilities (the output of log_softmax), and the exponentials "
+                f"of this output sum to {total:.3g}, not 1",
+            )
