@@ -10,7 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from modelcli.feature_maps.layers.convolution import Convolution
 from modelcli.feature_maps.layers.layer import Layer
+from modelcli.feature_maps.layers.pooling import Pooling
+from modelcli.feature_maps.record import AxisResult
+from modelcli.feature_maps.refusal import ShapeError
 from modelcli.tracing.record import Call
 
 Maker = Callable[[Call, int], Layer | None]
@@ -41,6 +45,21 @@ def layer_of(call: Call) -> Layer | None:
     return maker(call, dims)
 
 
+def sliding_axes(call: Call) -> tuple[AxisResult, ...] | None:
+    """Return the axes of a convolution or a pooling whose window slides, as it was called.
+
+    Returns:
+        None for every other call, and where no window fits.
+    """
+    layer = layer_of(call)
+    if not isinstance(layer, Convolution | Pooling):
+        return None
+    try:
+        return layer.apply(call.input_shapes[0]).axes
+    except ShapeError:
+        return None
+
+
 def _get(call: Call, name: str, default: Any) -> Any:
     value = call.geometry.get(name, default)
     return default if value is None else value
@@ -55,8 +74,6 @@ def _positional(call: Call, position: int, name: str, default: Any = None) -> An
 
 
 def _convolution(call: Call, dims: int) -> Layer:
-    from modelcli.feature_maps.layers.convolution import Convolution
-
     weight = call.geometry.get("weight_shape")
     groups = _get(call, "groups", 1)
     channels = call.input_shapes[0][-dims - 1] if len(call.input_shapes[0]) > dims else None
@@ -101,8 +118,6 @@ def _transposed(call: Call, dims: int) -> Layer:
 
 def _pooling(kind: Literal["max", "avg", "lp"]) -> Maker:
     def make(call: Call, dims: int) -> Layer:
-        from modelcli.feature_maps.layers.pooling import Pooling
-
         return Pooling(
             name=call.path,
             dims=dims,

@@ -70,6 +70,13 @@ class AxisResult:
     reach: Reach
     unseen: Ranges = ()
 
+    @property
+    def span(self) -> int | None:
+        """Cells from the kernel's first to its last: d(k - 1) + 1; None without a kernel."""
+        if self.kernel is None or self.dilation is None:
+            return None
+        return self.dilation * (self.kernel - 1) + 1
+
 
 Sees = Literal["windows", "same", "everything", "mixed"]
 

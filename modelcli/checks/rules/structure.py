@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.chain import is_convolution, is_dense
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.record import CannotRun, Finding, Options, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.feature_maps.of_call import sliding_axes
+from modelcli.feature_maps.record import AxisResult, count_unseen
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -157,40 +160,18 @@ def _module(context: Context, path: str) -> Any:
         return None
 
 
-def windows(call: Call) -> list[tuple[int, int, int, int]] | None:
-    """Return (size, reach, stride, padding) per axis of a convolution or pooling, or None.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Cells of one axis that no window covers."""
 
-    The reach is d(k - 1) + 1, what a dilated kernel spans.
-    """
-    base = call.base.lower().replace("_", "")
-    if "transpose" in base or "adaptive" in base or "unpool" in base or "fractional" in base:
-        return None
-    if not (base.startswith("conv") or "pool" in base) or base[-2:] not in ("1d", "2d", "3d"):
-        return None
-    dims = int(base[-2])
-    geometry = call.geometry
-    kernel = geometry.get("kernel_size")
-    if kernel is None and geometry.get("weight_shape"):
-        kernel = geometry["weight_shape"][2:]
-    if kernel is None or not call.input_shapes or len(call.input_shapes[0]) <= dims:
-        return None
-    stride = geometry.get("stride")
-    if not stride:
-        stride = kernel if "pool" in base else 1
-    padding = geometry.get("padding", 0)
-    if isinstance(padding, str):
-        return None  # "same" and "valid" leave nothing to look at
-    rows = zip(
-        call.input_shapes[0][-dims:],
-        _tuple(kernel, dims), _tuple(stride, dims), _tuple(padding, dims),
-        _tuple(geometry.get("dilation", 1), dims), strict=True,
-    )  # fmt: skip
-    return [(size, d * (k - 1) + 1, s, p) for size, k, s, p, d in rows]
+    axis: AxisResult
+    cells: int
+    where: str
 
-
-def _tuple(value: Any, dims: int) -> tuple[int, ...]:
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
-    return values * dims if len(values) == 1 else values
+    @property
+    def share(self) -> float:
+        """Their share of the axis."""
+        return self.cells / self.axis.size_in
 
 
 class Unseen(Rule):
@@ -228,34 +209,34 @@ class Unseen(Rule):
     def find(self, context: Context) -> Iterator[Finding]:
         """Compute what every convolution and pooling leaves."""
         told: set[str] = set()
-        worst: dict[Severity, list[tuple[Call, int, int, str]]] = {}
+        worst: dict[Severity, list[tuple[Call, Lost]]] = {}
         for call in context.chain.calls:
-            axes = windows(call)
+            axes = sliding_axes(call)
             if axes is None or call.path in told:
                 continue
-            size, lost, kind = max((_lost(*axis) for axis in axes), key=lambda row: row[1])
-            if kind == "end" and call.geometry.get("ceil_mode"):
-                continue  # the last window hangs over the edge
-            if not lost or (kind == "between" and self._has_sibling(context, call)):
+            lost = max(map(_lost, axes), key=lambda each: each.cells)
+            between = lost.where != "at the end"
+            if not lost.cells or (between and self._has_sibling(context, call)):
                 continue
             told.add(call.path)
-            severity = Severity.WARNING if lost >= 0.05 * size else Severity.INFO
-            worst.setdefault(severity, []).append((call, size, lost, kind))
+            severity = Severity.WARNING if lost.share >= 0.05 else Severity.INFO
+            worst.setdefault(severity, []).append((call, lost))
         for severity, found in worst.items():
             yield self._report(context, severity, found)
 
     def _report(
-        self, context: Context, severity: Severity, found: list[tuple[Call, int, int, str]]
+        self, context: Context, severity: Severity, found: list[tuple[Call, Lost]]
     ) -> Finding:
-        call, size, lost, kind = max(found, key=lambda row: row[2] / row[1])
-        where = "at the end" if kind == "end" else "between the windows"
-        axes = windows(call) or [(0, 0, 0, 0)]
-        _, reach, stride, padding = axes[0]
+        call, lost = max(found, key=lambda pair: pair[1].share)
+        axis = lost.axis
+        before, after = axis.padding or (0, 0)
+        padding = str(before) if before == after else f"{before} and {after}"
         more = f"; {len(found) - 1} other layers are alike" if len(found) > 1 else ""
         return self.found(
             call.path,
-            f"{lost} of {size} rows or columns {where} are never seen by '{call.path}' "
-            f"(kernel's reach {reach}, stride {stride}, padding {padding}){more}",
+            f"{lost.cells} of {axis.size_in} rows or columns {lost.where} are never seen by "
+            f"'{call.path}' (kernel's reach {axis.span}, stride {axis.stride}, "
+            f"padding {padding}){more}",
             severity=severity,
             place=place_of(context.built, call.path),
         )
@@ -278,21 +259,11 @@ class Unseen(Rule):
 _STEPS_BACK = 10  # norms, activations and reshaping between a split and a strided layer
 
 
-def _lost(size: int, reach: int, stride: int, padding: int) -> tuple[int, int, str]:
-    """Return the size of an axis, how many of its cells no window covers, and where they are."""
-    windows_count = (size + 2 * padding - reach) // stride + 1
-    if windows_count < 1:
-        return size, 0, "end"
-    if stride > reach:
-        covered = {
-            cell
-            for start in range(-padding, -padding + windows_count * stride, stride)
-            for cell in range(start, start + reach)
-            if 0 <= cell < size
-        }
-        return size, size - len(covered), "between"
-    end = -padding + (windows_count - 1) * stride + reach
-    return size, max(0, size - end), "end"
+def _lost(axis: AxisResult) -> Lost:
+    """Return how many cells of an axis no window covers, and where they are."""
+    lost = count_unseen(axis.unseen)
+    at_end = len(axis.unseen) == 1 and axis.unseen[0][1] == axis.size_in - 1
+    return Lost(axis=axis, cells=lost, where="at the end" if at_end else "between the windows")
 
 
 class MorePadding(Rule):
@@ -334,10 +305,12 @@ class MorePadding(Rule):
         worst: dict[Severity, list[tuple[Call, int, int]]] = {}
         told: set[str] = set()
         for call in context.chain.calls:
-            axes = windows(call)
+            axes = sliding_axes(call)
             if axes is None or call.path in told:
                 continue
-            size, reach, _, _ = max(axes, key=lambda axis: axis[1] / max(1, axis[0]))
+            size, reach = max(
+                ((axis.size_in, axis.span or 0) for axis in axes), key=lambda row: row[1] / row[0]
+            )
             if reach <= size:
                 continue
             told.add(call.path)
@@ -487,7 +460,7 @@ def _last_map(context: Context) -> tuple[Call, int]:
     last = None
     for call in context.chain.calls:
         shape = call.output_shapes[0] if call.output_shapes else ()
-        if windows(call) is not None and len(shape) == 4 and math.prod(shape[-2:]) > 1:
+        if sliding_axes(call) is not None and len(shape) == 4 and math.prod(shape[-2:]) > 1:
             last = call
     if last is None:
         raise CannotRun("no convolution makes a map")
