@@ -329,7 +329,7 @@ def _train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -
     try:
         with importable(None):  # what the model prints is no part of the result
             run = prepare(config)
-            with importable(run.subject.source.folder):
+            with importable(run.trained.source.folder):
                 session = Session(
                     run,
                     progress,

@@ -16,7 +16,7 @@ from modelcli.training.data.synthetic import Prototypes, make_linear
 from modelcli.training.data.tensors import (
     Batches,
     Data,
-    Facts,
+    DataFacts,
     SampleSpec,
     Split,
     chunk_of,
@@ -30,7 +30,9 @@ CPU = torch.device("cpu")
 def plain_data(samples: int) -> Data:
     x = torch.arange(samples)[:, None].float()
     split = Split(inputs=(x,), targets=(torch.arange(samples),))
-    return Data(name="x", kind="labels", train=split, held_out=None, facts=Facts(description=""))
+    return Data(
+        name="x", kind="labels", train=split, held_out=None, facts=DataFacts(description="")
+    )
 
 
 def drawn(batches: Batches, count: int) -> list[int]:

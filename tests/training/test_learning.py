@@ -106,7 +106,7 @@ def test_watching_shows_one_gradient_under_two_names() -> None:
     assert [row.epoch for row in listener.rows] == [1, 1, 1, 1, 2, 2, 2, 2]
     first = listener.rows[0]
     assert first.names == ("0.weight", "2.weight")
-    param = dict(made.subject.model.named_parameters(remove_duplicate=False))["2.weight"]
+    param = dict(made.trained.model.named_parameters(remove_duplicate=False))["2.weight"]
     assert listener.rows[4].grad_norm == pytest.approx(float(param.grad.norm()))  # type: ignore[union-attr]
     assert all(row.ratio is not None and row.ratio > 0 for row in listener.rows)
 
@@ -131,9 +131,9 @@ def test_watching_warns(target: str, flags: dict[str, object], name: str, warnin
 
 def test_a_frozen_layer_stays_as_it_is() -> None:
     made = make_run(model_target="mlp", train_steps=3, train_freeze=["hidden.*"])
-    before = made.subject.model.hidden.weight.detach().clone()  # type: ignore[union-attr, operator]
+    before = made.trained.model.hidden.weight.detach().clone()  # type: ignore[union-attr, operator]
     record = Session(made, Silent()).train()
-    assert torch.equal(before, made.subject.model.hidden.weight)  # type: ignore[union-attr, arg-type]
+    assert torch.equal(before, made.trained.model.hidden.weight)  # type: ignore[union-attr, arg-type]
     assert record.params - record.trainable_params == 784 * 256 + 256
 
 
@@ -445,7 +445,7 @@ def test_a_model_that_views_its_maps_stays_in_rows(layers: Path) -> None:
 def test_layers_that_have_no_channels_last_are_left_alone(layers: Path) -> None:
     made = make_run(model_target=f"{layers}:Volumes", data_input=["1x1x8x8"], train_steps=3)
     assert Session(made, Silent()).train().steps == 3
-    weights = dict(made.subject.model.named_parameters())
+    weights = dict(made.trained.model.named_parameters())
     assert weights["b.weight"].is_contiguous(memory_format=torch.channels_last)
     assert weights["c.weight"].is_contiguous()
 

@@ -74,7 +74,7 @@ def test_a_run_leaves_its_files(unbroken: Path) -> None:
 
 def test_the_weights_on_disk_are_the_models(tmp_path: Path) -> None:
     made, _ = run_in(tmp_path / "r", FLAGS)
-    assert_same(weights(tmp_path / "r"), dict(made.subject.model.state_dict()))
+    assert_same(weights(tmp_path / "r"), dict(made.trained.model.state_dict()))
 
 
 @pytest.mark.parametrize("stop", [4, 8, 12, 20])
@@ -352,7 +352,7 @@ def test_a_tied_tensor_is_written_once_and_read_under_both_names(tmp_path: Path)
     made, _ = run_in(directory, {"model_target": "shared", "train_steps": 2})
     with safe_open(directory / "model.safetensors", framework="pt") as file:
         assert len(list(file.keys())) == 4
-    assert_same(weights(directory), dict(made.subject.model.state_dict()))
+    assert_same(weights(directory), dict(made.trained.model.state_dict()))
 
 
 def test_a_torn_line_of_metrics_is_left_out(tmp_path: Path) -> None:

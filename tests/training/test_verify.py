@@ -11,7 +11,7 @@ from training.training_runs import make_run
 
 from modelcli.training.data.tensors import Batches, Split
 from modelcli.training.engine.step import EagerEngine, Learner
-from modelcli.training.engine.verify import State, compare_steps, copy_state, restore_state
+from modelcli.training.engine.verify import StepState, compare_steps, copy_state, restore_state
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,26 @@ def trained() -> Trained:
     return Trained(learner=made.learner, batch=batches[7])
 
 
-def nothing(learner: Learner, _before: State) -> None:
+def nothing(learner: Learner, _before: StepState) -> None:
     """Leave the step as it is."""
 
 
-def skip_update(learner: Learner, before: State) -> None:
+def skip_update(learner: Learner, before: StepState) -> None:
     for param, old in zip(before.tensors[0], before.copies[0], strict=True):
         param.data.copy_(old)
 
 
-def keep_buffers(learner: Learner, before: State) -> None:
+def keep_buffers(learner: Learner, before: StepState) -> None:
     for buffer, old in zip(before.tensors[1], before.copies[1], strict=True):
         buffer.copy_(old)
 
 
-def double_moments(learner: Learner, before: State) -> None:
+def double_moments(learner: Learner, before: StepState) -> None:
     for state in learner.optimizer.state.values():
         state["exp_avg"].mul_(2)
 
 
-def spoil_weights(learner: Learner, before: State) -> None:
+def spoil_weights(learner: Learner, before: StepState) -> None:
     before.tensors[0][0].data.fill_(float("nan"))
 
 
@@ -70,7 +70,7 @@ def spoil_weights(learner: Learner, before: State) -> None:
     ],
 )
 def test_a_step_is_compared_by_what_it_changes(
-    trained: Trained, change: Callable[[Learner, State], None], told: str
+    trained: Trained, change: Callable[[Learner, StepState], None], told: str
 ) -> None:
     learner = trained.learner
     before = copy_state(learner)

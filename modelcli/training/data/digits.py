@@ -16,7 +16,7 @@ from modelcli.loading.device import DTYPES
 from modelcli.training.data.file import fingerprint, read_samples
 from modelcli.training.data.tensors import (
     Data,
-    Facts,
+    DataFacts,
     SampleSpec,
     Split,
     TargetKind,
@@ -64,7 +64,7 @@ def load_real(
         kind=kind,
         train=train,
         held_out=held_out,
-        facts=Facts(description=description, classes=classes),
+        facts=DataFacts(description=description, classes=classes),
         fingerprint=fingerprint(x, y),
     )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.errors import UsageError
-from modelcli.training.data.tensors import Facts, SampleSpec, Split, Tensors, new_generator
+from modelcli.training.data.tensors import DataFacts, SampleSpec, Split, Tensors, new_generator
 
 PATTERNS = 8  # independent patterns of which a sample to reconstruct is made
 
@@ -162,12 +162,12 @@ def draw_inputs(specs: tuple[SampleSpec, ...], count: int, generator: torch.Gene
 
 def make_prototypes(
     spec: SampleSpec, *, classes: int, noise: float, device: torch.device, seed: int
-) -> tuple[Prototypes, Facts]:
+) -> tuple[Prototypes, DataFacts]:
     """Return the task of telling ``classes`` prototypes apart."""
     generator = new_generator(device, seed, 0)
     shape = (classes, *spec.shape)
     prototypes = torch.randn(shape, generator=generator, device=device)
-    facts = Facts(
+    facts = DataFacts(
         description=f"{classes} classes, each a random prototype plus noise of {noise:g}",
         classes=classes,
     )
@@ -183,7 +183,7 @@ def make_linear(
     noise: float,
     device: torch.device,
     seed: int,
-) -> tuple[LinearMap, Facts]:
+) -> tuple[LinearMap, DataFacts]:
     """Return the task of recovering a linear map.
 
     Raises:
@@ -202,7 +202,7 @@ def make_linear(
     task = LinearMap(
         weight=true_weight, bias=true_bias, noise=noise, in_shape=spec.shape, out_shape=out_shape
     )
-    facts = Facts(
+    facts = DataFacts(
         description=f"y = x W + b + noise of {noise:g}, {n_in} values to {n_out}",
         clean=task.clean,
         weight=true_weight,
@@ -228,11 +228,11 @@ def _given(value: Any, shape: tuple[int, ...], key: str, device: torch.device) -
 
 def make_patterns(
     spec: SampleSpec, *, noise: float, device: torch.device, seed: int
-) -> tuple[Patterns, Facts]:
+) -> tuple[Patterns, DataFacts]:
     """Return the task of giving back the input."""
     generator = new_generator(device, seed, 0)
     patterns = _smooth(spec.shape, generator) / math.sqrt(PATTERNS)
-    facts = Facts(description=f"mixtures of {PATTERNS} fixed patterns; the target is the input")
+    facts = DataFacts(description=f"mixtures of {PATTERNS} fixed patterns; the target is the input")
     return Patterns(patterns=patterns, noise=noise), facts
 
 

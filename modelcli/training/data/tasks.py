@@ -18,8 +18,8 @@ from modelcli.training.data import synthetic
 from modelcli.training.data.tensors import (
     CHUNK_BYTES,
     Data,
+    DataFacts,
     Draw,
-    Facts,
     SampleSpec,
     Split,
     Tensors,
@@ -28,7 +28,7 @@ from modelcli.training.data.tensors import (
     new_generator,
 )
 from modelcli.training.objective import float_tensors
-from modelcli.training.run.model import PROBED_SAMPLES, Subject, build_model
+from modelcli.training.run.model import PROBED_SAMPLES, TrainedModel, build_model
 
 TASK_DATA = {
     Task.CLASSIFICATION: "prototypes",
@@ -39,7 +39,7 @@ TASK_DATA = {
 NOISE = {"prototypes": 1.0, "linear": 0.1, "reconstruction": 0.0}
 
 
-def build_data(config: RunConfig, subject: Subject, device: torch.device) -> Data:
+def build_data(config: RunConfig, trained: TrainedModel, device: torch.device) -> Data:
     """Make what the model is trained on.
 
     Raises:
@@ -47,13 +47,13 @@ def build_data(config: RunConfig, subject: Subject, device: torch.device) -> Dat
     """
     name = config.data.name
     if name == "auto":
-        name = TASK_DATA[subject.task]
+        name = TASK_DATA[trained.task]
     _refuse_unused(name, config)
     if name in NOISE or name == "teacher":
-        return _synthetic(name, config, subject, device)
+        return _synthetic(name, config, trained, device)
     from modelcli.training.data.digits import load_real
 
-    return load_real(name, config, subject.specs, subject.out_shapes, device)
+    return load_real(name, config, trained.specs, trained.out_shapes, device)
 
 
 def _refuse_unused(name: str, config: RunConfig) -> None:
@@ -69,26 +69,26 @@ def _refuse_unused(name: str, config: RunConfig) -> None:
             )
 
 
-def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.device) -> Data:
+def _synthetic(name: str, config: RunConfig, trained: TrainedModel, device: torch.device) -> Data:
     dtype = DTYPES[config.train.dtype]
     seed = config.train.seed
     kind = "labels" if name == "prototypes" else "values"
     complete = None
     if name == "teacher":
-        task: Any = _teacher(config, subject, device)
-        facts = Facts(description="the standardised outputs of a second network")
-        if any(shape[:1] != (PROBED_SAMPLES,) for shape in subject.out_shapes):
+        task: Any = _teacher(config, trained, device)
+        facts = DataFacts(description="the standardised outputs of a second network")
+        if any(shape[:1] != (PROBED_SAMPLES,) for shape in trained.out_shapes):
             # rows of the output are not rows of the input, so targets go with whole batches
             complete = task.targets
-            task = lambda count, generator: _inputs_only(subject.specs, count, generator)  # noqa: E731
+            task = lambda count, generator: _inputs_only(trained.specs, count, generator)  # noqa: E731
     else:
-        task, facts = _supervised(name, config, subject, device)
+        task, facts = _supervised(name, config, trained, device)
     fresh = wants_fresh(config)
     n_train, n_held = count_samples(
         0 if fresh else config.data.samples,
         validation=config.data.validation,
         wanted=wanted_samples(config),
-        sample_bytes=sum(spec.sample_bytes for spec in subject.specs),
+        sample_bytes=sum(spec.sample_bytes for spec in trained.specs),
         batch_size=config.train.batch_size,
     )
     draw = _cast(task, dtype)
@@ -103,7 +103,7 @@ def _synthetic(name: str, config: RunConfig, subject: Subject, device: torch.dev
         held_out=held_out,
         facts=facts,
         draw=draw if fresh else None,
-        together=_together(name, subject, complete is None),
+        together=_together(name, trained, complete is None),
         complete=complete,
     )
 
@@ -120,11 +120,11 @@ def wants_fresh(config: RunConfig) -> bool:
     return config.data.samples == 0
 
 
-def _together(name: str, subject: Subject, independent: bool) -> int:
+def _together(name: str, trained: TrainedModel, independent: bool) -> int:
     """Return how many fresh samples to draw at once."""
     if name == "teacher" and independent:
         return 1  # a batch at a time, whose targets take a forward pass
-    return max(1, CHUNK_BYTES // sum(spec.sample_bytes for spec in subject.specs))
+    return max(1, CHUNK_BYTES // sum(spec.sample_bytes for spec in trained.specs))
 
 
 def wanted_samples(config: RunConfig) -> int | None:
@@ -136,16 +136,16 @@ def wanted_samples(config: RunConfig) -> int | None:
 
 
 def _supervised(
-    name: str, config: RunConfig, subject: Subject, device: torch.device
-) -> tuple[Any, Facts]:
-    spec = _single_float_input(name, subject)
-    out_shape = _row_shape(name, subject)
+    name: str, config: RunConfig, trained: TrainedModel, device: torch.device
+) -> tuple[Any, DataFacts]:
+    spec = _single_float_input(name, trained)
+    out_shape = _row_shape(name, trained)
     noise = NOISE[name] if config.data.noise is None else config.data.noise
     seed = config.train.seed
     if name == "prototypes":
         if len(out_shape) != 1 or out_shape[0] < 2:
             raise UsageError(
-                f"prototypes need scores (B, classes), and '{subject.source.label}' gives "
+                f"prototypes need scores (B, classes), and '{trained.source.label}' gives "
                 f"{('B', *out_shape)}".replace("'B'", "B"),
                 "use --data linear, or --data teacher, which takes any output",
             )
@@ -165,47 +165,47 @@ def _supervised(
     if out_shape != spec.shape:
         raise UsageError(
             f"reconstruction needs an output like the input {spec.shape}, and "
-            f"'{subject.source.label}' gives {out_shape}",
+            f"'{trained.source.label}' gives {out_shape}",
             "use --data teacher, which takes any output",
         )
     return synthetic.make_patterns(spec, noise=noise, device=device, seed=seed)
 
 
-def _single_float_input(name: str, subject: Subject) -> SampleSpec:
-    if len(subject.specs) == 1 and subject.specs[0].dtype.is_floating_point:
-        return subject.specs[0]
+def _single_float_input(name: str, trained: TrainedModel) -> SampleSpec:
+    if len(trained.specs) == 1 and trained.specs[0].dtype.is_floating_point:
+        return trained.specs[0]
     raise UsageError(
-        f"{name} needs a model with one floating-point input, and '{subject.source.label}' "
-        f"takes {', '.join(str(spec.dtype)[6:] for spec in subject.specs)}",
+        f"{name} needs a model with one floating-point input, and '{trained.source.label}' "
+        f"takes {', '.join(str(spec.dtype)[6:] for spec in trained.specs)}",
         "use --data teacher, which takes any input",
     )
 
 
-def _row_shape(name: str, subject: Subject) -> tuple[int, ...]:
+def _row_shape(name: str, trained: TrainedModel) -> tuple[int, ...]:
     """Return the shape of one row of the first output, which must have a row for each sample."""
-    shape = subject.out_shapes[0]
+    shape = trained.out_shapes[0]
     if shape[:1] == (PROBED_SAMPLES,) and len(shape) > 1:
         return shape[1:]
     raise UsageError(
-        f"{name} needs an output row for each input row, and '{subject.source.label}' gives "
+        f"{name} needs an output row for each input row, and '{trained.source.label}' gives "
         f"{shape} for two rows",
         "use --data teacher, which takes any output",
     )
 
 
-def _teacher(config: RunConfig, subject: Subject, device: torch.device) -> synthetic.Teacher:
+def _teacher(config: RunConfig, trained: TrainedModel, device: torch.device) -> synthetic.Teacher:
     seed = derive_seed(config.train.seed, 5)
-    network = build_model(subject.source, config, device, seed).eval().requires_grad_(False)
-    call = subject.call
+    network = build_model(trained.source, config, device, seed).eval().requires_grad_(False)
+    call = trained.call
 
     def tensors(model: nn.Module, inputs: Tensors) -> Tensors:
         return float_tensors(call(model, inputs))
 
-    shift, scale = _statistics(network, tensors, subject.specs, config, device)
+    shift, scale = _statistics(network, tensors, trained.specs, config, device)
     return synthetic.Teacher(
         network=network,
         call=tensors,
-        specs=subject.specs,
+        specs=trained.specs,
         shift=shift,
         scale=scale,
         batch_size=config.train.batch_size,

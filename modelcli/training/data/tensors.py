@@ -81,7 +81,7 @@ class Draw(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class DataFacts:
     """What is known about the data before anything is learned.
 
     Attributes:
@@ -119,7 +119,7 @@ class Data:
     kind: TargetKind
     train: Split
     held_out: Split | None
-    facts: Facts
+    facts: DataFacts
     draw: Draw | None = None
     together: int = 1
     complete: Callable[[Tensors], Tensors] | None = None

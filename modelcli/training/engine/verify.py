@@ -19,7 +19,7 @@ Groups = list[list[Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class StepState:
     """All that a step changes, as it was.
 
     Attributes:
@@ -37,7 +37,7 @@ class State:
         return [[tensor.detach().clone() for tensor in group] for group in self.tensors]
 
 
-def copy_state(learner: Learner) -> State:
+def copy_state(learner: Learner) -> StepState:
     """Return copies of all that a step changes."""
     model, states = learner.model, list(learner.optimizer.state.values())
     groups: Groups = [list(model.parameters()), list(model.buffers())]
@@ -45,14 +45,14 @@ def copy_state(learner: Learner) -> State:
         values = [state[key] for state in states if key in state]
         groups.append([value for value in values if isinstance(value, Tensor)])
     copies = [[tensor.detach().clone() for tensor in group] for group in groups]
-    return State(tensors=groups, copies=copies, random_state=_random_state(learner.device))
+    return StepState(tensors=groups, copies=copies, random_state=_random_state(learner.device))
 
 
 def _random_state(device: torch.device) -> Tensor:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
-def restore_state(learner: Learner, saved: State) -> None:
+def restore_state(learner: Learner, saved: StepState) -> None:
     """Put everything back to what it was."""
     with torch.no_grad():
         for group, copies in zip(saved.tensors, saved.copies, strict=True):
@@ -64,7 +64,7 @@ def restore_state(learner: Learner, saved: State) -> None:
         torch.set_rng_state(saved.random_state)
 
 
-def compare_steps(loss: Tensor, expected_loss: Tensor, before: State, expected: Groups) -> str:
+def compare_steps(loss: Tensor, expected_loss: Tensor, before: StepState, expected: Groups) -> str:
     """Return how a step that was just taken differs from what another made of the same state.
 
     Changes are compared, not values: a step that changes nothing is close to every weight. NaN

@@ -34,7 +34,7 @@ PROBED_SAMPLES = 2  # of the pass that tells what comes out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class TrainedModel:
     """A model on its device, and how it is called.
 
     Attributes:
@@ -86,7 +86,7 @@ def make_call(
     return call
 
 
-def build_subject(config: RunConfig, device: torch.device) -> Subject:
+def build_trained_model(config: RunConfig, device: torch.device) -> TrainedModel:
     """Build the model of a configuration with its seed, on its device.
 
     Raises:
@@ -104,10 +104,10 @@ def build_subject(config: RunConfig, device: torch.device) -> Subject:
         _check_trainable(source, model)
         freeze(model, config.train.freeze)
         specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
-        subject = Subject(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
-        outputs = probe(subject, device)
+        trained = TrainedModel(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
+        outputs = probe(trained, device)
     shapes = tuple(tuple(each.shape) for each in outputs)
-    return replace(subject, out_shapes=shapes)
+    return replace(trained, out_shapes=shapes)
 
 
 def build_model(source: Source, config: RunConfig, device: torch.device, seed: int) -> nn.Module:
@@ -169,28 +169,28 @@ def _smallest_vocabulary(model: nn.Module) -> int:
     return min(sizes, default=2)
 
 
-def probe(subject: Subject, device: torch.device) -> Tensors:
+def probe(trained: TrainedModel, device: torch.device) -> Tensors:
     """Return the floating-point outputs for two samples, leaving the model as it was.
 
     Raises:
         RunFailedError: the forward pass raised.
     """
-    model = subject.model
+    model = trained.model
     modes = [(module, module.training) for module in model.modules()]
     devices = [device] if device.type == "cuda" else []
     generator = new_generator(device, 0)
-    inputs = synthetic.draw_inputs(subject.specs, PROBED_SAMPLES, generator)
+    inputs = synthetic.draw_inputs(trained.specs, PROBED_SAMPLES, generator)
     model.eval()
     try:
         with torch.random.fork_rng(devices=devices), torch.no_grad():
-            return float_tensors(subject.call(model, inputs))
+            return float_tensors(trained.call(model, inputs))
     except ModelcliError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
         shown = " ".join(str(tuple(x.shape)) for x in inputs)
         raise RunFailedError(
-            f"forward of '{subject.source.label}' failed on {shown}: {describe(error)}",
-            f"'modelcli summary {subject.source.label}' shows the layers up to it; "
+            f"forward of '{trained.source.label}' failed on {shown}: {describe(error)}",
+            f"'modelcli summary {trained.source.label}' shows the layers up to it; "
             "--input gives another shape",
         ) from error
     finally:

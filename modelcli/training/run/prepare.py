@@ -17,7 +17,7 @@ from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
 from modelcli.training.run.diagnose import explain_memory, largest_batch
 from modelcli.training.run.loop import Plan
-from modelcli.training.run.model import PROBED_SAMPLES, Subject, build_subject, probe
+from modelcli.training.run.model import PROBED_SAMPLES, TrainedModel, build_trained_model, probe
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Run:
 
     config: RunConfig
     device: torch.device
-    subject: Subject
+    trained: TrainedModel
     data: Data
     learner: Learner
     steps: int
@@ -52,7 +52,7 @@ class Run:
     @property
     def state_bytes(self) -> int:
         """About how many bytes a checkpoint has: the model and what its optimiser keeps."""
-        held = [*self.subject.model.parameters(), *self.subject.model.buffers()]
+        held = [*self.trained.model.parameters(), *self.trained.model.buffers()]
         kept = optimizer_states(self.learner.optimizer)
         return sum(t.nbytes for t in held) + kept * sum(p.nbytes for p in self.learner.params)
 
@@ -76,26 +76,26 @@ def prepare(config: RunConfig) -> Run:
     check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
     torch.set_float32_matmul_precision(config.train.matmul_precision)
     with explain_memory(config.train.batch_size):
-        subject = build_subject(config, device)
-    fitting = lambda: _largest_batch(config, subject, device)  # noqa: E731
+        trained = build_trained_model(config, device)
+    fitting = lambda: _largest_batch(config, trained, device)  # noqa: E731
     with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):
-        return _assemble(config, subject, device)
+        return _assemble(config, trained, device)
 
 
-def _largest_batch(config: RunConfig, subject: Subject, device: torch.device) -> int | None:
+def _largest_batch(config: RunConfig, trained: TrainedModel, device: torch.device) -> int | None:
     """Return the largest batch that would fit, by a run of the smallest; None if that is not known.
 
     The samples of a batch lie there twice: where they were made, and as the batch.
     """
     small = replace(config, train=replace(config.train, batch_size=PROBED_SAMPLES, accumulate=1))
-    run = _assemble(small, subject, device)
-    sample_bytes = sum(spec.sample_bytes for spec in subject.specs)
+    run = _assemble(small, trained, device)
+    sample_bytes = sum(spec.sample_bytes for spec in trained.specs)
     return largest_batch(run.learner, run.data, beside_bytes=sample_bytes)
 
 
-def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
+def _assemble(config: RunConfig, trained: TrainedModel, device: torch.device) -> Run:
     """Put a run together from its configuration and its model."""
-    data = build_data(config, subject, device)
+    data = build_data(config, trained, device)
     objective = Objective(
         config.loss.name,
         kind=data.kind,
@@ -103,15 +103,15 @@ def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
         device=device,
         dtype=DTYPES[config.train.dtype],
     )
-    objective.check_targets(data.train.targets, subject.out_shapes)
+    objective.check_targets(data.train.targets, trained.out_shapes)
     if objective.spec.output == "log-probabilities":
-        objective.check_output(probe(subject, device))
-    params = [param for param in subject.model.parameters() if param.requires_grad]
+        objective.check_output(probe(trained, device))
+    params = [param for param in trained.model.parameters() if param.requires_grad]
     config = _complete(config, data, params)
     capturable = wants_capture(config.train.engine, device)
     learner = Learner(
-        model=subject.model,
-        call=subject.call,
+        model=trained.model,
+        call=trained.call,
         objective=objective,
         optimizer=build_optimizer(config.optimizer, params, device=device, capturable=capturable),
         params=params,
@@ -123,7 +123,7 @@ def _assemble(config: RunConfig, subject: Subject, device: torch.device) -> Run:
     return Run(
         config=config,
         device=device,
-        subject=subject,
+        trained=trained,
         data=data,
         learner=learner,
         steps=total_steps(config, data),

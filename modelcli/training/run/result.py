@@ -121,7 +121,7 @@ def make_record(
         dtype=config.train.dtype if config.train.amp == "off" else f"amp {config.train.amp}",
         seed=config.train.seed,
         engine=engine.name,
-        params=count_unique(run.subject.model.parameters()),
+        params=count_unique(run.trained.model.parameters()),
         trainable_params=count_unique(learner.params),
         steps=progress.step,
         planned_steps=run.steps,

@@ -94,7 +94,7 @@ class Session:
         self._directory = directory
         self._sources = dict(sources or {})
         self._narrate = narrate
-        self._watch = Watch(run.subject.model) if run.config.train.watch else None
+        self._watch = Watch(run.trained.model) if run.config.train.watch else None
         self._watched: list[Watched] = []
         self._events: Any = None
         self._engine: Engine | None = None
@@ -269,7 +269,7 @@ class Session:
         if self._saver is not None and self._saver.saved_step == loop.progress.step:
             return
         loop.progress.pending = loop.read_losses()
-        broken = first_nonfinite(self.run.subject.model)
+        broken = first_nonfinite(self.run.trained.model)
         if broken is not None:
             raise NonFiniteWeightsError(broken)
         if self._saver is not None:

@@ -72,7 +72,7 @@ class Saver:
         """
         began = time.perf_counter()
         state = self._state(progress)
-        self._directory.save(self._run.subject.model, state, step=progress.step)
+        self._directory.save(self._run.trained.model, state, step=progress.step)
         self.saved_step = progress.step
         self._saved_at = time.perf_counter()
         self._save_s = self._saved_at - began

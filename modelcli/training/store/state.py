@@ -69,7 +69,7 @@ def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
         UsageError: they are those of another model.
     """
     try:
-        run.subject.model.load_state_dict(dict(tensors))
+        run.trained.model.load_state_dict(dict(tensors))
     except RuntimeError as error:
         text = " ".join(str(error).split())
         raise UsageError(
