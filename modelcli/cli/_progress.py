@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.cli._output import Output, console_on, is_terminal
 from modelcli.cli._record import show_time, watched_lines
+from modelcli.training.run.observer import Observer, Point
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from modelcli.training.run.loop import Point
     from modelcli.training.run.measure import Score
     from modelcli.training.run.watch import Watched
 
 _SPARKS = 16  # points of the sparkline
 
 
-class TrainProgress:
+class TrainProgress(Observer):
     """Shows points as they come.
 
     Args:

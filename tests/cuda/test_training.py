@@ -21,9 +21,9 @@ def on_cuda(**flags: object) -> Run:
 
 
 def losses(**flags: object) -> tuple[list[float], str]:
-    listener = Silent()
-    record = Session(on_cuda(train_log_every=1, **flags), listener).train()
-    return [point.loss for point in listener.points], record.engine
+    observer = Silent()
+    record = Session(on_cuda(train_log_every=1, **flags), observer).train()
+    return [point.loss for point in observer.points], record.engine
 
 
 @pytest.mark.parametrize("name", ["lenet", "mlp", "autoencoder", "shared", "parallel"])
@@ -58,10 +58,10 @@ def test_auto_is_a_graph_where_it_can_be_verified() -> None:
 
 
 def test_auto_falls_back_with_the_reason() -> None:
-    listener = Silent()
+    observer = Silent()
     run = on_cuda(train_steps=10, train_accumulate=2)
-    assert Session(run, listener).train().engine == "eager"
-    assert listener.notes == ["engine: eager, because a step of several batches is not captured"]
+    assert Session(run, observer).train().engine == "eager"
+    assert observer.notes == ["engine: eager, because a step of several batches is not captured"]
 
 
 def test_a_model_that_is_not_static_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_a_model_that_is_not_static_is_refused_with_the_reason(tmp_path: Path) -
     run = make_run(train_device="cuda", train_engine="graph", **flags)
     with pytest.raises(UsageError, match="the step cannot be captured"):
         Session(run, Silent()).train()
-    listener = Silent()
+    observer = Silent()
     run = make_run(train_device="cuda", **flags)
-    assert Session(run, listener).train().engine == "eager"
-    assert "the step cannot be captured" in listener.notes[0]
+    assert Session(run, observer).train().engine == "eager"
+    assert "the step cannot be captured" in observer.notes[0]
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])

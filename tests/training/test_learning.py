@@ -100,15 +100,15 @@ def test_a_network_that_is_not_linear_recovers_nothing() -> None:
 
 
 def test_watching_shows_one_gradient_under_two_names() -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target="shared", train_epochs=2, data_samples=100, train_watch=True)
-    Session(made, listener).train()
-    assert [row.epoch for row in listener.rows] == [1, 1, 1, 1, 2, 2, 2, 2]
-    first = listener.rows[0]
+    Session(made, observer).train()
+    assert [row.epoch for row in observer.rows] == [1, 1, 1, 1, 2, 2, 2, 2]
+    first = observer.rows[0]
     assert first.names == ("0.weight", "2.weight")
     param = dict(made.trained.model.named_parameters(remove_duplicate=False))["2.weight"]
-    assert listener.rows[4].grad_norm == pytest.approx(float(param.grad.norm()))  # type: ignore[union-attr]
-    assert all(row.ratio is not None and row.ratio > 0 for row in listener.rows)
+    assert observer.rows[4].grad_norm == pytest.approx(float(param.grad.norm()))  # type: ignore[union-attr]
+    assert all(row.ratio is not None and row.ratio > 0 for row in observer.rows)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_watching_shows_one_gradient_under_two_names() -> None:
     ],
 )
 def test_watching_warns(target: str, flags: dict[str, object], name: str, warning: str) -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target=target, train_steps=4, data_samples=71, train_watch=True, **flags)
-    Session(made, listener).train()
-    warnings = {row.names[0]: row.warning for row in listener.rows}
+    Session(made, observer).train()
+    warnings = {row.names[0]: row.warning for row in observer.rows}
     assert warnings[name] == warning
 
 
@@ -232,13 +232,13 @@ def test_what_does_not_fit_is_refused(flags: dict[str, object], message: str) ->
 
 
 def test_the_first_step_can_be_followed() -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target="mlp", train_steps=2, data_samples=128)
-    told = Session(made, listener, narrate=True).train()
-    parts = [text.split(":")[0] for text in listener.details]
+    told = Session(made, observer, narrate=True).train()
+    parts = [text.split(":")[0] for text in observer.details]
     assert parts == ["before", "zeroing", "forward", "loss", "backward", "step"]
-    assert listener.details[0] == "before: 4 of 4 gradients are None"
-    assert listener.details[2] == "forward: (64, 784) -> (64, 10)"
+    assert observer.details[0] == "before: 4 of 4 gradients are None"
+    assert observer.details[2] == "forward: (64, 784) -> (64, 10)"
     silent = Session(make_run(model_target="mlp", train_steps=2, data_samples=128), Silent())
     assert [p.loss for p in told.points] == [p.loss for p in silent.train().points]
 
@@ -259,10 +259,10 @@ def test_a_schedule_scales_the_rate(schedule: ScheduleConfig, factors: list[floa
 
 
 def test_the_schedule_reaches_the_optimiser() -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target="mlp", train_steps=4, train_log_every=1, schedule_name="linear")
-    Session(made, listener).train()
-    assert [point.lr for point in listener.points] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    Session(made, observer).train()
+    assert [point.lr for point in observer.points] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
     assert made.learner.optimizer.param_groups[0]["lr"] == pytest.approx(2.5e-4)
 
 
@@ -436,10 +436,10 @@ def layers(write: Callable[[str, str], Path]) -> Path:
 
 
 def test_a_model_that_views_its_maps_stays_in_rows(layers: Path) -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target=f"{layers}:Views", data_input=["1x1x8x8"], train_steps=3)
-    assert Session(made, listener).train().steps == 3
-    assert listener.details[0].startswith("memory format: rows, because channels last fails: ")
+    assert Session(made, observer).train().steps == 3
+    assert observer.details[0].startswith("memory format: rows, because channels last fails: ")
 
 
 def test_layers_that_have_no_channels_last_are_left_alone(layers: Path) -> None:
@@ -474,27 +474,27 @@ def test_an_instance_in_a_file_is_made_with_the_seed(layers: Path) -> None:
 
 
 def test_epochs_are_counted_one_by_one() -> None:
-    listener = Silent()
+    observer = Silent()
     made = make_run(model_target="shared", train_epochs=4, data_samples=100, train_watch=True)
-    Session(made, listener).train()
-    assert sorted({row.epoch for row in listener.rows}) == [1, 2, 3, 4]
-    assert len(listener.scores) == 4
+    Session(made, observer).train()
+    assert sorted({row.epoch for row in observer.rows}) == [1, 2, 3, 4]
+    assert len(observer.scores) == 4
 
 
 def test_one_batch_has_no_epochs() -> None:
-    listener = Silent()
+    observer = Silent()
     flags = {"train_epochs": 3, "data_samples": 200, "train_overfit": True, "train_watch": True}
-    Session(make_run(model_target="shared", **flags), listener).train()
-    assert {row.epoch for row in listener.rows} == {0}
-    assert listener.scores == []
+    Session(make_run(model_target="shared", **flags), observer).train()
+    assert {row.epoch for row in observer.rows} == {0}
+    assert observer.scores == []
 
 
 def test_watched_gradients_are_those_before_clipping() -> None:
     def norms(**flags: object) -> list[float | None]:
-        listener = Silent()
+        observer = Silent()
         flags |= {"train_steps": 1, "data_samples": 71, "train_watch": True}
-        Session(make_run(model_target="list-dense", **flags), listener).train()
-        return [row.grad_norm for row in listener.rows]
+        Session(make_run(model_target="list-dense", **flags), observer).train()
+        return [row.grad_norm for row in observer.rows]
 
     assert norms(train_clip=1e-3) == pytest.approx(norms(), rel=1e-4)
 
@@ -515,12 +515,12 @@ def test_a_teacher_is_asked_a_batch_at_a_time(write: Callable[[str, str], Path])
 
 
 def test_points_tell_the_speed_since_the_point_before() -> None:
-    listener = Silent()
+    observer = Silent()
     flags = {"train_steps": 40, "train_log_every": 20, "data_samples": 99, "train_watch": True}
-    record = Session(make_run(model_target="shared", **flags), listener).train()
+    record = Session(make_run(model_target="shared", **flags), observer).train()
     spans = [
-        (20 - 1) * 64 / listener.points[1].samples_per_s,
-        (40 - 20) * 64 / listener.points[2].samples_per_s,
+        (20 - 1) * 64 / observer.points[1].samples_per_s,
+        (40 - 20) * 64 / observer.points[2].samples_per_s,
     ]
-    assert sum(spans) == pytest.approx(record.elapsed_s - listener.points[0].elapsed_s)
-    assert listener.ticks
+    assert sum(spans) == pytest.approx(record.elapsed_s - observer.points[0].elapsed_s)
+    assert observer.ticks

@@ -83,9 +83,9 @@ def test_a_run_continues_bit_for_bit_from_any_checkpoint(
 ) -> None:
     directory = tmp_path / "r"
     run_in(directory, {**FLAGS, "train_steps": stop, "train_log_every": 5})
-    listener = Silent()
-    run_in(directory, FLAGS, resume=True, listener=listener)
-    assert listener.notes == [f"continuing from step {stop}"]
+    observer = Silent()
+    run_in(directory, FLAGS, resume=True, observer=observer)
+    assert observer.notes == [f"continuing from step {stop}"]
     assert_same(weights(unbroken), weights(directory))
     # the last point of the shorter run is one that the longer run does not have
     kept = dict(losses(directory))
@@ -225,10 +225,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     directory = tmp_path / "r"
     run_in(directory, {**FLAGS, "train_steps": 12})
     damage(directory / name)
-    listener = Silent()
-    run_in(directory, FLAGS, resume=True, listener=listener)
-    assert f"'{name}' is damaged" in listener.notes[0]
-    assert listener.notes[0].endswith("going on from step 8")
+    observer = Silent()
+    run_in(directory, FLAGS, resume=True, observer=observer)
+    assert f"'{name}' is damaged" in observer.notes[0]
+    assert observer.notes[0].endswith("going on from step 8")
     assert_same(weights(unbroken), weights(directory))
 
 
@@ -317,9 +317,9 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "r"
     run_in(directory, {**FLAGS, "train_steps": 8})
     (directory / name).unlink()
-    listener = Silent()
-    run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, listener=listener)
-    assert listener.notes[0] == f"'{name}' is missing; going on from step 4"
+    observer = Silent()
+    run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, observer=observer)
+    assert observer.notes[0] == f"'{name}' is missing; going on from step 4"
 
 
 def test_a_disk_that_is_full_under_safetensors_is_told(tmp_path: Path) -> None:
@@ -475,9 +475,9 @@ def test_fewer_steps_than_were_taken_are_refused(unbroken: Path, tmp_path: Path)
     with pytest.raises(UsageError) as caught:
         run_in(copy, {**FLAGS, "train_steps": 20}, resume=True)
     assert caught.value.message == f"'{copy}' has taken 24 steps, and this run is one of 20"
-    listener = Silent()
-    run_in(copy, FLAGS, resume=True, listener=listener)
-    assert listener.notes == ["finished already, at step 24; more --steps would continue it"]
+    observer = Silent()
+    run_in(copy, FLAGS, resume=True, observer=observer)
+    assert observer.notes == ["finished already, at step 24; more --steps would continue it"]
     assert_same(weights(unbroken), weights(copy))
 
 
@@ -498,8 +498,8 @@ def test_metrics_that_are_gone_are_missed(tmp_path: Path) -> None:
     directory = tmp_path / "r"
     run_in(directory, {**FLAGS, "train_steps": 8})
     (directory / "metrics.jsonl").write_bytes(b"\xce\xff{")
-    listener = Silent()
-    _, record = run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, listener=listener)
-    assert listener.notes[0] == "metrics.jsonl is empty or damaged: the curve begins here"
+    observer = Silent()
+    _, record = run_in(directory, {**FLAGS, "train_steps": 12}, resume=True, observer=observer)
+    assert observer.notes[0] == "metrics.jsonl is empty or damaged: the curve begins here"
     assert record.first_loss is not None
     assert [step for step, _ in losses(directory)] == [12]

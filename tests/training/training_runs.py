@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcli.config import load_config
-from modelcli.training.run.loop import Point
 from modelcli.training.run.measure import Score
+from modelcli.training.run.observer import Observer, Point
 from modelcli.training.run.prepare import Run, prepare
 from modelcli.training.run.result import Record
 from modelcli.training.run.session import Session
@@ -15,7 +15,7 @@ from modelcli.training.run.watch import Watched
 from modelcli.training.store.run_dir import RunDir
 
 
-class Silent:
+class Silent(Observer):
     """Keeps what a run tells."""
 
     def __init__(self) -> None:
@@ -62,13 +62,13 @@ def run_in(
     flags: Mapping[str, object],
     *,
     resume: bool = False,
-    listener: Silent | None = None,
+    observer: Silent | None = None,
 ) -> tuple[Run, Record]:
     """Train in a run directory."""
     made = make_run(**flags, train_out=str(directory))
     opened = RunDir(directory, resume=resume)
     try:
-        session = Session(made, listener or Silent(), directory=opened)
+        session = Session(made, observer or Silent(), directory=opened)
         return made, session.train(resume=resume)
     finally:
         opened.close()

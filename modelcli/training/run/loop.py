@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,43 +19,9 @@ from modelcli.loading.device import synchronize
 from modelcli.training.data.tensors import Batches, Split
 from modelcli.training.engine.step import Engine, Learner, NonFiniteLossError, narrate_step
 from modelcli.training.optimizer import schedule_factor, set_lr
+from modelcli.training.run.observer import Observer, Point
 
 TICK_S = 0.25  # between two ticks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """What is known at a log step.
-
-    Attributes:
-        step: optimiser steps taken.
-        loss: mean over the steps since the point before.
-        accuracy: share of right labels in the last batch, None for values.
-        lr: learning rate of the step.
-        samples_per_s: since the point before.
-        elapsed_s: time spent training so far.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    accuracy: float | None
-    lr: float
-    samples_per_s: float
-    elapsed_s: float
-
-
-class Listener(Protocol):
-    """Is told what happens, in the order in which it does."""
-
-    def point(self, point: Point) -> None:
-        """A log step was reached."""
-
-    def tick(self, step: int) -> None:
-        """Some time has passed, and so many steps were taken; a few times a second at most."""
-
-    def detail(self, text: str) -> None:
-        """Something that only a verbose run says."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,16 +70,6 @@ class Plan:
     narrate: bool = False
 
 
-class Attendant(Protocol):
-    """Looks at a run between steps."""
-
-    def next_stop(self, step: int) -> int:
-        """Return the next step, after this one, that should be looked at."""
-
-    def at(self, step: int, loop: Loop) -> None:
-        """A step is complete; called for every stop, whoever wanted it."""
-
-
 class InterruptedRunError(Exception):
     """A signal asked the run to stop.
 
@@ -134,9 +90,8 @@ class Loop:
         engine: how a step is run.
         batches: where they come from.
         plan: how long.
-        listener: who is told.
+        observer: is told what happens, and looks at the run between steps.
         progress: where to begin.
-        attendant: who looks at the run between steps, or None.
     """
 
     def __init__(
@@ -145,16 +100,14 @@ class Loop:
         engine: Engine,
         batches: Batches,
         plan: Plan,
-        listener: Listener,
+        observer: Observer,
         progress: Progress | None = None,
-        attendant: Attendant | None = None,
     ) -> None:
         self._learner = learner
         self._engine = engine
         self._batches = batches
         self._plan = plan
-        self._listener = listener
-        self._attendant = attendant
+        self._observer = observer
         self._signal = 0
         self._next_tick_s = 0.0
         self.progress = progress or Progress()
@@ -176,8 +129,7 @@ class Loop:
         with self._signals():
             while self.progress.step < self._plan.steps:
                 self._chunk(self._next_stop())
-                if self._attendant is not None:
-                    self._attendant.at(self.progress.step, self)
+                self._observer.at(self.progress.step, self)
                 if self._signal:
                     raise InterruptedRunError(self._signal)
 
@@ -189,8 +141,9 @@ class Loop:
         stop = min(plan.steps, (step // plan.log_every + 1) * plan.log_every)
         if not self._log_is_due(stop):  # too close to the end for a point of its own
             stop = plan.steps
-        if self._attendant is not None:
-            stop = min(stop, max(step + 1, self._attendant.next_stop(step)))
+        wanted = self._observer.next_stop(step)
+        if wanted is not None:
+            stop = min(stop, max(step + 1, wanted))
         return min(stop, self._settled_at) if step < self._settled_at else stop
 
     def _log_is_due(self, step: int) -> bool:
@@ -224,13 +177,13 @@ class Loop:
         now_s = time.perf_counter()
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
-            self._listener.tick(self.progress.step)
+            self._observer.tick(self.progress.step)
 
     def _step(self, number: int) -> Tensor:
         count = self._plan.accumulate
         batches: list[Split] = [self._batches[number * count + part] for part in range(count)]
         if number == 0 and self._plan.narrate:
-            self._engine.output, loss = narrate_step(self._learner, batches, self._listener.detail)
+            self._engine.output, loss = narrate_step(self._learner, batches, self._observer.detail)
             return loss
         return self._engine.step(batches)
 
@@ -260,7 +213,7 @@ class Loop:
         )
         progress.best_loss = min(progress.best_loss, point.loss)
         progress.points.append(point)
-        self._listener.point(point)
+        self._observer.point(point)
 
     def read_losses(self) -> list[float]:
         """Return the losses since the last point; the device is waited for.

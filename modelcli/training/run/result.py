@@ -9,7 +9,7 @@ from modelcli.loading.device import device_label, peak_memory_bytes
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Engine
 from modelcli.training.objective import untrained_loss
-from modelcli.training.run.loop import Point, Progress
+from modelcli.training.run.loop import Progress
 from modelcli.training.run.measure import (
     Recovered,
     Score,
@@ -17,6 +17,7 @@ from modelcli.training.run.measure import (
     loss_floor,
     recover_linear,
 )
+from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.run.throughput import flops_per_sample, measure_roofline
 from modelcli.training.run.watch import Watched

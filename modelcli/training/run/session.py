@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -22,26 +22,14 @@ from modelcli.training.run.diagnose import (
     first_nonfinite,
     largest_batch,
 )
-from modelcli.training.run.loop import InterruptedRunError, Listener, Loop, Point, Progress
-from modelcli.training.run.measure import Score, evaluate
+from modelcli.training.run.loop import InterruptedRunError, Loop, Progress
+from modelcli.training.run.measure import evaluate
+from modelcli.training.run.observer import Observer, Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.run.result import Record, make_record
 from modelcli.training.run.watch import Watch, Watched
 from modelcli.training.store.run_dir import RunDir
 from modelcli.training.store.saver import Saver
-
-
-class SessionListener(Listener, Protocol):
-    """Is told what happens between the points, too."""
-
-    def note(self, text: str) -> None:
-        """Something worth knowing."""
-
-    def watched(self, rows: list[Watched]) -> None:
-        """The parameters of an epoch."""
-
-    def scored(self, epoch: int, score: Score) -> None:
-        """The held-out samples were measured after an epoch."""
 
 
 class StoppedError(ModelcliError):
@@ -69,12 +57,12 @@ class DivergedError(RunFailedError):
         self.record = record
 
 
-class Session:
+class Session(Observer):
     """Trains a prepared run.
 
     Args:
         run: what to train.
-        listener: who is told.
+        observer: is told what happens.
         directory: where to write, or None.
         sources: where the configuration's values came from, for ``config.toml``.
         narrate: tell what the first step does.
@@ -83,14 +71,14 @@ class Session:
     def __init__(
         self,
         run: Run,
-        listener: SessionListener,
+        observer: Observer,
         *,
         directory: RunDir | None = None,
         sources: Mapping[str, str] | None = None,
         narrate: bool = False,
     ) -> None:
         self.run = run
-        self._listener = listener
+        self._observer = observer
         self._directory = directory
         self._sources = dict(sources or {})
         self._narrate = narrate
@@ -99,7 +87,7 @@ class Session:
         self._events: Any = None
         self._engine: Engine | None = None
         self._progress = Progress()
-        self._saver = Saver(run, directory, listener.note) if directory is not None else None
+        self._saver = Saver(run, directory, observer.note) if directory is not None else None
 
     def train(self, *, resume: bool = False) -> Record:
         """Train to the end and return the record.
@@ -141,7 +129,7 @@ class Session:
             run.learner,
             accumulate=config.train.accumulate,
             schedule=config.schedule,
-            tell=self._listener.note,
+            tell=self._observer.note,
         )
         if resume and self._saver is not None:
             self._progress = self._saver.restore()
@@ -153,7 +141,7 @@ class Session:
             same=config.train.overfit,
         )
         plan = run.plan(narrate=self._narrate)
-        loop = Loop(run.learner, self._engine, batches, plan, self, self._progress, self)
+        loop = Loop(run.learner, self._engine, batches, plan, self, self._progress)
         try:
             loop.run()
         except InterruptedRunError:
@@ -169,7 +157,7 @@ class Session:
 
     def point(self, point: Point) -> None:
         """Pass a point on, and write it down."""
-        self._listener.point(point)
+        self._observer.point(point)
         if self._directory is not None:
             self._directory.append_metrics(asdict(point))
         if self._events is not None:
@@ -180,11 +168,11 @@ class Session:
 
     def tick(self, step: int) -> None:
         """Pass on that time has passed."""
-        self._listener.tick(step)
+        self._observer.tick(step)
 
     def detail(self, text: str) -> None:
         """Pass on what only a verbose run says."""
-        self._listener.detail(text)
+        self._observer.detail(text)
 
     # When the loop stops, and what is done there.
 
@@ -208,7 +196,7 @@ class Session:
                 factor = self.run.learner.clip_factor()
                 rows = self._watch.look(step=step, epoch=self._epoch(step), clip_factor=factor)
                 self._watched += rows
-                self._listener.watched(rows)
+                self._observer.watched(rows)
             if step + 1 == self._epoch_end(step):
                 self._watch.snapshot()
         if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
@@ -243,7 +231,7 @@ class Session:
             return
         batch_size = self.run.config.train.batch_size
         score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
-        self._listener.scored(self._epoch(step), score)
+        self._observer.scored(self._epoch(step), score)
         if self._directory is not None:
             loss = score.loss if math.isfinite(score.loss) else None  # JSON has no NaN
             line = {"held_out_loss": loss, "held_out_accuracy": score.accuracy}
@@ -330,7 +318,7 @@ class Session:
         run = self.run
         batch = run.data.train.slice(0, run.config.train.batch_size)
         if not batch.targets or not choose_memory_format(
-            run.config.train.channels_last, run.learner, batch, self._listener.detail
+            run.config.train.channels_last, run.learner, batch, self._observer.detail
         ):
             return
         call = run.learner.call

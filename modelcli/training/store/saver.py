@@ -11,7 +11,8 @@ import torch
 
 from modelcli import __version__
 from modelcli.errors import UsageError
-from modelcli.training.run.loop import Point, Progress
+from modelcli.training.run.loop import Progress
+from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.store.run_dir import FORMAT, RunDir
 from modelcli.training.store.state import (
