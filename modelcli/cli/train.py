@@ -313,8 +313,9 @@ def _check_names(resolved: Resolved) -> None:
 def _train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
+    from modelcli.training.run.ending import DivergedError
     from modelcli.training.run.prepare import prepare
-    from modelcli.training.run.session import DivergedError, Session
+    from modelcli.training.run.session import Session
     from modelcli.training.store.run_dir import RunDir
     from modelcli.training.store.state import check_same_run, identify
 

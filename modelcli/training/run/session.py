@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 import torch
 
 from modelcli.config import Resolved, dump_config
-from modelcli.errors import ExitCode, ModelcliError, RunFailedError, describe
+from modelcli.errors import ModelcliError, RunFailedError, describe
 from modelcli.training.data.tensors import Batches
 from modelcli.training.engine.choose import choose_engine, choose_memory_format, lay_out
 from modelcli.training.engine.step import Engine, NonFiniteLossError
@@ -22,39 +20,16 @@ from modelcli.training.run.diagnose import (
     first_nonfinite,
     largest_batch,
 )
+from modelcli.training.run.ending import DivergedError, NonFiniteWeightsError, StoppedError
 from modelcli.training.run.loop import InterruptedRunError, Loop, Progress
 from modelcli.training.run.measure import evaluate
 from modelcli.training.run.observer import Observer, Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.run.result import Record, make_record
 from modelcli.training.run.watch import Watch, Watched
+from modelcli.training.store.curves import CurveWriter
 from modelcli.training.store.run_dir import RunDir
 from modelcli.training.store.saver import Saver
-
-
-class StoppedError(ModelcliError):
-    """A signal ended the run."""
-
-    def __init__(self, message: str, hint: str, *, signum: int) -> None:
-        super().__init__(message, hint)
-        codes = {2: ExitCode.INTERRUPTED, 15: ExitCode.TERMINATED}
-        self.exit_code = codes.get(signum, ExitCode.FAILED)
-
-
-class NonFiniteWeightsError(Exception):
-    """A step left weights that are not finite; the message names the first tensor."""
-
-
-class DivergedError(RunFailedError):
-    """The loss or the weights stopped being finite.
-
-    Args:
-        record: what the run had come to.
-    """
-
-    def __init__(self, message: str, hint: str, *, record: Record) -> None:
-        super().__init__(message, hint)
-        self.record = record
 
 
 class Session(Observer):
@@ -84,7 +59,7 @@ class Session(Observer):
         self._narrate = narrate
         self._watch = Watch(run.trained.model) if run.config.train.watch else None
         self._watched: list[Watched] = []
-        self._events: Any = None
+        self._curves: CurveWriter | None = None
         self._engine: Engine | None = None
         self._progress = Progress()
         self._saver = Saver(run, directory, observer.note) if directory is not None else None
@@ -105,11 +80,11 @@ class Session(Observer):
         except NonFiniteWeightsError as error:
             raise self._diverged_weights(str(error)) from None
         except InterruptedRunError as stop:
-            raise StoppedError(*self._interrupted(), signum=stop.signum) from None
+            raise self._stopped(stop.signum) from None
         except KeyboardInterrupt:
             if self._saver is None or self._saver.saved_step < self.run.steps:
                 raise
-            raise StoppedError(*self._interrupted(), signum=signal.SIGINT) from None
+            raise self._stopped(signal.SIGINT) from None
         except ModelcliError:
             raise
         except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
@@ -149,8 +124,8 @@ class Session(Observer):
             raise
         self._save(loop)
         record = make_record(run, self._progress, engine=self._engine, watched=self._watched)
-        if self._events is not None:
-            self._events.close()
+        if self._curves is not None:
+            self._curves.close()
         return record
 
     # What the loop tells.
@@ -158,13 +133,8 @@ class Session(Observer):
     def point(self, point: Point) -> None:
         """Pass a point on, and write it down."""
         self._observer.point(point)
-        if self._directory is not None:
-            self._directory.append_metrics(asdict(point))
-        if self._events is not None:
-            self._events.add_scalar("loss", point.loss, point.step)
-            self._events.add_scalar("lr", point.lr, point.step)
-            if point.accuracy is not None:
-                self._events.add_scalar("accuracy", point.accuracy, point.step)
+        if self._curves is not None:
+            self._curves.point(point)
 
     def tick(self, step: int) -> None:
         """Pass on that time has passed."""
@@ -232,10 +202,8 @@ class Session(Observer):
         batch_size = self.run.config.train.batch_size
         score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
         self._observer.scored(self._epoch(step), score)
-        if self._directory is not None:
-            loss = score.loss if math.isfinite(score.loss) else None  # JSON has no NaN
-            line = {"held_out_loss": loss, "held_out_accuracy": score.accuracy}
-            self._directory.append_metrics({"step": step, "epoch": self._epoch(step), **line})
+        if self._curves is not None:
+            self._curves.score(score, step=step, epoch=self._epoch(step))
 
     # The run directory.
 
@@ -244,8 +212,7 @@ class Session(Observer):
             return
         resolved = Resolved(config=self.run.config, sources=self._sources)
         self._directory.write_text("config.toml", dump_config(resolved))
-        if self.run.config.train.tensorboard:
-            self._events = _event_writer(self._directory)
+        self._curves = CurveWriter(self._directory, tensorboard=self.run.config.train.tensorboard)
 
     def _save(self, loop: Loop) -> None:
         """Save the run, if it has a directory; weights that are not finite are no good ones.
@@ -301,18 +268,9 @@ class Session(Observer):
         )
         return DivergedError(message, hint, record=record)
 
-    def _interrupted(self) -> tuple[str, str]:
-        """Return what to say of a run that a signal has ended."""
-        step = f"step {self._progress.step} of {self.run.steps}"
-        if self._directory is None:
-            return (
-                f"interrupted after {step}; nothing was saved",
-                "with --out DIR a run can be continued",
-            )
-        return (
-            f"interrupted after {step}; saved in '{self._directory.path}'",
-            f"continue with: modelcli train --out {self._directory.path} --resume",
-        )
+    def _stopped(self, signum: int) -> StoppedError:
+        where = self._directory.path if self._directory is not None else None
+        return StoppedError(signum, step=self._progress.step, steps=self.run.steps, directory=where)
 
     def _prepare_memory_format(self) -> None:
         run = self.run
@@ -323,15 +281,3 @@ class Session(Observer):
             return
         call = run.learner.call
         run.learner.call = lambda model, inputs: call(model, lay_out(inputs, torch.channels_last))
-
-
-def _event_writer(directory: RunDir) -> Any:
-    from modelcli.errors import UnavailableError
-
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UnavailableError(
-            "--tensorboard needs the tensorboard package", "pip install 'modelcli[tensorboard]'"
-        ) from None
-    return SummaryWriter(log_dir=str(directory.path / "tensorboard"))
