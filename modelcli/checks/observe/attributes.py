@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +10,8 @@ import torch
 from torch import nn
 
 from modelcli.identity import storage_key
+from modelcli.nested import is_container, items_of
 
-_MOST_ITEMS = 10_000
 _OWN = frozenset(
     "_parameters _buffers _modules _non_persistent_buffers_set _backward_pre_hooks "
     "_backward_hooks _is_full_backward_hook _forward_hooks _forward_hooks_with_kwargs "
@@ -68,7 +66,7 @@ def find_hidden(model: nn.Module) -> tuple[Hidden, ...]:
         for attribute, value in list(vars(module).items()):
             if attribute in _OWN:
                 continue
-            for trail, item in _walk(value, "", 5, seen, registered):
+            for trail, item in _walk(value, "", seen, registered):
                 if id(item) in registered or _storage(item) in storages:
                     continue
                 found.append(
@@ -84,45 +82,18 @@ def _storage(value: Any) -> int | None:
 
 
 def _walk(
-    value: Any, trail: str, depth: int, seen: set[int], registered: set[int]
+    value: Any, trail: str, seen: set[int], registered: set[int]
 ) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (torch.Tensor, nn.Module)):
-        if id(value) not in seen and id(value) not in registered:
-            seen.add(id(value))
-            yield trail, value
-        return
-    if not depth or not _is_container(value) or id(value) in seen:
-        return
-    seen.add(id(value))
-    for step, item in _items(value):
-        yield from _walk(item, trail + step, depth - 1, seen, registered)
-
-
-def _is_container(value: Any) -> bool:
-    if isinstance(value, (list, tuple, set, frozenset, Mapping)):
-        return len(value) <= _MOST_ITEMS
-    if isinstance(value, (type, types.ModuleType, types.FunctionType, types.MethodType)):
-        return False
-    home = type(value).__module__.split(".")[0]
-    if home in ("torch", "builtins", "numpy", "functools", "enum", "collections", "logging"):
-        return False
-    return dataclasses.is_dataclass(value) or hasattr(value, "__dict__")
-
-
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield f"[{key!r}]", item
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield f"[{number}]", item
-    elif isinstance(value, (set, frozenset)):
-        for item in value:
-            yield "{...}", item
-    else:
-        if dataclasses.is_dataclass(value) and not hasattr(value, "__dict__"):
-            for entry in dataclasses.fields(value):
-                yield f".{entry.name}", getattr(value, entry.name, None)
-        else:
-            for name, item in vars(value).items():
-                yield f".{name}", item
+    """Yield the modules and tensors that a value leads to, in order."""
+    stack = [(trail, value)]
+    while stack:
+        trail, item = stack.pop()
+        if id(item) in seen:
+            continue
+        if isinstance(item, (torch.Tensor, nn.Module)):
+            if id(item) not in registered:
+                seen.add(id(item))
+                yield trail, item
+        elif is_container(item):
+            seen.add(id(item))
+            stack.extend((trail + step, inner) for step, inner in reversed(list(items_of(item))))

@@ -19,7 +19,7 @@ from modelcli.checks.observe.limits import (
     samples_to_train,
 )
 from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
-from modelcli.checks.observe.values import map_tensors, with_values
+from modelcli.checks.observe.values import map_inputs, with_values
 from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
@@ -278,7 +278,7 @@ class Context:
                     move_to_meta(hidden.value)
         except Exception as error:  # a module may hold anything
             raise CannotRun(f"it cannot be copied to meta: {type(error).__name__}") from error
-        return model, map_tensors(self.inputs, lambda tensor: tensor.to("meta"))
+        return model, map_inputs(self.inputs, lambda _, tensor: tensor.to("meta"))
 
     @lazy
     def is_classifier(self) -> bool:

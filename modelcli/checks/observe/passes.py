@@ -14,8 +14,9 @@ from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.probe.watch import watch_pass
 from modelcli.checks.observe.state import State, take_state
 from modelcli.checks.observe.values import (
+    copy_inputs,
     input_tensors,
-    map_tensors,
+    map_inputs,
     output_tensors,
     sum_of_outputs,
 )
@@ -94,10 +95,6 @@ def names_of(model: nn.Module) -> dict[int, str]:
     return names
 
 
-def _copy_values(inputs: ExampleInputs) -> ExampleInputs:
-    return map_tensors(inputs, torch.Tensor.clone)
-
-
 def run_eval(
     model: nn.Module, inputs: ExampleInputs, *, batch: int, reach: Sequence[int] = ()
 ) -> EvalPass:
@@ -116,13 +113,13 @@ def run_eval(
     names = names_of(model)
     leaves: list[torch.Tensor] = []
 
-    def ask(tensor: torch.Tensor) -> torch.Tensor:
+    def ask(_path: str, tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_floating_point():
             return tensor.clone()
         leaves.append(tensor.clone().requires_grad_(True))
         return leaves[-1].clone()
 
-    given = map_tensors(inputs, ask)
+    given = map_inputs(inputs, ask)
     before = take_state(model)
     torch.manual_seed(1)
     with torch.enable_grad():
@@ -160,7 +157,7 @@ def run_eval(
 
 
 def _try_again(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
-    given = _copy_values(inputs)
+    given = copy_inputs(inputs)
     try:
         return output_tensors(model(*given.args, **given.kwargs))
     except Exception as error:  # the state that the first pass left may not fit
@@ -221,7 +218,7 @@ def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPa
     names = names_of(model)
     torch.manual_seed(2)
     with torch.enable_grad():
-        seen = watch_pass(model, _copy_values(inputs), known=names, numbers=True)
+        seen = watch_pass(model, copy_inputs(inputs), known=names, numbers=True)
         if seen.error is not None:
             if "more than 1 " in str(seen.error):
                 return TrainPass(
@@ -237,7 +234,7 @@ def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPa
 
 def run_plain(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
     """Run a private model without gradients on a copy of inputs; return its floating outputs."""
-    given = _copy_values(inputs)
+    given = copy_inputs(inputs)
     with torch.no_grad():
         return output_tensors(model(*given.args, **given.kwargs))
 

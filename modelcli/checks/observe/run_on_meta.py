@@ -24,7 +24,7 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
     import torch
 
     from modelcli.checks.observe.attributes import find_hidden
-    from modelcli.checks.observe.values import map_tensors
+    from modelcli.checks.observe.values import map_inputs
 
     model, inputs = context.meta_twin
     model = copy.deepcopy(model)
@@ -33,7 +33,7 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
     plain = _raised(model, inputs, bridged=True)
     if plain is not None:
         raise CannotRun("it does not run without values")
-    cast = map_tensors(inputs, lambda t: t.to(dtype) if t.dtype is torch.float32 else t)
+    cast = map_inputs(inputs, lambda _, t: t.to(dtype) if t.dtype is torch.float32 else t)
     for hidden in find_hidden(model):  # MC101 and MC102 speak of those
         if isinstance(hidden.value, torch.nn.Module):
             hidden.value.to(dtype)

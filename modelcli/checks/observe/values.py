@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from modelcli.loading.inputs import ExampleInputs, with_batch_size
-from modelcli.nested import tensors_in
+from modelcli.nested import map_named_tensors, named_tensors_in, tensors_in
 
 _MOST_IDS = 1000  # ids above carry no more information here
 
@@ -38,20 +39,16 @@ def with_values(
     most = max(1, min(rows, _MOST_IDS))
     batch = with_batch_size(inputs, batch_size)
 
-    def fill(value: Any, name: str) -> Any:
-        if isinstance(value, torch.Tensor):
-            return _values(value, name, generator, most, positive)
-        if type(value) in (tuple, list):
-            return type(value)(fill(item, name) for item in value)
-        if type(value) is dict:
-            return {key: fill(item, str(key)) for key, item in value.items()}
-        return value
+    def fill(path: str, tensor: torch.Tensor) -> torch.Tensor:
+        return _values(tensor, _name_in(path), generator, most, positive)
 
-    return dataclasses.replace(
-        batch,
-        args=tuple(fill(arg, "") for arg in batch.args),
-        kwargs={key: fill(value, key) for key, value in batch.kwargs.items()},
-    )
+    return map_inputs(batch, fill)
+
+
+def _name_in(path: str) -> str:
+    """Return the last name in a path: ``mask`` of ``['x']['mask'][0]``, ``""`` of ``[0]``."""
+    found = re.findall(r"\['(.*?)'\]|\.(\w+)", path)
+    return "".join(found[-1]) if found else ""
 
 
 def _values(
@@ -70,23 +67,20 @@ def _values(
     return tensor.clone()
 
 
-def map_tensors(inputs: ExampleInputs, change: Any) -> ExampleInputs:
-    """Return inputs with every tensor replaced by ``change(tensor)``."""
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return change(value)
-        if type(value) in (tuple, list):
-            return type(value)(walk(item) for item in value)
-        if type(value) is dict:
-            return {key: walk(item) for key, item in value.items()}
-        return value
-
+def map_inputs(
+    inputs: ExampleInputs, change: Callable[[str, torch.Tensor], torch.Tensor]
+) -> ExampleInputs:
+    """Return inputs with every tensor replaced by ``change(path, tensor)``."""
     return dataclasses.replace(
         inputs,
-        args=tuple(walk(arg) for arg in inputs.args),
-        kwargs={key: walk(value) for key, value in inputs.kwargs.items()},
+        args=map_named_tensors(inputs.args, change),
+        kwargs=map_named_tensors(dict(inputs.kwargs), change),
     )
+
+
+def copy_inputs(inputs: ExampleInputs) -> ExampleInputs:
+    """Return inputs with the same values in tensors of their own."""
+    return map_inputs(inputs, lambda _, tensor: tensor.clone())
 
 
 def input_tensors(inputs: ExampleInputs) -> list[torch.Tensor]:
@@ -96,28 +90,12 @@ def input_tensors(inputs: ExampleInputs) -> list[torch.Tensor]:
 
 def output_tensors(output: Any) -> list[torch.Tensor]:
     """Return the floating tensors of any output, each once; the main one first."""
-    found: list[torch.Tensor] = []
-    for tensor in _walk(output):
-        known = any(tensor is each for each in found)
-        if tensor.is_floating_point() and not known:
-            found.append(tensor)
-    return found
+    named = sorted(named_tensors_in(output), key=lambda item: not item[0].startswith(_MAIN))
+    once = {id(tensor): tensor for _, tensor in named if tensor.is_floating_point()}
+    return list(once.values())
 
 
-def _walk(value: Any, depth: int = 6) -> Iterator[torch.Tensor]:
-    if not depth:
-        return
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for key in sorted(value, key=lambda key: str(key) not in ("out", "logits")):
-            yield from _walk(value[key], depth - 1)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _walk(item, depth - 1)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for entry in dataclasses.fields(value):
-            yield from _walk(getattr(value, entry.name, None), depth - 1)
+_MAIN = ("['out']", "['logits']", ".out", ".logits")
 
 
 def sum_of_outputs(output: Any, seed: int = 0) -> torch.Tensor | None:

@@ -80,7 +80,7 @@ def _drill(context: Context) -> Drill:
 def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
     import torch
 
-    from modelcli.checks.observe.values import map_tensors, output_tensors
+    from modelcli.checks.observe.values import copy_inputs, output_tensors
 
     model = _without_dropout(context.fresh().train())
     inputs = context.filled(model, samples, seed=3)
@@ -91,7 +91,7 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
     name = assumed_loss(context) or "mse"
     with torch.enable_grad():
         for _ in range(steps):
-            given = map_tensors(inputs, torch.Tensor.clone)
+            given = copy_inputs(inputs)
             outputs = output_tensors(model(*given.args, **given.kwargs))
             if not outputs or not outputs[0].requires_grad:
                 raise CannotRun("no gradient reaches the output (MC202)")

@@ -90,7 +90,7 @@ class Unbatched(Rule):
     def find(self, context: Context) -> Iterator[Finding]:
         """Run one sample without its batch dimension and compare it with the same in a batch."""
         from modelcli.checks.observe.passes import run_plain
-        from modelcli.checks.observe.values import input_tensors, map_tensors
+        from modelcli.checks.observe.values import input_tensors, map_inputs
 
         context.require_batch()
         ran = context.eval_pass
@@ -103,7 +103,7 @@ class Unbatched(Rule):
         if ran.batch > 1 and ran.reach is not None and _leak_by_gradient(ran):
             raise CannotRun("samples depend on each other (MC401)")
         try:
-            outputs = run_plain(ran.model, map_tensors(ran.inputs, lambda t: t[0].clone()))
+            outputs = run_plain(ran.model, map_inputs(ran.inputs, lambda _, t: t[0].clone()))
         except Exception:  # as it should be: the model says that something is wrong
             return
         expected = ran.outputs[0][0]

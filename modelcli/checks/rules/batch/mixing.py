@@ -81,11 +81,11 @@ def _leak_by_gradient(ran: EvalPass) -> tuple[int, int] | None:
 def _leak_by_change(context: Context, ran: EvalPass) -> tuple[int, int] | None:
     """Change the last sample, and see whether the first one's output changes."""
     from modelcli.checks.observe.passes import differ, run_plain
-    from modelcli.checks.observe.values import input_tensors, map_tensors
+    from modelcli.checks.observe.values import input_tensors, map_inputs
 
     others = iter(input_tensors(context.filled(ran.model, ran.batch, seed=7)))
 
-    def change(tensor: Tensor) -> Tensor:
+    def change(_path: str, tensor: Tensor) -> Tensor:
         other = next(others)
         changed = tensor.clone()
         if changed.dim() and changed.shape[0] == ran.batch:
@@ -94,7 +94,7 @@ def _leak_by_change(context: Context, ran: EvalPass) -> tuple[int, int] | None:
 
     if ran.is_random:
         raise CannotRun("the output is random in eval mode (MC301)")
-    outputs = run_plain(ran.model, map_tensors(ran.inputs, change))
+    outputs = run_plain(ran.model, map_inputs(ran.inputs, change))
     if not outputs or not outputs[0].dim() or not ran.outputs:
         raise CannotRun("the output has no batch dimension")
     if differ([ran.outputs[0][:1]], [outputs[0][:1]], tolerance=1e-4):

@@ -176,7 +176,7 @@ def _zero_after_moving(context: Context) -> set[str]:
     import torch
 
     from modelcli.checks.observe.passes import gradients
-    from modelcli.checks.observe.values import map_tensors, sum_of_outputs
+    from modelcli.checks.observe.values import copy_inputs, sum_of_outputs
 
     ran = context.train_pass
     other = context.fresh(seed=1).train()
@@ -186,7 +186,7 @@ def _zero_after_moving(context: Context) -> set[str]:
                 parameter.normal_(0, 0.1)
             elif parameter.is_floating_point() and float(parameter.abs().max()) < 1e-3:
                 parameter.add_(0.1)  # a scale that starts at almost nothing
-    given = map_tensors(ran.inputs, torch.Tensor.clone)
+    given = copy_inputs(ran.inputs)
     with torch.enable_grad():
         total = sum_of_outputs(other(*given.args, **given.kwargs))
         if total is not None:
