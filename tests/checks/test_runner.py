@@ -11,9 +11,10 @@ from torch import nn
 from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.record import Options
 from modelcli.checks.rules.numbers.depth import trend
-from modelcli.checks.rules.structure import _lost
 from modelcli.checks.runner import run_checks
 from modelcli.checks.settings import is_chosen
+from modelcli.feature_maps.record import count_unseen
+from modelcli.feature_maps.window import Window
 from modelcli.loading.grammar import make_request
 from modelcli.loading.source import Source
 
@@ -106,4 +107,6 @@ def test_lost_rows_agree_with_gradients() -> None:
                     out = nn.functional.conv1d(x, weight, stride=stride, padding=padding)
                     (gradient,) = torch.autograd.grad(out.sum(), x)
                     unseen = int((gradient == 0).sum())
-                    assert _lost(size, kernel, stride, padding)[1] == unseen
+                    window = Window(kernel=kernel, stride=stride, before=padding, after=padding)
+                    windows = window.count(size)
+                    assert count_unseen(window.unseen(size, windows)) == unseen
