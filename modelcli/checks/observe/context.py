@@ -13,19 +13,21 @@ from modelcli.checks.observe.attributes import Hidden, find_hidden
 from modelcli.checks.observe.chain import Chain
 from modelcli.checks.observe.lazy import lazy
 from modelcli.checks.observe.limits import (
-    HEAVY_MACS,
     LIGHT_MACS,
     require_affordable,
+    rows_to_follow,
     samples_to_train,
 )
+from modelcli.checks.observe.meta_copy import copy_whole_to_meta
 from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
+from modelcli.checks.observe.refused_input import raises_for_every_input
 from modelcli.checks.observe.values import map_inputs, with_values
 from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.inputs import ExampleInputs, find_inputs
-from modelcli.loading.meta import copy_to_meta, move_to_meta
+from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
@@ -239,15 +241,8 @@ class Context:
         model = self.fresh()
         batch = size if self.has_batch else self.batch
         inputs = self.filled(model, batch)
-        return run_eval(model, inputs, batch=batch, reach=self._rows_to_follow(size))
-
-    def _rows_to_follow(self, size: int) -> tuple[int, ...]:
-        """Return the output rows whose dependence on every sample is measured."""
-        if not self.has_batch or size < 2:
-            return ()
-        # what mixes samples in one direction (a running sum) mostly reaches the later ones
-        first = (0,) if self.sample_macs < HEAVY_MACS else ()
-        return (*first, size - 1, size)
+        reach = rows_to_follow(size, self.sample_macs) if self.has_batch else ()
+        return run_eval(model, inputs, batch=batch, reach=reach)
 
     @lazy
     def train_pass(self) -> TrainPass:
@@ -271,13 +266,7 @@ class Context:
         assert self.ran
         if self.ran.execution == "real" and not self.is_small:
             raise CannotRun("it does not run without values")
-        try:
-            model = copy_to_meta(self.built).eval()
-            for hidden in find_hidden(model):  # MC101 speaks of those
-                if isinstance(hidden.value, nn.Module):
-                    move_to_meta(hidden.value)
-        except Exception as error:  # a module may hold anything
-            raise CannotRun(f"it cannot be copied to meta: {type(error).__name__}") from error
+        model = copy_whole_to_meta(self.built).eval()
         return model, map_inputs(self.inputs, lambda _, tensor: tensor.to("meta"))
 
     @lazy
@@ -288,6 +277,13 @@ class Context:
             return str(spec.task) == "classification"
         shapes = self.ran.output_shapes
         return bool(shapes) and len(shapes[0]) == 2 and shapes[0][1] >= 2
+
+    @property
+    def loss(self) -> str | None:
+        """The loss that was given, or that goes with the task."""
+        if self.options.loss is not None:
+            return self.options.loss
+        return "cross_entropy" if self.is_classifier else None
 
     @property
     def settled(self) -> nn.Module:
@@ -304,11 +300,3 @@ class Context:
     def scratch(self) -> dict[str, Any]:
         """A place where rules of one family leave each other what they found."""
         return {}
-
-
-def raises_for_every_input(error: UsageError) -> bool:
-    """Tell whether no input was found because forward raises whatever it is given."""
-    kinds = ("AttributeError", "NameError", "NotImplementedError", "UnboundLocalError", "KeyError")
-    return "could be inferred" in error.message and any(
-        f"{kind}: " in error.message for kind in kinds
-    )

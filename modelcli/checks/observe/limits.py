@@ -44,3 +44,17 @@ def samples_to_train(macs: int) -> int:
     if macs < LIGHT_MACS:
         return 32
     return 4 if macs < HEAVY_MACS else 2
+
+
+def rows_to_follow(batch: int, macs: int) -> tuple[int, ...]:
+    """Return the output rows whose dependence on every sample is measured.
+
+    Args:
+        batch: the samples that go in.
+        macs: of one sample.
+    """
+    if batch < 2:
+        return ()
+    # what mixes samples in one direction (a running sum) mostly reaches the later ones
+    first = (0,) if macs < HEAVY_MACS else ()
+    return (*first, batch - 1, batch)

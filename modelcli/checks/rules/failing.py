@@ -85,7 +85,7 @@ class ForwardRaises(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Look at the observed pass."""
-        from modelcli.checks.observe.context import raises_for_every_input
+        from modelcli.checks.observe.refused_input import raises_for_every_input
 
         try:
             assert context.built is not None

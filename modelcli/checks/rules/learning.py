@@ -16,7 +16,6 @@ from modelcli.checks.observe.parameters import (
 )
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS, CannotRun, Finding, Options, Severity
 from modelcli.checks.rule import Rule, example
-from modelcli.checks.rules.numbers.loss import assumed_loss
 from modelcli.errors import UsageError
 from modelcli.losses import LOSSES
 
@@ -88,7 +87,7 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
     losses: list[float] = []
     target: Tensor | None = None
-    name = assumed_loss(context) or "mse"
+    name = context.loss or "mse"
     with torch.enable_grad():
         for _ in range(steps):
             given = copy_inputs(inputs)

@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 _CE = ("cross_entropy", "nll")
 
 
-def assumed_loss(context: Context) -> str | None:
-    """Return the loss that was given, or that goes with the task."""
-    if context.options.loss is not None:
-        return context.options.loss
-    return "cross_entropy" if context.is_classifier else None
-
-
 class FirstLoss(Rule):
     """The first loss is far from ln C."""
 
@@ -60,7 +53,7 @@ class FirstLoss(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compute the cross-entropy's mean over all labels in train mode."""
-        if assumed_loss(context) not in _CE:
+        if context.loss not in _CE:
             raise CannotRun("needs classes; --loss cross_entropy says so")
         outputs = context.train_pass.outputs
         if not outputs or outputs[0].dim() < 2 or outputs[0].shape[1] < 2:
@@ -119,7 +112,7 @@ class SoftmaxTwice(Rule):
         shapes = context.ran.output_shapes
         if not shapes:
             return
-        loss = assumed_loss(context)
+        loss = context.loss
         if loss is None:
             raise CannotRun("needs a loss; --loss names it")
         for call in context.chain.last(shapes[0]):
