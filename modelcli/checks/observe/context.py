@@ -281,9 +281,7 @@ class Context:
     @property
     def loss(self) -> str | None:
         """The loss that was given, or that goes with the task."""
-        if self.options.loss is not None:
-            return self.options.loss
-        return "cross_entropy" if self.is_classifier else None
+        return self.options.loss or ("cross_entropy" if self.is_classifier else None)
 
     @property
     def settled(self) -> nn.Module:

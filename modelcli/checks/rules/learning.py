@@ -80,32 +80,42 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
     import torch
 
     from modelcli.checks.observe.values import copy_inputs, output_tensors
+    from modelcli.training.data.tensors import Split
+    from modelcli.training.engine.step import EagerEngine, Learner, NonFiniteLossError
 
     model = _without_dropout(context.fresh().train())
     inputs = context.filled(model, samples, seed=3)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
-    losses: list[float] = []
-    target: Tensor | None = None
     name = context.loss or "mse"
+
+    def call(of: nn.Module, _inputs: object) -> Tensor:
+        given = copy_inputs(inputs)
+        outputs = output_tensors(of(*given.args, **given.kwargs))
+        if not outputs or not outputs[0].requires_grad:
+            raise CannotRun("no gradient reaches the output (MC202)")
+        return outputs[0]
+
+    losses: list[float] = []
     with torch.enable_grad():
+        output = call(model, ()).detach()
+        objective = _objective(name, output)
+        target = _target(output, objective)
+        if target.numel() > context.ran.totals.trainable_params:
+            raise CannotRun("it has fewer parameters than there are values to learn")
+        params = [p for p in model.parameters() if p.requires_grad]
+        learner = Learner(
+            model=model, call=call, objective=objective, params=params, device=output.device,
+            optimizer=torch.optim.Adam(params, lr=rate),
+        )  # fmt: skip
+        engine = EagerEngine(learner, check=True)
         for _ in range(steps):
-            given = copy_inputs(inputs)
-            outputs = output_tensors(model(*given.args, **given.kwargs))
-            if not outputs or not outputs[0].requires_grad:
-                raise CannotRun("no gradient reaches the output (MC202)")
-            if target is None:
-                objective = _objective(name, outputs[0])
-                target = _target(outputs[0], objective)
-                if target.numel() > context.ran.totals.trainable_params:
-                    raise CannotRun("it has fewer parameters than there are values to learn")
-            loss = objective.loss(outputs[0], (target,))
-            losses.append(float(loss))
-            if not math.isfinite(losses[-1]) or losses[-1] < 0.01 * losses[0]:
+            try:
+                losses.append(float(engine.step([Split(inputs=(), targets=(target,))])))
+            except NonFiniteLossError as error:  # whose update was not made
+                losses.append(error.value)
                 break
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            if losses[-1] < 0.01 * losses[0]:
+                break
     same = [n for n, p in model.named_parameters() if torch.equal(p.detach(), before[n])]
     finite = [value for value in losses if math.isfinite(value)] or [math.inf]
     return Drill(
