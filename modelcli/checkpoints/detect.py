@@ -58,7 +58,7 @@ def sniff(path: Path) -> Format:
 
 
 def _head(path: Path) -> tuple[bytes, int]:
-    """Return the first 512 bytes and the size, or raise what the user can mend."""
+    """Return the first 512 bytes and the size, or raise what the user can fix."""
     try:
         # Asked before opening: a pipe would keep us waiting.
         if not (path.is_file() or path.is_dir()) and path.exists():

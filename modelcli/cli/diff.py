@@ -1,4 +1,4 @@
-"""``modelcli diff``: what two models or checkpoints do not have in common, and the mend."""
+"""``modelcli diff``: how two models or checkpoints differ, and how to fix it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command(
     ],
     b: Annotated[
         str,
-        typer.Argument(metavar="B", help="Likewise; by custom the checkpoint.", show_default=False),
+        typer.Argument(metavar="B", help="The same; by custom the checkpoint.", show_default=False),
     ],
     values: Annotated[
         bool,
@@ -74,7 +74,7 @@ def command(
         int | None,
         typer.Option(
             "--seed",
-            help="Of the values of a model, with --values.  [default: 0]",
+            help="Seed for building a model when --values compares it.  [default: 0]",
             show_default=False,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Compare the names, shapes and types of two models or checkpoints, and say how to mend.
+    """Compare the names, shapes and types of two models or checkpoints, and say how to fix what differs.
 
     Exits 0 if everything that was compared is the same, 1 if not.
     """

@@ -113,7 +113,7 @@ def command(
     seed: Annotated[
         int | None,
         typer.Option(
-            "--seed", help="Of the values that are drawn.  [default: 0]", show_default=False
+            "--seed", help="Seed for the initial values.  [default: 0]", show_default=False
         ),
     ] = None,
     device: Annotated[

@@ -1,4 +1,4 @@
-"""The common causes of a checkpoint that does not load, each with its mend."""
+"""The common causes of a checkpoint that does not load, each with a fix."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Hint:
 
     Attributes:
         text: what is the case, in one line.
-        mend: what to do, in one line; may be empty.
+        fix: what to do, in one line; may be empty.
     """
 
     cause: Cause
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 _WRAPPERS = {
@@ -81,8 +81,8 @@ def find_causes(
         hints.append(
             Hint(
                 cause=Cause.UNRELATED,
-                text="no tensor of one stands for any of the other: these are other models",
-                mend="is it the right file, and the right --key of it?",
+                text="no tensor matches: the two are different models",
+                fix="is it the right file, and the right --key of it?",
             )
         )
     return tuple(hints)
@@ -95,21 +95,21 @@ def _wrappers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         by = " and ".join(dict.fromkeys(text for word, text in _WRAPPERS.items() if word in prefix))
         names = "1 name" if count == 1 else f"{count:,} names"
         if prefix == "module.":
-            mend = (
+            fix = (
                 "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present(state, 'module.'), "
                 "or save model.module.state_dict()"
             )
         elif "_orig_mod." in prefix and "module." not in prefix:
-            mend = (
+            fix = (
                 "{k.replace('_orig_mod.', ''): v for k, v in state.items()}, "
                 "or save model._orig_mod.state_dict()"
             )
         else:
-            mend = "--emit-map FILE writes the names as they should be"
+            fix = "--emit-map FILE writes the names as they should be"
         yield Hint(
             cause=Cause.WRAPPER,
             text=f"{names} of {side} have '{prefix}' in them, from {by}",
-            mend=mend,
+            fix=fix,
         )
 
 
@@ -121,11 +121,11 @@ def _prefixes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
             yield Hint(
                 cause=Cause.RENAMED,
                 text=f"{names} begin with '{in_a}' in {a} and with '{in_b}' in {b}",
-                mend=f"{{k.replace('{in_b}', '{in_a}', 1): v for k, v in state.items()}}",
+                fix=f"{{k.replace('{in_b}', '{in_a}', 1): v for k, v in state.items()}}",
             )
             continue
         side, prefix = (b, in_b) if in_b else (a, in_a)
-        mend = (
+        fix = (
             f"{{k.removeprefix('{prefix}'): v for k, v in state.items()}}"
             if in_b
             else f"{{'{prefix}' + k: v for k, v in state.items()}}"
@@ -133,7 +133,7 @@ def _prefixes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         yield Hint(
             cause=Cause.PREFIX,
             text=f"{names} of {side} have the prefix '{prefix}', which the other side lacks",
-            mend=mend,
+            fix=fix,
         )
 
 
@@ -143,7 +143,7 @@ def _ties(difference: Difference, a: str, b: str) -> Iterator[Hint]:
             yield Hint(
                 cause=Cause.TIED,
                 text=f"{name} is tied to {kept} in {where} and not in {other}: nothing is lost",
-                mend="load with strict=False, or give it both names, as --emit-map does",
+                fix="load with strict=False, or give it both names, as --emit-map does",
             )
 
 
@@ -159,7 +159,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
             yield Hint(
                 cause=Cause.UNRELATED,
                 text=f"{_tensors(resized, 'has', 'have')} other shapes: the models differ",
-                mend="compare the constructors' arguments; --set changes them",
+                fix="compare the constructors' arguments; --set changes them",
             )
         return
     sizes = {(c.a.shape[0], c.b.shape[0]) for found in heads.values() for c in found}
@@ -168,7 +168,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         yield Hint(
             cause=Cause.VOCABULARY,
             text=f"the vocabulary has {in_a:,} entries in {a} and {in_b:,} in {b}",
-            mend="build the model with the other vocabulary size, or resize its embeddings",
+            fix="build the model with the other vocabulary size, or resize its embeddings",
         )
         return
     for path, found in heads.items():
@@ -177,7 +177,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
             cause=Cause.HEAD,
             text=f"the head '{path or found[0].a.name}' has {in_a:,} outputs in {a} and {in_b:,} "
             f"in {b}",
-            mend="build the model with the other number of classes, or load the rest and keep "
+            fix="build the model with the other number of classes, or load the rest and keep "
             "the model's own head, as --emit-map does",
         )
 
@@ -208,7 +208,7 @@ def _transposed(difference: Difference) -> Iterator[Hint]:
         cause=Cause.TRANSPOSED,
         text=f"{_count(turned)} transposed, as {turned[0].a.name} "
         f"{turned[0].a.shape} and {turned[0].b.shape}{unsure}",
-        mend="state[name] = state[name].T, as --emit-map tells (Conv1D of GPT-2, Keras and JAX "
+        fix="state[name] = state[name].T, as --emit-map tells (Conv1D of GPT-2, Keras and JAX "
         "store linear weights the other way round)",
     )
 
@@ -236,7 +236,7 @@ def _renamed(difference: Difference) -> Iterator[Hint]:
     yield Hint(
         cause=Cause.RENAMED,
         text=f"renamed: {'; '.join(shown)}{more}",
-        mend="check them, then load with the map of --emit-map FILE",
+        fix="check them, then load with the map of --emit-map FILE",
     )
 
 
@@ -248,14 +248,14 @@ def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
                 cause=Cause.COUNTERS,
                 text=f"num_batches_tracked ({len(counters):,} times) is only in {where}: {other} "
                 "was saved by torch before 0.4.1, or by another framework",
-                mend="load with strict=False: they only count batches",
+                fix="load with strict=False: they only count batches",
             )
         adapters = [t for t in only if _has_part(t, _ADAPTER)]
         if adapters:
             yield Hint(
                 cause=Cause.ADAPTER,
                 text=f"{_tensors(adapters, 'belongs', 'belong')} to an adapter (LoRA) in {where}",
-                mend="load it on top of the base model with peft, or merge it first",
+                fix="load it on top of the base model with peft, or merge it first",
             )
         packed = [t for t in only if _has_part(t, _QUANTISED)]
         if packed:
@@ -263,7 +263,7 @@ def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
                 cause=Cause.QUANTISED,
                 text=f"{_tensors(packed, 'belongs', 'belong')} to quantised weights in {where} "
                 f"(as {packed[0].name})",
-                mend="load it with the library that quantised it, or use the original weights",
+                fix="load it with the library that quantised it, or use the original weights",
             )
 
 
@@ -292,7 +292,7 @@ def _dtypes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         yield Hint(
             cause=Cause.DTYPE,
             text=f"{_tensors(range(count), 'is', 'are')} {in_a} in {a} and {in_b} in {b}",
-            mend="load_state_dict converts while it copies; --values tells what that loses",
+            fix="load_state_dict converts while it copies; --values tells what that loses",
         )
 
 

@@ -20,7 +20,7 @@ _TOLD_BY_HINT = (Reason.WRAPPER, Reason.PREFIX)
 
 def diff_body(difference: Difference, hints: Sequence[Hint], *, a: str, b: str) -> dict[str, Any]:
     """Return the JSON document."""
-    lines = [f"{hint.text}; {hint.mend}" if hint.mend else hint.text for hint in hints]
+    lines = [f"{hint.text}; {hint.fix}" if hint.fix else hint.text for hint in hints]
     return {
         "a": a,
         "b": b,
@@ -46,7 +46,7 @@ def diff_body(difference: Difference, hints: Sequence[Hint], *, a: str, b: str) 
             "renamed": len(difference.renamed),
         },
         "hint": " | ".join(lines) or None,
-        "hints": [{"cause": str(h.cause), "text": h.text, "mend": h.mend} for h in hints],
+        "hints": [{"cause": str(h.cause), "text": h.text, "mend": h.fix} for h in hints],
     }
 
 
@@ -225,8 +225,8 @@ def _notes(difference: Difference, hints: Sequence[Hint]) -> list[str]:
     lines = [_verdict(difference), *_nan_lines(difference)]
     for hint in hints:
         lines += ["", hint.text]
-        if hint.mend:
-            lines.append(f"  mend: {hint.mend}")
+        if hint.fix:
+            lines.append(f"  fix: {hint.fix}")
     return lines
 
 

@@ -80,7 +80,7 @@ def test_a_wrapped_side(prefix, by, wrapped):
     assert hint.cause is Cause.WRAPPER
     assert hint.text.startswith(f"8 names of {wrapped.upper()} have '{prefix}' in them")
     assert hint.text.endswith(by)
-    assert hint.mend
+    assert hint.fix
 
 
 @pytest.mark.parametrize("prefix", ["model.", "transformer.", "net.encoder."])
@@ -90,13 +90,13 @@ def test_a_prefix(prefix):
     assert (difference.only_a, difference.only_b) == ((), ())
     assert hint.cause is Cause.PREFIX
     assert hint.text == f"8 names of B have the prefix '{prefix}', which the other side lacks"
-    assert hint.mend == f"{{k.removeprefix('{prefix}'): v for k, v in state.items()}}"
+    assert hint.fix == f"{{k.removeprefix('{prefix}'): v for k, v in state.items()}}"
 
 
 def test_a_prefix_that_the_model_has():
     _, (hint,) = diff(renamed(lambda name: "model." + name), NET)
     assert hint.text.startswith("8 names of A have the prefix 'model.'")
-    assert hint.mend == "{'model.' + k: v for k, v in state.items()}"
+    assert hint.fix == "{'model.' + k: v for k, v in state.items()}"
 
 
 def test_a_prefix_that_was_replaced():
