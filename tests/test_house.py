@@ -22,11 +22,6 @@ TORCH = {"torch", "torchvision", "timm", "transformers", "torchinfo"}
 NOT_YET = frozenset(
     {
         ("feature_maps", "views"),
-        ("initialise", "tensors"),
-        ("initialise", "views"),
-        ("tensors", "config"),
-        ("tensors", "tracing"),
-        ("tensors", "observe"),
     }
 )
 

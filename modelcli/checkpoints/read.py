@@ -70,6 +70,7 @@ def _finish(path: Path, files: tuple[Path, ...], parts: _Parts) -> Checkpoint:
         not_stored=_not_stored(parts.metadata, names),
         other_entries=parts.others,
         notes=tuple(parts.notes),
+        in_order=parts.formats[0] is not Format.SAFETENSORS,  # which sorts them
     )
 
 

@@ -68,6 +68,7 @@ class Checkpoint:
         not_stored: names that the file says are tied to a name it holds, and left out.
         other_entries: how many entries beside the tensors (counters, options) were passed over.
         notes: what the reader found worth saying, one sentence each.
+        in_order: whether names come in the order in which the modules were defined.
     """
 
     path: Path
@@ -81,6 +82,7 @@ class Checkpoint:
     not_stored: dict[str, str] = field(default_factory=dict)
     other_entries: int = 0
     notes: tuple[str, ...] = ()
+    in_order: bool = True
 
     @property
     def numel(self) -> int:

@@ -40,14 +40,19 @@ def read_arguments(
         refuse_checkpoint(parsed)
     return ModelArguments(
         target=parsed,
-        model_kwargs=_read_model_kwargs(settings or ()),
+        model_kwargs=read_model_kwargs(settings) or {},
         request=make_request(inputs, batch_size, kwargs),
     )
 
 
-def _read_model_kwargs(settings: Sequence[str]) -> Mapping[str, Any]:
+def read_model_kwargs(settings: Sequence[str] | None) -> Mapping[str, Any] | None:
+    """Return the constructor arguments of ``--set``; None where it was not given.
+
+    Raises:
+        ConfigError: a ``--set`` is wrong.
+    """
     if not settings:
-        return {}
+        return None
     from modelcli.config import parse_settings  # the whole configuration, only if asked for
 
     return parse_settings(settings).model_kwargs

@@ -18,13 +18,13 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
+from modelcli.cli._target import read_model_kwargs
 from modelcli.errors import ExitCode, UsageError
-from modelcli.loading.target import TargetKind, parse_target
-from modelcli.tensors.open import BuildWish, Opened, open_target, open_values
+from modelcli.tensors.open import BuildOptions, Opened
+from modelcli.tensors.sides import compare_sides, open_sides
 
 if TYPE_CHECKING:
     from modelcli.tensors.compare import Difference
-    from modelcli.tensors.match import NamedTensor
 
 EXAMPLES = (
     "modelcli diff lenet weights.pt",
@@ -37,54 +37,59 @@ _HELP = (
     "A model or a checkpoint: a registered name, PATH.py:NAME, timm:NAME, hf:DIR, "
     "*.safetensors, *.pt, ..."
 )
+FirstArgument = Annotated[
+    str,
+    typer.Argument(metavar="A", help=f"{_HELP} By custom the model.", show_default=False),
+]
+SecondArgument = Annotated[
+    str,
+    typer.Argument(metavar="B", help="The same; by custom the checkpoint.", show_default=False),
+]
+ValuesFlag = Annotated[
+    bool, typer.Option("--values", help="Compare values too, one tensor at a time.")
+]
+KeysOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="Which dictionary of a .pt file; given twice, of A and of B.",
+        show_default=False,
+    ),
+]
+EmitMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--emit-map",
+        metavar="FILE",
+        help="Write as JSON which key of the checkpoint goes into which name of the model.",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed for building a model when --values compares it.  [default: 0]",
+        show_default=False,
+    ),
+]
 
 
 def command(
-    a: Annotated[
-        str,
-        typer.Argument(metavar="A", help=f"{_HELP} By custom the model.", show_default=False),
-    ],
-    b: Annotated[
-        str,
-        typer.Argument(metavar="B", help="The same; by custom the checkpoint.", show_default=False),
-    ],
-    values: Annotated[
-        bool,
-        typer.Option("--values", help="Compare values too, one tensor at a time."),
-    ] = False,
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--key",
-            metavar="KEY",
-            help="Which dictionary of a .pt file; given twice, of A and of B.",
-            show_default=False,
-        ),
-    ] = None,
-    emit_map: Annotated[
-        Path | None,
-        typer.Option(
-            "--emit-map",
-            metavar="FILE",
-            help="Write as JSON which key of the checkpoint goes into which name of the model.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            help="Seed for building a model when --values compares it.  [default: 0]",
-            show_default=False,
-        ),
-    ] = None,
+    a: FirstArgument,
+    b: SecondArgument,
+    values: ValuesFlag = False,
+    key: KeysOption = None,
+    emit_map: EmitMapOption = None,
+    seed: SeedOption = None,
     set_: SetOption = None,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Compare the names, shapes and types of two models or checkpoints, and say how to fix what differs.
+    """Compare the names, shapes and types of two models or checkpoints, and say how to fix it.
 
     Exits 0 if everything that was compared is the same, 1 if not.
     """
@@ -93,82 +98,16 @@ def command(
         raise UsageError("--seed changes only values, and none are compared", "add --values")
     if emit_map is not None:
         _check_folder(emit_map)
-    wish = BuildWish(seed=seed, allow_real=allow_real) if values else None
-    sides = _open_both(a, b, keys=key or [], settings=set_ or [], wish=wish)
-    difference = _compare(out, sides, values=values)
+    options = BuildOptions(seed=seed, allow_real=allow_real) if values else None
+    sides = open_sides(a, b, keys=key or (), model_kwargs=read_model_kwargs(set_), options=options)
+    with Meter(out, sum(row.bytes for row in sides[0].rows)) as meter:
+        difference = compare_sides(sides, values=values, done=meter.add)
     into: Literal["a", "b"] = "b" if sides[0].checkpoint and sides[1].model else "a"
     _write(out, difference, a, b, values=values)
     if emit_map is not None:
         _emit(out, emit_map, difference, sides, into=into)
     if not difference.identical:
         raise typer.Exit(int(ExitCode.FAILED))
-
-
-def _open_both(
-    a: str, b: str, *, keys: list[str], settings: list[str], wish: BuildWish | None
-) -> tuple[Opened, Opened]:
-    """Open both sides; ``--key`` and ``--set`` go where they mean something."""
-    stored = [parse_target(text).kind is TargetKind.CHECKPOINT for text in (a, b)]
-    if len(keys) > 2:
-        raise UsageError(f"--key was given {len(keys)} times", "at most once for A and once for B")
-    if keys and not any(stored):
-        raise UsageError("--key is for a checkpoint, and both sides are models", "leave it out")
-    if settings and all(stored):
-        raise UsageError("--set is for a model, and both sides are checkpoints", "leave it out")
-    of_side: list[str | None] = [*(keys if len(keys) == 2 else keys * 2)] or [None, None]
-    opened = [
-        open_target(
-            text,
-            key=of_side[number] if stored[number] else None,
-            settings=() if stored[number] else settings,
-            wish=None if stored[number] else wish,
-        )
-        for number, text in enumerate((a, b))
-    ]
-    return opened[0], opened[1]
-
-
-def _compare(out: Output, sides: tuple[Opened, Opened], *, values: bool) -> Difference:
-    from modelcli.tensors.compare import compare, with_values
-
-    ordered = all(_in_order(side) for side in sides)
-    difference = compare(_named(sides[0]), _named(sides[1]), ordered=ordered)
-    if not values:
-        return difference
-    from modelcli.tensors.value_diff import compare_values
-
-    size = sum(row.bytes for row in sides[0].rows)
-    with (
-        Meter(out, size) as meter,
-        open_values(sides[0]) as left,
-        open_values(sides[1]) as right,
-    ):
-        found = compare_values(difference, left, right, done=meter.add)
-    return with_values(difference, found)
-
-
-def _named(opened: Opened) -> list[NamedTensor]:
-    """Return what a state_dict would hold: parameters, and the buffers that are saved."""
-    from modelcli.tensors.match import NamedTensor
-
-    return [
-        NamedTensor(
-            name=row.name,
-            shape=row.shape,
-            dtype=row.dtype,
-            numel=row.numel,
-            tied_to=row.tied_to,
-        )
-        for row in opened.rows
-        if row.persistent
-    ]
-
-
-def _in_order(opened: Opened) -> bool:
-    """Tell whether names come as modules were defined; safetensors sorts them."""
-    from modelcli.checkpoints.records import Format as FileFormat
-
-    return opened.checkpoint is None or opened.checkpoint.format is not FileFormat.SAFETENSORS
 
 
 def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from modelcli.cli._meter import Meter
 from modelcli.cli._options import (
@@ -17,11 +14,26 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
+from modelcli.cli._target import read_model_kwargs
+from modelcli.cli._tensor_options import (
+    BuffersOption,
+    DeviceOption,
+    GroupOption,
+    InitOption,
+    KeyOption,
+    MatchOption,
+    SeedOption,
+    SortOption,
+    StatsOption,
+    TensorsArgument,
+    TrainableOption,
+    ValuesOption,
+)
 from modelcli.errors import UsageError
-from modelcli.initialise.facts import with_stats
 from modelcli.initialise.rules import parse_init
-from modelcli.tensors.open import BuildWish, Opened, open_target, open_values
-from modelcli.tensors.rows import ParamRow, Totals, select_rows, sum_rows
+from modelcli.tensors.open import BuildOptions, Opened, open_target, open_values
+from modelcli.tensors.rows import ParamRow, select_rows, sum_rows
+from modelcli.tensors.stats import with_stats
 from modelcli.views.params import params_body, params_table
 from modelcli.views.table import Table
 from modelcli.views.text import plural
@@ -36,104 +48,19 @@ EXAMPLES = (
 )
 
 
-class Sort(StrEnum):
-    """The order of the rows."""
-
-    NAME = "name"
-    NUMEL = "numel"
-
-
 def command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="A model (registered name, PATH.py:NAME, timm:NAME, hf:DIR, ...) or a "
-            "checkpoint: .safetensors, .pt, .pth, .bin, .ckpt, *.index.json, or their folder.",
-            show_default=False,
-        ),
-    ],
-    buffers: Annotated[bool, typer.Option("--buffers", help="List buffers too.")] = False,
-    match: Annotated[
-        str | None,
-        typer.Option(
-            "--match", metavar="GLOB", help="Only names that match, as 'conv*'.", show_default=False
-        ),
-    ] = None,
-    sort: Annotated[
-        Sort | None,
-        typer.Option(
-            "--sort",
-            help="Order the rows; by default as the model or the file has them.",
-            show_default=False,
-        ),
-    ] = None,
-    trainable: Annotated[
-        bool | None,
-        typer.Option(
-            "--trainable/--frozen",
-            help="Only trainable parameters, or only frozen ones.",
-            show_default=False,
-        ),
-    ] = None,
-    group: Annotated[
-        int | None,
-        typer.Option(
-            "--group",
-            metavar="DEPTH",
-            help="Sum by module, down to this depth.",
-            show_default=False,
-        ),
-    ] = None,
-    stats: Annotated[
-        bool,
-        typer.Option(
-            "--stats", help="Mean, std, min, max, norm, zeros, NaN; builds a model for real."
-        ),
-    ] = False,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--values",
-            metavar="N|NAME[INDEX]",
-            help="The first N values of each, or a part of one, as 'hidden.weight[0]'. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            "--init",
-            metavar="SCHEME[:K=V]",
-            help="Initialise by a scheme of torch.nn.init, as normal:std=0.01, or by layer, as "
-            "'conv*=kaiming_normal,*=xavier_uniform'; biases to 0, or to bias=VALUE.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed", help="Seed for the initial values.  [default: 0]", show_default=False
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            metavar="auto|cpu|cuda|cuda:N|mps",
-            help="Where a model with values is built.  [default: cpu]",
-            show_default=False,
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            metavar="KEY",
-            help="Which dictionary of a .pt file, as optimizer; '' for everything.",
-            show_default=False,
-        ),
-    ] = None,
+    target: TensorsArgument,
+    buffers: BuffersOption = False,
+    match: MatchOption = None,
+    sort: SortOption = None,
+    trainable: TrainableOption = None,
+    group: GroupOption = None,
+    stats: StatsOption = False,
+    values: ValuesOption = None,
+    init: InitOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    key: KeyOption = None,
     set_: SetOption = None,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,
@@ -142,30 +69,32 @@ def command(
 ) -> None:
     """List every parameter of a model, or every tensor of a checkpoint, with shape and size."""
     out = Output("params", target=target, format=format, quiet=quiet, verbose=verbose)
-    wish = BuildWish(
+    options = BuildOptions(
         device=device,
         seed=seed,
         init=parse_init(init) if init is not None else None,
         allow_real=allow_real,
     )
-    _check_flags(wish, needs_values=stats or bool(values), group=group, stats=stats)
+    _check_flags(options, needs_values=stats or bool(values), group=group, stats=stats)
     if out.format is Format.TSV and values and (stats or group is not None):
         raise UsageError(
             "--format tsv is one table, and --values makes another", "ask for one, or use json"
         )
     opened = open_target(
-        target, key=key, settings=set_ or (), wish=wish if stats or values else None
+        target,
+        key=key,
+        model_kwargs=read_model_kwargs(set_),
+        options=options if stats or values else None,
     )
     rows = select_rows(opened.rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
     if stats:
         with Meter(out, sum(row.bytes for row in rows)) as meter:
-            rows = with_stats(opened, rows, wish, done=meter.add)
-    totals = sum_rows(rows)
+            rows = with_stats(opened, rows, options, done=meter.add)
     notes = _notes(opened, buffers=buffers)
     if opened.model is not None and (stats or values):
         by = f"by {init}" if init is not None else "as the model does itself"
-        notes.append(f"values: initialised {by}, seed {wish.seed or 0}")
-    body, tables = _main_part(out, opened, rows, totals, notes, group=group, stats=stats)
+        notes.append(f"values: initialised {by}, seed {seed or 0}")
+    body, tables = _main_part(out, opened, rows, notes, group=group, stats=stats)
     if values:
         more, table = _values_part(values, opened, rows)
         body = {**body, **more}
@@ -173,10 +102,12 @@ def command(
     out.result(body, *tables)
 
 
-def _check_flags(wish: BuildWish, *, needs_values: bool, group: int | None, stats: bool) -> None:
-    if wish.given and not needs_values:
+def _check_flags(
+    options: BuildOptions, *, needs_values: bool, group: int | None, stats: bool
+) -> None:
+    if options.given and not needs_values:
         raise UsageError(
-            f"{wish.given[0]} changes only values, and none are shown",
+            f"{options.given[0]} changes only values, and none are shown",
             "add --stats or --values",
         )
     if group is not None and group < 1:
@@ -202,7 +133,6 @@ def _main_part(
     out: Output,
     opened: Opened,
     rows: list[ParamRow],
-    totals: Totals,
     notes: list[str],
     *,
     group: int | None,
@@ -211,12 +141,14 @@ def _main_part(
     """Return what JSON has and the first table; only the one that is asked for is made."""
     from modelcli.views.params_files import checkpoint_body, checkpoint_lines
 
+    totals = sum_rows(rows)
     if opened.checkpoint is not None:
         notes = [*notes, *checkpoint_lines(opened.checkpoint)]
     if out.format is Format.JSON:
         body = params_body(rows, totals)
         if group is not None:
-            from modelcli.views.params_groups import group_rows, groups_body
+            from modelcli.tensors.groups import group_rows
+            from modelcli.views.params_groups import groups_body
 
             body |= groups_body(group_rows(rows, group))
         if opened.checkpoint is not None:
@@ -225,7 +157,8 @@ def _main_part(
             body["totals"]["packed_params"] = opened.packed
         return body, []
     if group is not None:
-        from modelcli.views.params_groups import group_rows, groups_table
+        from modelcli.tensors.groups import group_rows
+        from modelcli.views.params_groups import groups_table
 
         return {}, [groups_table(group_rows(rows, group), rows, totals, notes=notes)]
     if stats:
@@ -238,7 +171,8 @@ def _main_part(
 def _values_part(
     values: Sequence[str], opened: Opened, rows: list[ParamRow]
 ) -> tuple[dict[str, Any], Table]:
-    from modelcli.views.params_values import parse_values, read_values, values_body, values_table
+    from modelcli.tensors.read_values import parse_values, read_values
+    from modelcli.views.params_values import values_body, values_table
 
     wanted = [parse_values(text, opened.rows) for text in values]
     with open_values(opened) as source:

@@ -1,68 +1,29 @@
-"""Statistics of a target's tensors, and what the layers around them and ``--init`` promise."""
+"""What the layer around a parameter, and the scheme that initialised it, promise of its values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from modelcli.initialise.rules import InitRule
-from modelcli.tensors.open import BuildWish, Opened, open_values
-from modelcli.tensors.rows import ParamRow
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-
-def with_stats(
-    opened: Opened, rows: Sequence[ParamRow], wish: BuildWish, *, done: Callable[[int], None]
-) -> list[ParamRow]:
-    """Return rows with their statistics and, for a model, what theory says of them.
-
-    Args:
-        opened: where the rows come from.
-        rows: those to look into.
-        wish: how the model was built.
-        done: told the bytes of every chunk that was read.
-    """
-    from modelcli.tensors.stats import reduce_chunks
-    from modelcli.views.params_stats import judge
-
-    facts = _layer_facts(opened.model) if opened.model is not None else {}
-    rules = _rules_by_name(opened.model, wish.init) if opened.model is not None else {}
-    found: list[ParamRow] = []
-    with open_values(opened) as values:
-        for row in rows:
-            if not values.readable(row.name):
-                found.append(row)
-                continue
-            stats = reduce_chunks(_told(values.chunks(row.name), row, done))
-            theory = None
-            if row.name in facts:
-                fan_in, expected, scheme = facts[row.name].promise(rules.get(row.name), row.shape)
-                theory = judge(
-                    stats, numel=row.numel, fan_in=fan_in, expected=expected, scheme=scheme
-                )
-            found.append(replace(row, stats=stats, theory=theory))
-    return found
-
-
-def _told(chunks: Iterator[Any], row: ParamRow, done: Callable[[int], None]) -> Iterator[Any]:
-    """Pass chunks on, and tell how many of the tensor's bytes each stands for."""
-    width = row.bytes / max(row.numel, 1)
-    for chunk in chunks:
-        yield chunk
-        done(round(chunk.size * width))
-
 
 # Layers of torch.nn each of whose outputs sums over a fan-in of inputs.
 _SUMMING = ("Linear", "NonDynamicallyQuantizableLinear", "Conv", "Bilinear", "RNN", "LSTM", "GRU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fact:
-    """The layer around a parameter: its type in torch.nn, and the shape that bounds its bias."""
+class LayerFact:
+    """The layer around a parameter.
+
+    Attributes:
+        kind: the layer's type in torch.nn, as ``Linear``.
+        leaf: the parameter's own name in it, as ``bias``.
+        weight: the shape of the layer's weight, which bounds its bias; empty if it has none.
+    """
 
     kind: str
     leaf: str
@@ -85,7 +46,8 @@ class _Fact:
         return fan_in, default_std(self.kind, self.leaf, shape, self.weight), "torch's default"
 
 
-def _layer_facts(model: nn.Module) -> dict[str, _Fact]:
+def layer_facts(model: nn.Module) -> dict[str, LayerFact]:
+    """Return the layer around each parameter, under every name that the parameter has."""
     from torch.nn.parameter import is_lazy
 
     facts = {}
@@ -94,7 +56,7 @@ def _layer_facts(model: nn.Module) -> dict[str, _Fact]:
         weight = own.get("weight", own.get("weight_hh_l0"))
         kind = _torch_type(module)
         for leaf in own:
-            facts[f"{path}.{leaf}" if path else leaf] = _Fact(
+            facts[f"{path}.{leaf}" if path else leaf] = LayerFact(
                 kind=kind, leaf=leaf, weight=_shape(weight)
             )
     return facts
@@ -110,14 +72,3 @@ def _torch_type(module: nn.Module) -> str:
         if base.__module__.startswith("torch.nn"):
             return base.__name__
     return type(module).__name__
-
-
-def _rules_by_name(
-    model: nn.Module | None, rules: tuple[InitRule, ...] | None
-) -> dict[str, tuple[InitRule, bool]]:
-    """Return which rule set each parameter, under all of its names."""
-    from modelcli.initialise.apply import match_rules
-
-    if model is None or rules is None:
-        return {}
-    return match_rules(model, rules)

@@ -50,6 +50,14 @@ _WRAPPERS = {
     "_checkpoint_wrapped_module.": "activation checkpointing",
     "_forward_module.": "a wrapper of Lightning or DeepSpeed",
 }
+_UNWRAP_PARALLEL = (
+    "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present(state, 'module.'), "
+    "or save model.module.state_dict()"
+)
+_UNWRAP_COMPILED = (
+    "{k.replace('_orig_mod.', ''): v for k, v in state.items()}, "
+    "or save model._orig_mod.state_dict()"
+)
 _QUANTISED = ("qweight", "qzeros", "scales", "absmax", "quant_map", "weight_scale", "g_idx", "SCB")
 _ADAPTER = ("lora_A", "lora_B", "lora_embedding_A", "lora_magnitude_vector", "ia3_l")
 _EMBEDDINGS = ("embed", "wte", "wpe", "shared", "lm_head", "tok", "vocab")
@@ -93,19 +101,12 @@ def _wrappers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
     for (in_a, in_b), count in counts.most_common(3):
         side, prefix = (b, in_b) if in_b else (a, in_a)
         by = " and ".join(dict.fromkeys(text for word, text in _WRAPPERS.items() if word in prefix))
-        names = "1 name" if count == 1 else f"{count:,} names"
+        names = _names(count)
+        fix = "--emit-map FILE writes the names as they should be"
         if prefix == "module.":
-            fix = (
-                "torch.nn.modules.utils.consume_prefix_in_state_dict_if_present(state, 'module.'), "
-                "or save model.module.state_dict()"
-            )
+            fix = _UNWRAP_PARALLEL
         elif "_orig_mod." in prefix and "module." not in prefix:
-            fix = (
-                "{k.replace('_orig_mod.', ''): v for k, v in state.items()}, "
-                "or save model._orig_mod.state_dict()"
-            )
-        else:
-            fix = "--emit-map FILE writes the names as they should be"
+            fix = _UNWRAP_COMPILED
         yield Hint(
             cause=Cause.WRAPPER,
             text=f"{names} of {side} have '{prefix}' in them, from {by}",
@@ -116,7 +117,7 @@ def _wrappers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
 def _prefixes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
     counts = Counter(m.detail for m in difference.renamed if m.reason is Reason.PREFIX)
     for (in_a, in_b), count in counts.most_common(5):
-        names = "1 name" if count == 1 else f"{count:,} names"
+        names = _names(count)
         if in_a and in_b:
             yield Hint(
                 cause=Cause.RENAMED,
@@ -195,14 +196,7 @@ def _transposed(difference: Difference) -> Iterator[Hint]:
     turned = [changed for changed in difference.changed if changed.transposed]
     if not turned:
         return
-    square = [
-        match.a.name
-        for match in difference.matches
-        if len(match.a.shape) == 2
-        and match.a.shape[0] == match.a.shape[1]
-        and match.a.name.endswith("weight")
-        and not _is_embedding(match.a.name)
-    ]
+    square = [match for match in difference.matches if _is_square_weight(match.a)]
     unsure = f"; {len(square):,} square ones cannot be told by their shape" if square else ""
     yield Hint(
         cause=Cause.TRANSPOSED,
@@ -211,6 +205,11 @@ def _transposed(difference: Difference) -> Iterator[Hint]:
         fix="state[name] = state[name].T, as --emit-map tells (Conv1D of GPT-2, Keras and JAX "
         "store linear weights the other way round)",
     )
+
+
+def _is_square_weight(tensor: NamedTensor) -> bool:
+    square = len(tensor.shape) == 2 and tensor.shape[0] == tensor.shape[1]
+    return square and tensor.name.endswith("weight") and not _is_embedding(tensor.name)
 
 
 def _count(found: Sequence[object]) -> str:
@@ -259,10 +258,10 @@ def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
             )
         packed = [t for t in only if _has_part(t, _QUANTISED)]
         if packed:
+            belong = _tensors(packed, "belongs", "belong")
             yield Hint(
                 cause=Cause.QUANTISED,
-                text=f"{_tensors(packed, 'belongs', 'belong')} to quantised weights in {where} "
-                f"(as {packed[0].name})",
+                text=f"{belong} to quantised weights in {where} (as {packed[0].name})",
                 fix="load it with the library that quantised it, or use the original weights",
             )
 
@@ -276,6 +275,10 @@ def _lone_counters(only: Sequence[NamedTensor]) -> list[NamedTensor]:
         if tensor.name.rpartition(".")[2] == "num_batches_tracked"
         and modules[tensor.name.rpartition(".")[0]] == 1
     ]
+
+
+def _names(count: int) -> str:
+    return "1 name" if count == 1 else f"{count:,} names"
 
 
 def _tensors(found: Sequence[object], one: str, many: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildWish:
-    """How a model is to be built whose values are looked at.
+class BuildOptions:
+    """How to build a model whose values are looked at.
 
     Attributes:
         init: rules of ``--init``; None leaves the model as its constructor made it.
@@ -60,18 +60,25 @@ def open_target(
     text: str,
     *,
     key: str | None = None,
-    settings: Sequence[str] = (),
-    wish: BuildWish | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    options: BuildOptions | None = None,
 ) -> Opened:
-    """Read a checkpoint's headers, or build a model; for real only if ``wish`` is given.
+    """Read a checkpoint's headers, or build a model; for real only if ``options`` is given.
+
+    Args:
+        text: the target, as it is typed.
+        key: which dictionary of a ``.pt`` file.
+        model_kwargs: arguments of the model's constructor; None where none were given.
+        options: how to build a model whose values are looked at.
 
     Raises:
         ModelcliError: whatever is wrong with the target; ``--key`` beside a model, ``--set`` or
-            a flag of ``wish`` beside a checkpoint.
+            a flag of ``options`` beside a checkpoint.
     """
     target = parse_target(text)
     if target.kind is TargetKind.CHECKPOINT:
-        useless = ["--set"] if settings else wish.given if wish is not None else []
+        useless = ["--set"] if model_kwargs is not None else []
+        useless += options.given if options is not None else []
         if useless:
             raise UsageError(
                 f"{useless[0]} is for a model, and '{text}' is a checkpoint", "leave it out"
@@ -82,22 +89,18 @@ def open_target(
         return Opened(target=target, rows=tuple(checkpoint_rows(checkpoint)), checkpoint=checkpoint)
     if key is not None:
         raise UsageError(f"--key is for a checkpoint, and '{text}' is a model", "leave it out")
-    return _open_model(target, settings, wish)
+    return _open_model(target, model_kwargs or {}, options)
 
 
-def _open_model(target: Target, settings: Sequence[str], wish: BuildWish | None) -> Opened:
-    from modelcli.config import parse_settings
-
-    kwargs = parse_settings(settings).model_kwargs
-
+def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions | None) -> Opened:
     from modelcli.loading.build import build
     from modelcli.loading.source import find_source
     from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)
-    model = build(source, execution="meta") if wish is None else _build_real(source, wish)
+    model = build(source, execution="meta") if options is None else _build_real(source, options)
     if _has_lazy(model):
-        return _open_lazy(target, source, wish)
+        return _open_lazy(target, source, options)
     return Opened(
         target=target,
         rows=tuple(model_rows(survey(model))),
@@ -112,9 +115,9 @@ def _has_lazy(model: nn.Module) -> bool:
     return any(is_lazy(t) for t in (*model.parameters(), *model.buffers()))
 
 
-def _open_lazy(target: Target, source: Any, wish: BuildWish | None) -> Opened:
+def _open_lazy(target: Target, source: Any, options: BuildOptions | None) -> Opened:
     """Let one forward pass give lazy layers their shapes; values they have none of before it."""
-    if wish is not None:
+    if options is not None:
         raise UsageError(
             f"'{target.text}' has lazy layers, which have no values before their first input",
             "leave --stats and --values out, or build it with plain layers",
@@ -124,7 +127,7 @@ def _open_lazy(target: Target, source: Any, wish: BuildWish | None) -> Opened:
     return Opened(target=target, rows=tuple(model_rows(observe(source).tensors)))
 
 
-def _build_real(source: Any, wish: BuildWish) -> nn.Module:
+def _build_real(source: Any, options: BuildOptions) -> nn.Module:
     """Build with values as a training run would: seed, construct, initialise, then move."""
     import torch
 
@@ -133,11 +136,11 @@ def _build_real(source: Any, wish: BuildWish) -> nn.Module:
     from modelcli.loading.build import DEFAULT_GUARD_BYTES, MemoryGuardError, build
     from modelcli.loading.device import resolve_device
 
-    device = resolve_device(wish.device or "cpu")
+    device = resolve_device(options.device or "cpu")
     with preserved_state():
-        torch.manual_seed(wish.seed or 0)
+        torch.manual_seed(options.seed or 0)
         try:
-            guard = None if wish.allow_real else DEFAULT_GUARD_BYTES
+            guard = None if options.allow_real else DEFAULT_GUARD_BYTES
             model = build(source, execution="real", guard_bytes=guard)
         except MemoryGuardError:
             raise UsageError(
@@ -145,8 +148,8 @@ def _build_real(source: Any, wish: BuildWish) -> nn.Module:
                 f"{DEFAULT_GUARD_BYTES / 1e9:.0f} GB to build",
                 "--allow-real lets it; without --stats and --values nothing is allocated",
             ) from None
-        if wish.init is not None:
-            initialise(model, wish.init)
+        if options.init is not None:
+            initialise(model, options.init)
     return model.to(device)
 
 

@@ -1,19 +1,103 @@
-"""Statistics of one tensor, gathered chunk by chunk in one pass."""
+"""Statistics of tensors, gathered chunk by chunk in one pass, beside what theory promises."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelcli.checkpoints.records import TensorStats
+from modelcli.tensors.open import BuildOptions, Opened, open_values
+from modelcli.tensors.rows import InitTheory, ParamRow
+
+if TYPE_CHECKING:
+    from modelcli.initialise.facts import LayerFact
+    from modelcli.initialise.rules import InitRule
 
 Array = NDArray[Any]
 
 _BLOCK = 2048
+# How far a sample's spread may be from the promised one: this many of its standard errors.
+_ERRORS = 5
+_FEW = 16
+
+
+def with_stats(
+    opened: Opened,
+    rows: Sequence[ParamRow],
+    options: BuildOptions,
+    *,
+    done: Callable[[int], None] = lambda size: None,
+) -> list[ParamRow]:
+    """Return rows with their statistics and, for a model, what theory says of them.
+
+    Args:
+        opened: where the rows come from.
+        rows: those to look into.
+        options: how the model was built.
+        done: told the bytes of every chunk that was read.
+    """
+    facts, rules = _promises(opened, options.init)
+    found: list[ParamRow] = []
+    with open_values(opened) as values:
+        for row in rows:
+            if not values.readable(row.name):
+                found.append(row)
+                continue
+            stats = reduce_chunks(_told(values.chunks(row.name), row, done))
+            theory = None
+            if row.name in facts:
+                fan_in, expected, scheme = facts[row.name].promise(rules.get(row.name), row.shape)
+                theory = judge(
+                    stats, numel=row.numel, fan_in=fan_in, expected=expected, scheme=scheme
+                )
+            found.append(replace(row, stats=stats, theory=theory))
+    return found
+
+
+def _promises(
+    opened: Opened, init: tuple[InitRule, ...] | None
+) -> tuple[dict[str, LayerFact], dict[str, tuple[InitRule, bool]]]:
+    """Return the layer around each parameter and the rule that set it; nothing for a file."""
+    if opened.model is None:
+        return {}, {}
+    from modelcli.initialise.apply import match_rules
+    from modelcli.initialise.facts import layer_facts
+
+    return layer_facts(opened.model), match_rules(opened.model, init) if init is not None else {}
+
+
+def _told(chunks: Iterator[Any], row: ParamRow, done: Callable[[int], None]) -> Iterator[Any]:
+    """Pass chunks on, and tell how many of the tensor's bytes each stands for."""
+    width = row.bytes / max(row.numel, 1)
+    for chunk in chunks:
+        yield chunk
+        done(round(chunk.size * width))
+
+
+def judge(
+    stats: TensorStats,
+    *,
+    numel: int,
+    fan_in: int | None,
+    expected: float | None,
+    scheme: str,
+) -> InitTheory:
+    """Set the measured spread beside the promised one.
+
+    The standard error of a sample's standard deviation is at most std / sqrt(2 n) for the
+    normal, and less for the uniform distribution.
+    """
+    gain = None if fan_in is None or stats.std is None else stats.std * math.sqrt(fan_in)
+    off = False
+    if expected is not None and stats.std is not None and numel >= _FEW:
+        allowed = expected * max(0.01, _ERRORS / math.sqrt(2 * numel))
+        off = abs(stats.std - expected) > allowed + 1e-12
+    return InitTheory(fan_in=fan_in, gain=gain, std=expected, scheme=scheme, off=off)
 
 
 def reduce_chunks(chunks: Iterable[Array]) -> TensorStats:

@@ -31,7 +31,10 @@ class Values(Protocol):
         """Say whether the values of this tensor can be turned into numbers."""
 
     def chunks(self, name: str) -> Iterator[Array]:
-        """Yield the values in row-major order, flat, in chunks; a chunk is valid only until the next is taken."""
+        """Yield the values in row-major order, flat, in chunks.
+
+        A chunk is valid only until the next is taken.
+        """
 
     def whole(self, name: str) -> Array:
         """Return all values in the tensor's shape."""

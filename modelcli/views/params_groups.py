@@ -1,56 +1,19 @@
-"""Sums over the modules that hold the tensors."""
+"""Sums over modules as a table and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from modelcli.tensors.rows import ParamRow, Totals, unique_rows
+from modelcli.tensors.groups import Group
+from modelcli.tensors.rows import ParamRow, Totals
 from modelcli.views.params import printable, totals_lines
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count
 
 _BAR_WIDTH = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """The tensors below one module.
-
-    Attributes:
-        prefix: the module's path, empty for what the model itself holds.
-        share: of the elements of all groups, 0 to 1.
-    """
-
-    prefix: str
-    tensors: int
-    numel: int
-    bytes: int
-    share: float
-
-
-def group_rows(rows: Sequence[ParamRow], depth: int) -> list[Group]:
-    """Sum rows by the first ``depth`` names of their module's path, in the order of the rows.
-
-    A tensor counts once, where its first name is.
-    """
-    held: dict[str, list[ParamRow]] = {}
-    for row in unique_rows(rows):
-        path = row.name.split(".")[:-1]
-        held.setdefault(".".join(path[:depth]), []).append(row)
-    total = sum(row.numel for found in held.values() for row in found)
-    return [
-        Group(
-            prefix=prefix,
-            tensors=len(found),
-            numel=(numel := sum(row.numel for row in found)),
-            bytes=sum(row.bytes for row in found),
-            share=numel / total if total else 0.0,
-        )
-        for prefix, found in held.items()
-    ]
 
 
 def groups_body(groups: Sequence[Group]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from modelcli.checkpoints.records import TensorStats
 from modelcli.tensors.rows import InitTheory, ParamRow, Totals
 from modelcli.views.params import printable, totals_lines
 from modelcli.views.table import Column, Table
@@ -15,30 +14,6 @@ from modelcli.views.text import plural, show_count, show_shape
 # Gains between which a signal neither dies out nor explodes within a few layers; torch's own
 # Linear has 0.58, Kaiming for ReLU 1.41.
 _USUAL_GAIN = (0.3, 2.5)
-# How far a sample's spread may be from the promised one: this many of its standard errors.
-_ERRORS = 5
-_FEW = 16
-
-
-def judge(
-    stats: TensorStats,
-    *,
-    numel: int,
-    fan_in: int | None,
-    expected: float | None,
-    scheme: str,
-) -> InitTheory:
-    """Set the measured spread beside the promised one.
-
-    The standard error of a sample's standard deviation is at most std / sqrt(2 n) for the
-    normal, and less for the uniform distribution.
-    """
-    gain = None if fan_in is None or stats.std is None else stats.std * math.sqrt(fan_in)
-    off = False
-    if expected is not None and stats.std is not None and numel >= _FEW:
-        allowed = expected * max(0.01, _ERRORS / math.sqrt(2 * numel))
-        off = abs(stats.std - expected) > allowed + 1e-12
-    return InitTheory(fan_in=fan_in, gain=gain, std=expected, scheme=scheme, off=off)
 
 
 def show_number(value: float) -> str:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcli.checkpoints.records import TensorStats
+from modelcli.tensors.groups import group_rows
 from modelcli.tensors.rows import ParamRow, natural_key, sum_rows, unique_rows
+from modelcli.tensors.stats import judge
 from modelcli.views.params import printable
-from modelcli.views.params_groups import bar, group_rows
-from modelcli.views.params_stats import judge, show_number
+from modelcli.views.params_groups import bar
+from modelcli.views.params_stats import show_number
 
 
 def row(name, numel=1, kind="parameter", trainable=True, tied_to=None):

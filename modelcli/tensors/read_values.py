@@ -1,0 +1,162 @@
+"""Parts of tensors: the first values of each, or what an index such as ``weight[0, :5]`` names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelcli.errors import UsageError, suggest
+from modelcli.tensors.rows import ParamRow
+
+if TYPE_CHECKING:
+    from modelcli.tensors.values import Array, Values
+
+Index = tuple[int | slice, ...]
+_PART = re.compile(r"^(?P<name>.+?)(?:\[(?P<index>[-\d:,\s]*)\])?$")
+_NUMBER = re.compile(r"^-?\d+$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What ``--values`` asks for: a count of every tensor, or a part of one.
+
+    Attributes:
+        count: how many of each; None where ``name`` says which tensor.
+        index: whole numbers and slices, as Python takes them.
+    """
+
+    count: int | None = None
+    name: str = ""
+    index: Index = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Values of one tensor, nested as their shape says."""
+
+    name: str
+    label: str
+    shape: tuple[int, ...]
+    values: Any
+
+
+def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
+    """Read ``N``, ``NAME`` or ``NAME[INDEX]``.
+
+    Raises:
+        UsageError: a count below 1, an index that is none, or a name that no row has.
+    """
+    if _NUMBER.match(text):
+        if int(text) < 1:
+            raise UsageError(f"--values {text} shows nothing", "give 1 or more, or NAME[INDEX]")
+        return Wanted(count=int(text), text=text)
+    names = [row.name for row in rows]
+    if text in names:
+        return Wanted(name=text, text=text)
+    match = _PART.match(text)
+    name = match["name"] if match else text
+    if match is None or name not in names:
+        close = suggest(name, names[:5000])
+        did = f"did you mean '{close}'? " if close else ""
+        raise UsageError(
+            f"--values: there is no tensor '{name}'",
+            f"{did}write a count, as 5, or a quoted part, as '{(names or ['weight'])[0]}[0]'",
+        )
+    return Wanted(name=name, index=_index(match["index"], text), text=text)
+
+
+def _index(inside: str | None, text: str) -> Index:
+    if inside is None:
+        return ()
+    parts: list[int | slice] = []
+    for part in inside.split(","):
+        bounds = [bound.strip() for bound in part.split(":")]
+        if len(bounds) > 3 or not all(_NUMBER.match(b) or (not b and ":" in part) for b in bounds):
+            raise UsageError(
+                f"--values '{text}' has no index that can be read",
+                "whole numbers and slices, as [0], [2, :5] or [-1, 0:10:2]",
+            )
+        numbers = [int(bound) if bound else None for bound in bounds]
+        if len(numbers) == 3 and numbers[2] == 0:
+            raise UsageError(f"--values '{text}' has a step of 0", "a step is 1 or more")
+        parts.append(slice(*numbers) if ":" in part else int(bounds[0]))
+    return tuple(parts)
+
+
+def read_values(
+    wanted: Sequence[Wanted],
+    rows: Sequence[ParamRow],
+    values: Values,
+    *,
+    named: Sequence[ParamRow],
+) -> list[Shown]:
+    """Read what was asked for, and no more than that where the file allows.
+
+    Args:
+        wanted: as `parse_values` returned them.
+        rows: those that a count is for.
+        values: where to read.
+        named: those that a name may lead to.
+
+    Raises:
+        UsageError: an index out of range, or a tensor of a type that is not read here.
+    """
+    by_name = {row.name: row for row in named}
+    found: list[Shown] = []
+    for want in wanted:
+        if want.count is None:
+            found.append(_read_part(want, by_name[want.name], values))
+            continue
+        for row in rows:
+            if values.readable(row.name):
+                found.append(_read_first(want.count, row, values))
+    return found
+
+
+def _read_first(count: int, row: ParamRow, values: Values) -> Shown:
+    first: list[Any] = []
+    for chunk in values.chunks(row.name):
+        first += chunk[: count - len(first)].tolist()
+        if len(first) >= count:
+            break
+    label = row.name if len(first) < row.numel else f"{row.name} (all)"
+    return Shown(name=row.name, label=label, shape=(len(first),), values=first)
+
+
+def _read_part(want: Wanted, row: ParamRow, values: Values) -> Shown:
+    if not values.readable(row.name):
+        raise UsageError(
+            f"the values of '{row.name}' cannot be read: its type is {row.dtype}",
+            "name a tensor of another type",
+        )
+    try:
+        part = _part(want.index, row, values)
+    except IndexError:
+        raise UsageError(
+            f"--values '{want.text}' is out of range: '{row.name}' has the shape {row.shape}",
+            "indices count from 0; -1 is the last",
+        ) from None
+    return Shown(name=row.name, label=want.text, shape=tuple(part.shape), values=_plain(part))
+
+
+def _part(index: Index, row: ParamRow, values: Values) -> Array:
+    if len(index) > len(row.shape):
+        raise IndexError
+    leading: list[int] = []
+    for position, size in zip(index, row.shape, strict=False):
+        if isinstance(position, slice):
+            break
+        if not -size <= position < size:
+            raise IndexError
+        leading.append(position)
+    part: Array = values.part(row.name, tuple(leading))[index[len(leading) :]]
+    return part
+
+
+def _plain(part: Array) -> Any:
+    if part.dtype.kind == "c":  # JSON has no complex numbers
+        return [[value.real, value.imag] for value in part.reshape(-1).tolist()]
+    return part.tolist()
