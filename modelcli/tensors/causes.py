@@ -4,44 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from modelcli.tensors.compare import Changed, Difference
+from modelcli.tensors.hint import Cause, Hint
 from modelcli.tensors.match import Match, NamedTensor, Reason, strip_wrappers
-
-
-class Cause(StrEnum):
-    """Why two sides differ."""
-
-    WRAPPER = "wrapper"
-    PREFIX = "prefix"
-    TIED = "tied"
-    HEAD = "head"
-    VOCABULARY = "vocabulary"
-    TRANSPOSED = "transposed"
-    RENAMED = "renamed"
-    DTYPE = "dtype"
-    COUNTERS = "counters"
-    QUANTISED = "quantised"
-    ADAPTER = "adapter"
-    VALUES = "values"
-    UNRELATED = "unrelated"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """A cause that was recognised.
-
-    Attributes:
-        text: what is the case, in one line.
-        fix: what to do, in one line; may be empty.
-    """
-
-    cause: Cause
-    text: str
-    fix: str = ""
-
 
 _WRAPPERS = {
     "module.": "torch.nn.DataParallel or DistributedDataParallel",

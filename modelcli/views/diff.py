@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.tensors.causes import Hint
 from modelcli.tensors.compare import Changed, Difference
+from modelcli.tensors.hint import Hint
 from modelcli.tensors.match import Match, NamedTensor, Reason
 from modelcli.views.params import printable
 from modelcli.views.params_stats import show_number

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcli.tensors.causes import Cause, find_causes
+from modelcli.tensors.causes import find_causes
 from modelcli.tensors.compare import compare
+from modelcli.tensors.hint import Cause
 from modelcli.tensors.key_map import apply_key_map, key_map_document, make_key_map
 from modelcli.tensors.match import NamedTensor, Reason, match_names, strip_wrappers
 
