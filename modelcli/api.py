@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,8 +15,15 @@ from modelcli.loading.source import Source, find_source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import Mode, observe
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
-from modelcli.views.summary import DEFAULT_DEPTH, describe_failure, summary_body, summary_table
-from modelcli.views.table import Column, Table
+from modelcli.views.failure import describe_failure
+from modelcli.views.layout import html_table, text_lines
+from modelcli.views.summary import (
+    DEFAULT_DEPTH,
+    describe_params,
+    show_costs,
+    summary_body,
+    summary_table,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -59,12 +66,14 @@ class Summary:
 
     def __repr__(self) -> str:
         table = summary_table(self.trace, depth=self.depth)
-        return "\n".join([*_text_lines(table), "", *table.notes, *self._error_lines()])
+        return "\n".join([*text_lines([table]), *self._error_lines()])
 
     def _repr_html_(self) -> str:
         table = summary_table(self.trace, depth=self.depth)
+        caption = f"{describe_params(self.totals, failed=self.failure is not None)}; "
+        caption += show_costs(self.trace)
         notes = "\n".join([*table.notes, *self._error_lines()])
-        return f"{_html_table(table)}<pre>{html.escape(notes)}</pre>"
+        return f"{html_table(table, caption=f'params {caption}')}<pre>{escape(notes)}</pre>"
 
     def _error_lines(self) -> tuple[str, ...]:
         if self.failure is None:
@@ -171,41 +180,3 @@ def _tensor_for(value: Any, model: nn.Module | None) -> Any:
         return value
     spec = InputSpec(shape=value)
     return from_specs([spec], model or nn.Identity(), origin="given").args[0]
-
-
-def _people(table: Table) -> tuple[list[Column], list[list[str]]]:
-    kept = [i for i, column in enumerate(table.columns) if column.only != "data"]
-    columns = [table.columns[i] for i in kept]
-    return columns, [[table.columns[i].text(row[i]) for i in kept] for row in table.rows]
-
-
-def _text_lines(table: Table) -> list[str]:
-    columns, rows = _people(table)
-    grid = [[column.title for column in columns], *rows]
-    widths = [max(len(line[i]) for line in grid) for i in range(len(columns))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column.align == "right" else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        ).rstrip()
-        for line in grid
-    ]
-
-
-def _html_table(table: Table) -> str:
-    columns, rows = _people(table)
-    styles = [f"text-align:{column.align};white-space:pre" for column in columns]
-    head = "".join(
-        f'<th style="{style}">{html.escape(column.title)}</th>'
-        for style, column in zip(styles, columns, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="{style}">{html.escape(cell)}</td>'
-            for style, cell in zip(styles, row, strict=True)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

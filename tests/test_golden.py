@@ -15,7 +15,7 @@ import pytest
 from modelcli.cli import main
 
 GOLDEN = Path(__file__).parent / "golden"
-WIDTH = "100"
+WIDTH, HEIGHT = "80", "25"  # rich heeds COLUMNS on a dumb terminal only along with LINES
 
 COMMANDS = {
     "summary-lenet": ["summary", "lenet"],
@@ -66,6 +66,7 @@ def test_output_is_as_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", WIDTH)
+    monkeypatch.setenv("LINES", HEIGHT)
     monkeypatch.chdir(GOLDEN.parent.parent)  # paths are shown relative to the folder
     words = list(COMMANDS[name])
     if shape == "terminal":

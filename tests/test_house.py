@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from modelcli.cli._app import COMMANDS
+
 PACKAGE = Path(__file__).parent.parent / "modelcli"
 ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 TORCH = {"torch", "torchvision", "timm", "transformers", "torchinfo"}
@@ -193,16 +195,13 @@ def test_only_the_output_module_prints() -> None:
                 assert node.func.id != "print", path
 
 
-_COMMANDS = ("summary", "params", "shapes", "check", "diff", "train", "plot", "list", "env")
-
-
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         (["--help"], 0),
         (["--version"], 0),
         (["list"], 0),
-        *[([command, "--help"], 0) for command in _COMMANDS],
+        *[([command, "--help"], 0) for command in COMMANDS],
         (["summary", "lent"], 2),
         (["summary", "no_such.py:Net"], 2),
         (["summary", "lenet", "--input", "1xq"], 2),

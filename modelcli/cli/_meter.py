@@ -7,7 +7,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from modelcli.cli._output import Output, is_terminal
+from modelcli.cli._output import Output
+from modelcli.cli._terminal import is_terminal
 from modelcli.views.text import show_bytes
 
 _FIRST_AFTER_S = 0.5  # what is over sooner needs no meter

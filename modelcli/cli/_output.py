@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TextIO
 
 from modelcli import __version__
+from modelcli.cli._terminal import is_terminal, write_tables
 from modelcli.errors import ModelcliError, UsageError
-from modelcli.views.table import Column, Table
+from modelcli.views.document import dump_json
+from modelcli.views.layout import md_lines, text_lines, tsv_lines
+from modelcli.views.table import Table
 
 
 class Format(StrEnum):
@@ -59,9 +60,9 @@ class Output:
         elif self.format is Format.MD:
             _write_lines(sys.stdout, md_lines(tables, notes=not self.quiet))
         elif is_terminal(sys.stdout):
-            _write_rich(tables, notes=not self.quiet)
+            write_tables(sys.stdout, tables, notes=not self.quiet)
         else:
-            _write_lines(sys.stdout, plain_lines(tables, notes=not self.quiet))
+            _write_lines(sys.stdout, text_lines(tables, notes=not self.quiet))
 
     def text(self, text: str) -> None:
         """Write text as it is on stdout."""
@@ -89,35 +90,6 @@ class Output:
         _write_lines(sys.stdout, [dump_json(document)])
 
 
-def dump_json(document: Mapping[str, Any]) -> str:
-    """Return a JSON text with one key, or one row of a list, a line; NaN becomes null.
-
-    ``document`` is a mapping. Infinity becomes null too: JSON has neither.
-    """
-    members = [f"  {_one_line(key)}: {_rows(value)}" for key, value in _finite(document).items()]
-    return "{\n" + ",\n".join(members) + "\n}"
-
-
-def _rows(value: Any) -> str:
-    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
-        return _one_line(value)
-    return "[\n" + ",\n".join(f"    {_one_line(item)}" for item in value) + "\n  ]"
-
-
-def _one_line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
 def write_error(error: ModelcliError) -> None:
     """Write an expected error in two lines on stderr."""
     lines = [("error: ", error.message, "red")]
@@ -131,147 +103,6 @@ def write_error(error: ModelcliError) -> None:
 
 
 _ANSI = {"red": "1;31", "cyan": "1;36"}
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Tell whether a person reads this stream."""
-    return stream.isatty()
-
-
-def plain_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
-    """Lay tables out as aligned text: no colour, no box, no truncation, one record a line."""
-    lines: list[str] = []
-    for number, table in enumerate(tables):
-        if number:
-            lines.append("")
-        if table.title and len(tables) > 1 and not table.framed:
-            lines.append(table.title)
-        lines.extend(_aligned(table))
-        if notes and table.notes:
-            lines.extend(["", *table.notes])
-    return lines
-
-
-def _aligned(table: Table) -> list[str]:
-    columns, rows = _for_people(table)
-    grid = [[column.title for column in columns], *rows]
-    if not columns:
-        return []
-    widths = [max(len(line[i]) for line in grid) for i in range(len(columns))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column.align == "right" else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        ).rstrip()
-        for line in grid
-    ]
-
-
-def md_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
-    """Lay tables out as GitHub Markdown."""
-    lines: list[str] = []
-    for number, table in enumerate(tables):
-        if number:
-            lines.append("")
-        if table.title and len(tables) > 1 and not table.framed:
-            lines.extend([f"**{table.title}**", ""])
-        columns, rows = _for_people(table)
-        lines.append(_md_row([column.title for column in columns]))
-        lines.append(_md_row(["---:" if c.align == "right" else "---" for c in columns]))
-        lines.extend(_md_row(row) for row in rows)
-        if notes and table.notes:
-            lines.extend(["", *(f"{note}  " for note in table.notes)])
-    return lines
-
-
-def _md_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_md_cell(cell) for cell in cells) + " |"
-
-
-def _md_cell(text: str) -> str:
-    indent = len(text) - len(text.lstrip(" "))  # Markdown would drop it, and the tree with it
-    return "&nbsp;" * indent + text.lstrip(" ").replace("|", "\\|")
-
-
-def tsv_lines(tables: Sequence[Table]) -> list[str]:
-    """Lay the first table out as tab-separated raw values under the columns' keys."""
-    if not tables:
-        return []
-    table = tables[0]
-    kept = [i for i, column in enumerate(table.columns) if column.only != "people"]
-    lines = ["\t".join(table.columns[i].key for i in kept)]
-    lines.extend("\t".join(_raw(row[i]) for i in kept) for row in table.rows)
-    return lines
-
-
-def _raw(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        if value and all(isinstance(item, (list, tuple)) for item in value):
-            return ",".join(_raw(item) for item in value)
-        joint = "x" if all(isinstance(item, int) for item in value) else ","
-        return joint.join(str(item) for item in value)
-    return " ".join(str(value).split("\t"))
-
-
-def _for_people(table: Table) -> tuple[list[Column], list[list[str]]]:
-    kept = [i for i, column in enumerate(table.columns) if column.only != "data"]
-    columns = [table.columns[i] for i in kept]
-    rows = [[table.columns[i].text(row[i]) for i in kept] for row in table.rows]
-    return columns, rows
-
-
-def _write_rich(tables: Sequence[Table], *, notes: bool) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Group
-    from rich.panel import Panel
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    console = console_on(sys.stdout)
-    for number, table in enumerate(tables):
-        columns, rows = _for_people(table)
-        titled = table.title and len(tables) > 1 and not table.framed
-        shown = RichTable(
-            box=SIMPLE_HEAD,
-            title=Text(table.title, style="bold") if titled else None,
-            title_justify="left",
-            pad_edge=False,
-            show_edge=False,
-            collapse_padding=True,
-        )
-        for column in columns:
-            shown.add_column(
-                Text(column.title),
-                justify=column.align,
-                style=column.style,
-                overflow="fold",
-                no_wrap=column.align == "right",  # a number in two lines is two numbers
-            )
-        for index, row in enumerate(rows):
-            style = table.styles[index] if table.styles else None
-            shown.add_row(*(Text(cell) for cell in row), style=style)
-        if number:
-            console.print()
-        parts: list[Any] = [shown]
-        if notes and table.notes:
-            parts += ["", *(Text.from_ansi(note) for note in table.notes)]
-        if table.framed:
-            title = Text(table.title, style="bold")
-            console.print(Panel(Group(*parts), title=title, title_align="left", expand=False))
-        else:
-            for part in parts:
-                console.print(part)
-
-
-def console_on(stream: TextIO) -> Any:
-    """Return a rich console that adds no colours of its own to what it writes."""
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False, soft_wrap=False)
 
 
 def _write_lines(stream: TextIO | None, lines: Iterable[str]) -> None:

@@ -9,8 +9,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli._output import Output, console_on, is_terminal
+from modelcli.cli._output import Output
 from modelcli.cli._record import show_time, watched_lines
+from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.training.run.observer import Observer, Point
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def record_table(record: Record) -> Table:
     columns = (
         Column(key="what", title="what", style="bold", show=lambda key: str(key).replace("_", " ")),
         Column(key="value", title="", only="data"),
-        Column(key="text", title="result", only="people"),
+        Column(key="text", title="result", only="people", prose=True),
     )
     return Table(columns=columns, rows=tuple(rows))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcli.cli import _output
+from modelcli.cli import _terminal
 from modelcli.cli._output import Format, Output
 from modelcli.errors import UsageError
 
@@ -38,7 +38,7 @@ class Picture:
 
 def terminal_width() -> int | None:
     """Return the columns of the terminal that reads stdout, None where none does."""
-    if not _output.is_terminal(sys.stdout):
+    if not _terminal.is_terminal(sys.stdout):
         return None
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given):

@@ -168,7 +168,7 @@ def _judge(source: Source, given: ModelArguments, trace: Trace) -> None:
     """Raise where the forward failed; where a layer refused its input, say what would work."""
     if trace.failure is None:
         return
-    from modelcli.views.summary import describe_failure
+    from modelcli.views.failure import describe_failure
 
     message, hint = describe_failure(trace)
     refused = _refused_by_formula(source, given, trace)

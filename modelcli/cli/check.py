@@ -22,8 +22,9 @@ from modelcli.cli._options import (
     SetOption,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output, is_terminal
+from modelcli.cli._output import Format, Output
 from modelcli.cli._target import read_arguments
+from modelcli.cli._terminal import is_terminal
 from modelcli.errors import ExitCode, UsageError
 from modelcli.losses import LOSSES, find_loss
 

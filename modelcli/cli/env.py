@@ -25,7 +25,7 @@ def command(
     """Show Python, torch, devices and versions: what a bug report needs."""
     out = Output("env", format=format, quiet=quiet, verbose=verbose)
     found = _describe()
-    columns = (Column(key="what", title="what"), Column(key="value", title="value"))
+    columns = (Column(key="what", title="what"), Column(key="value", title="value", prose=True))
     rows = tuple((key, _text(value)) for key, value in found.items())
     out.result(found, Table(columns=columns, rows=rows))
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
-from modelcli.cli._output import Format, Output, console_on, is_terminal
+from modelcli.cli._output import Format, Output
+from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.errors import UsageError, suggest
-from modelcli.views.table import Column, Table, fit_columns
+from modelcli.views.table import Column, Table
 
 if TYPE_CHECKING:
     from modelcli.training.store.metrics import Curve
@@ -92,8 +93,8 @@ def _table(curves: list[Curve], metric: str) -> Table:
         spark = sparkline(values, width=30)
         ends = (values[0], values[-1], min(values), max(values))
         rows.append((curve.run, int(curve.points[-1][0]), *ends, spark))
-    table = Table(columns=columns, rows=tuple(rows), notes=tuple(notes))
-    return fit_columns(table, width, ("curve", "highest", "lowest")) if notes else table
+    spare = ("curve", "highest", "lowest")
+    return Table(columns=columns, rows=tuple(rows), notes=tuple(notes), spare=spare)
 
 
 def _number(value: float) -> str:

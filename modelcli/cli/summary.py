@@ -145,7 +145,7 @@ def _print_torchinfo(out: Output, source: Source, trace: Trace) -> None:
 
 def _judge(trace: Trace, *, strict: bool) -> None:
     """Raise where the forward failed or, if strict, an operation was not counted."""
-    from modelcli.views.summary import describe_failure
+    from modelcli.views.failure import describe_failure
 
     if trace.failure is not None:
         raise RunFailedError(*describe_failure(trace))

@@ -13,13 +13,15 @@ import typer
 
 from modelcli import __version__
 from modelcli.cli._options import InputOption, KwargOption, QuietOption, SetOption, VerboseOption
-from modelcli.cli._output import Format, Output, console_on, dump_json, is_terminal
+from modelcli.cli._output import Format, Output
 from modelcli.cli._record import record_body, record_table, watched_table
 from modelcli.cli._startup import prepare_long_run
+from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.config import Resolved, dump_config, load_config
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
+from modelcli.views.document import dump_json
 
 if TYPE_CHECKING:
     from modelcli.training.run.result import Record

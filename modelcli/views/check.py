@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from modelcli.checks.record import Finding, Place, Report, Severity
 from modelcli.checks.rule import Rule, example_command
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
+_FINDING = (
+    Column(key="rule", title="rule", style="bold"),
+    Column(key="severity", title="severity", get=lambda finding: str(finding.severity)),
+    Column(key="path", title="where", show=lambda path: path or "(model)"),
+    Column(key="message", title="what", prose=True),
+    Column(key="line", title="line", get=lambda finding: show_place(finding.place), only="text"),
+    Column(key="why", title="why", only="data"),
+    Column(key="fix", title="instead", prose=True),
+    Column(key="title", title="title", only="json"),
+    Column(key="file", title="file", get=lambda f: f.place.file if f.place else None, only="json"),
+    Column(key="line", title="line", get=lambda f: f.place.line if f.place else None, only="json"),
+)
+
+
 def findings_table(report: Report) -> Table:
     """Return one row per finding."""
-    columns = (
-        Column(key="rule", title="rule", style="bold"),
-        Column(key="severity", title="severity"),
-        Column(key="path", title="where", show=lambda path: path or "(model)"),
-        Column(key="message", title="what"),
-        Column(key="line", title="line"),
-        Column(key="why", title="why", only="data"),
-        Column(key="fix", title="instead"),
-    )
-    rows = tuple(
-        (
-            finding.rule,
-            str(finding.severity),
-            finding.path,
-            finding.message,
-            show_place(finding.place),
-            finding.why,
-            finding.fix,
-        )
-        for finding in report.findings
-    )
-    return Table(columns=columns, rows=rows, notes=(describe(report),))
+    return table_of(_FINDING, report.findings, notes=(describe(report),), spare=("line",))
 
 
 def show_place(place: Place | None) -> str:
@@ -125,20 +118,7 @@ def fault_lines(report: Report) -> list[str]:
 def check_body(report: Report) -> dict[str, Any]:
     """Return the JSON document's own keys."""
     return {
-        "findings": [
-            {
-                "rule": finding.rule,
-                "severity": str(finding.severity),
-                "path": finding.path,
-                "message": finding.message,
-                "why": finding.why,
-                "fix": finding.fix,
-                "title": finding.title,
-                "file": finding.place.file if finding.place else None,
-                "line": finding.place.line if finding.place else None,
-            }
-            for finding in report.findings
-        ],
+        "findings": json_rows(_FINDING, report.findings),
         "counts": {str(severity): report.count(severity) for severity in Severity},
         "execution": report.execution or None,
         "rules_run": list(report.rules_run),
@@ -169,20 +149,6 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def rules_table(rules: Iterable[type[Rule]]) -> Table:
-    """Return one row per rule."""
-    columns = (
-        Column(key="rule", title="rule", style="bold"),
-        Column(key="severity", title="severity"),
-        Column(key="title", title="what is wrong"),
-        Column(key="needs", title="needs", show=lambda needs: _NEEDS[needs]),
-        Column(key="fix", title="instead", only="data"),
-    )
-    rows = tuple((r.id, str(r.severity), r.title, r.needs, r.fix) for r in rules)
-    notes = ("'modelcli check --explain MC101' is a page with a wrong and a right example",)
-    return Table(columns=columns, rows=rows, notes=notes)
-
-
 _NEEDS = {
     "module": "the module",
     "pass": "a pass, no memory",
@@ -192,21 +158,25 @@ _NEEDS = {
 }
 
 
-def rules_body(rules: Sequence[type[Rule]]) -> dict[str, Any]:
+_RULE = (
+    Column(key="rule", title="rule", get=lambda rule: rule.id, style="bold"),
+    Column(key="severity", title="severity", get=lambda rule: str(rule.severity)),
+    Column(key="title", title="what is wrong", prose=True),
+    Column(key="needs", title="needs", show=lambda needs: _NEEDS[needs]),
+    Column(key="why", title="why", only="json"),
+    Column(key="fix", title="instead", only="data"),
+)
+
+
+def rules_table(rules: Iterable[type[Rule]]) -> Table:
+    """Return one row per rule."""
+    notes = ("'modelcli check --explain MC101' is a page with a wrong and a right example",)
+    return table_of(_RULE, rules, notes=notes, spare=("needs",))
+
+
+def rules_body(rules: Iterable[type[Rule]]) -> dict[str, Any]:
     """Return the JSON document's own keys for the list of rules."""
-    return {
-        "rules": [
-            {
-                "rule": rule.id,
-                "severity": str(rule.severity),
-                "title": rule.title,
-                "needs": rule.needs,
-                "why": rule.why,
-                "fix": rule.fix,
-            }
-            for rule in rules
-        ]
-    }
+    return {"rules": json_rows(_RULE, rules)}
 
 
 def rule_page(rule: type[Rule]) -> str:

@@ -6,29 +6,44 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelcli.registry import ModelSpec
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural, show_count, show_dims
 
 
 def models_table(specs: Sequence[ModelSpec], *, verbose: bool = False) -> Table:
     """Return one row a registered model; with ``verbose`` also where it comes from."""
-    columns = [
-        Column(key="name", title="name", style="bold"),
-        Column(key="task", title="task"),
-        Column(key="input", title="input", show=show_dims),
-        Column(key="params", title="params", align="right", show=show_count),
-        Column(key="description", title="what it is"),
-        Column(key="pitfall", title="pitfall", only="data"),
-    ]
-    if verbose:
-        columns += [Column(key="source", title="topic"), Column(key="target", title="target")]
-    rows = tuple(
-        (s.name, str(s.task), s.input_shape, s.params, _described(s, verbose), s.pitfall)
-        + ((s.source, s.target) if verbose else ())
-        for s in specs
-    )
     notes = (f"{plural(len(specs), 'model')}; inputs are without the batch. '!' marks a pitfall.",)
-    return Table(columns=tuple(columns), rows=rows, notes=notes)
+    return table_of(_columns(verbose), specs, notes=notes, spare=("task", "input"))
+
+
+def _columns(verbose: bool = False) -> tuple[Column, ...]:
+    """Return the columns of the registered models; where they come from only if verbose."""
+
+    def described(spec: ModelSpec) -> str:
+        return _described(spec, verbose)
+
+    origin = (
+        Column(key="source", title="topic", only="text"),
+        Column(key="target", title="target", only="text"),
+    )
+    return (
+        Column(key="name", title="name", style="bold"),
+        Column(key="task", title="task", get=lambda spec: str(spec.task)),
+        Column(key="input", title="input", get=_input_shape, show=show_dims, only="text"),
+        Column(key="params", title="params", align="right", show=show_count),
+        Column(key="description", title="what it is", get=described, only="text", prose=True),
+        Column(key="description", title="what it is", only="json"),
+        Column(key="source", title="topic", only="json"),
+        Column(key="target", title="target", only="json"),
+        Column(key="pitfall", title="pitfall", only="data"),
+        *(origin if verbose else ()),
+        Column(key="input_shape", title="input", get=_input_shape, only="json"),
+        Column(key="input_dtype", title="dtype", only="json"),
+    )
+
+
+def _input_shape(spec: ModelSpec) -> list[int]:
+    return list(spec.input_shape)
 
 
 def _described(spec: ModelSpec, verbose: bool) -> str:
@@ -39,17 +54,7 @@ def _described(spec: ModelSpec, verbose: bool) -> str:
 
 def models_body(specs: Sequence[ModelSpec]) -> dict[str, Any]:
     """Return the JSON document of the registered models."""
-    keys = ("name", "task", "params", "description", "source", "target", "pitfall")
-    return {
-        "models": [
-            {
-                **{key: getattr(spec, key) for key in keys},
-                "input_shape": list(spec.input_shape),
-                "input_dtype": spec.input_dtype,
-            }
-            for spec in specs
-        ]
-    }
+    return {"models": json_rows(_columns(), specs)}
 
 
 def names_table(provider: str, names: Sequence[str]) -> Table:

@@ -34,7 +34,7 @@ def values_table(shown: Sequence[Shown]) -> Table:
         title="Values",
         columns=(
             Column(key="name", title="name"),
-            Column(key="values", title="values", show=show_values),
+            Column(key="values", title="values", show=show_values, prose=True),
         ),
         rows=tuple(lines),
         notes=tuple(notes),

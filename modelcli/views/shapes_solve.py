@@ -64,7 +64,7 @@ def solutions_table(
             Column(key=names[i], title=titles[i], only=None if i in used else "data")
             for i in range(len(names))
         ),
-        Column(key="formula", title="formula", style="dim"),
+        Column(key="formula", title="formula", style="dim", prose=True),
     )
     notes = []
     if len(found) > limit:

@@ -39,7 +39,7 @@ def shapes_table(
     columns = (
         *(
             Column(key=key, title=title, align="right" if right else "left", only="people",
-                   style=_STYLES.get(key, ""))
+                   style=_STYLES.get(key, ""), prose=key == "formula")
             for key, title, right, _ in kept
         ),
         *(Column(key=key, title=key, only="data") for key in keys),

@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from modelcli.tracing.record import Failure, Node, Totals, Trace
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural, show_bytes, show_count, show_dims, show_shapes, show_si
 
 DEFAULT_DEPTH = 3
 _INDENT = "  "
+
+
+def summary_columns(
+    trace: Trace, *, folded: Collection[int] = (), backward: bool = True
+) -> tuple[Column, ...]:
+    """Return the columns of the tree: what the table, Markdown, TSV and the JSON rows hold.
+
+    A new column is one line here.
+
+    Args:
+        trace: one observed pass.
+        folded: indices of the rows whose inside is not shown.
+        backward: whether people and TSV see the column of the backward pass.
+    """
+
+    def layer(node: Node) -> str:
+        return _INDENT * node.depth + (node.name or trace.model_type)
+
+    def marked_type(node: Node) -> str:
+        calls = f" x{node.calls}" if node.kind == "module" and node.calls > 1 else ""
+        return f"{node.type}{calls}{' ...' if node.index in folded else ''}"
+
+    return (
+        Column(key="layer", title="layer", get=layer, only="people"),
+        Column(key="path", title="path", only="data"),
+        Column(key="depth", title="depth", only="data"),
+        Column(key="kind", title="kind", only="data"),
+        Column(key="type", title="type", get=marked_type, only="text", style="cyan"),
+        Column(key="type", title="type", only="json"),
+        Column(key="calls", title="calls", only="data"),
+        Column(key="input_shapes", title="input", show=show_shapes),
+        Column(key="output_shapes", title="output", get=_output, show=show_shapes, only="text"),
+        Column(key="output_shapes", title="output", only="json"),
+        Column(key="params", title="params", get=_params, align="right", only="people"),
+        Column(key="params", title="params", only="data"),
+        Column(key="own_params", title="own params", only="json"),
+        Column(key="tied_params", title="tied params", only="json"),
+        Column(key="trainable_params", title="trainable", only="json"),
+        Column(key="buffers", title="buffers", only="json"),
+        Column(key="macs", title="MACs", align="right", show=_show_cost, style="green"),
+        Column(key="flops", title="FLOPs", only="json"),
+        Column(key="own_macs", title="own MACs", only="json"),
+        Column(key="backward_flops", title="backward FLOPs", align="right", show=_show_cost,
+               only=None if backward else "json"),
+        Column(key="output_bytes", title="output bytes", only="json"),
+        Column(key="executed", title="executed", only="json"),
+        Column(key="shared_with", title="shared with", only="json"),
+        Column(key="plumbing", title="plumbing", only="json"),
+        Column(key="uncounted", title="uncounted", only="json"),
+    )  # fmt: skip
+
+
+# What a narrow terminal leaves out, the first to go first.
+_SPARE = ("input_shapes", "output_shapes", "type")
 
 
 def summary_table(
@@ -24,31 +78,14 @@ def summary_table(
         plumbing: also show the functions that only move or cast data.
     """
     shown = _select(trace, depth=depth, plumbing=plumbing)
-    backward = trace.totals.backward_flops is not None
-    columns = [
-        Column(key="layer", title="layer", only="people"),
-        Column(key="path", title="path", only="data"),
-        Column(key="depth", title="depth", only="data"),
-        Column(key="kind", title="kind", only="data"),
-        Column(key="type", title="type", style="cyan"),
-        Column(key="calls", title="calls", only="data"),
-        Column(key="input_shapes", title="input", show=show_shapes),
-        Column(key="output_shapes", title="output", show=show_shapes),
-        Column(key="params", title="params", align="right", show=str, only="people"),
-        Column(key="params", title="params", only="data"),
-        Column(key="macs", title="MACs", align="right", show=_show_cost, style="green"),
-    ]
-    if backward:
-        columns.append(
-            Column(key="backward_flops", title="backward FLOPs", align="right", show=_show_cost)
-        )
     folded = _folded(trace, shown)
-    rows = tuple(_cells(node, trace, folded, backward) for node in shown)
-    return Table(
-        columns=tuple(columns),
-        rows=rows,
+    backward = trace.totals.backward_flops is not None
+    return table_of(
+        summary_columns(trace, folded=folded, backward=backward),
+        shown,
         notes=summary_notes(trace, hidden=len(folded)),
         styles=tuple("dim" if not node.executed else "" for node in shown),
+        spare=_SPARE,
     )
 
 
@@ -81,36 +118,12 @@ def _show_cost(cost: int) -> str:
     return show_count(cost) if cost else "-"
 
 
-def _cells(node: Node, trace: Trace, folded: set[int], backward: bool) -> tuple[Any, ...]:
-    label = _INDENT * node.depth + (node.name or trace.model_type)
-    kind = node.type
-    if node.kind == "module" and node.calls > 1:
-        kind += f" x{node.calls}"
-    if node.index in folded:
-        kind += " ..."
-    return (
-        label,
-        node.path,
-        node.depth,
-        node.kind,
-        kind,
-        node.calls,
-        node.input_shapes if node.kind != "parameter" else None,
-        _output_cell(node),
-        _params_cell(node),
-        node.params,
-        node.macs,
-        *((node.backward_flops,) if backward else ()),
-    )
+def _output(node: Node) -> Any:
+    """Return the shapes of the outputs; what never ran has none to show."""
+    return node.output_shapes if node.executed else None
 
 
-def _output_cell(node: Node) -> Any:
-    if not node.executed:
-        return None
-    return node.output_shapes
-
-
-def _params_cell(node: Node) -> str:
+def _params(node: Node) -> str:
     """Write the parameters counted here, or where those of a shared row are counted."""
     text = show_count(node.params) if node.params else "-"
     if not node.executed:
@@ -152,14 +165,11 @@ def _describe_inputs(trace: Trace) -> str:
 
 def _total_lines(trace: Trace) -> list[str]:
     totals = trace.totals
-    at_least = "" if trace.coverage.complete and trace.failure is None else ">= "
+    at_least = _at_least(trace)
     lines = [f"params    {describe_params(totals, failed=trace.failure is not None)}"]
     if totals.buffers:
         lines.append(f"buffers   {show_count(totals.buffers)}, {show_bytes(totals.buffer_bytes)}")
-    lines.append(
-        f"cost      {at_least}{_show_both(totals.macs, 'MACs')}, "
-        f"{at_least}{_show_both(totals.flops, 'FLOPs')}"
-    )
+    lines.append(f"cost      {show_costs(trace)}")
     if totals.backward_flops is not None:
         both = totals.flops + totals.backward_flops
         lines.append(
@@ -167,6 +177,16 @@ def _total_lines(trace: Trace) -> list[str]:
             f"with the forward {at_least}{show_count(both)} FLOPs"
         )
     return lines
+
+
+def show_costs(trace: Trace) -> str:
+    """Write the total cost of the forward: ``416,520 MACs, 833,040 FLOPs``."""
+    macs, flops = _show_both(trace.totals.macs, "MACs"), _show_both(trace.totals.flops, "FLOPs")
+    return f"{_at_least(trace)}{macs}, {_at_least(trace)}{flops}"
+
+
+def _at_least(trace: Trace) -> str:
+    return "" if trace.coverage.complete and trace.failure is None else ">= "
 
 
 def _show_both(cost: int, unit: str) -> str:
@@ -210,54 +230,6 @@ def describe_coverage(trace: Trace) -> str:
     return f"NOT complete: {ran}, not known: {names}"
 
 
-def describe_failure(trace: Trace) -> tuple[str, str]:
-    """Return the two lines for a forward that raised: what and where, and what to try.
-
-    The trace must hold a failure.
-    """
-    failure = trace.failure
-    assert failure is not None
-    where = f"'{failure.path}' ({failure.node_type})" if failure.path else trace.model_type
-    if failure.op:
-        where += f", in {failure.op}"
-    shapes = show_shapes(failure.input_shapes) if failure.input_shapes else "no tensor"
-    message = f"forward failed in {where} on {shapes}: {failure.type}: {failure.message}"
-    if _lacks_batch(trace):
-        return message, _BATCH_HINT
-    return message, suggest_mend(failure)
-
-
-def _lacks_batch(trace: Trace) -> bool:
-    """Tell whether the first convolution took its input for one unbatched sample."""
-    for call in trace.calls:
-        ndim = _CONVOLUTION_DIMS.get(call.base)
-        if ndim is not None and call.input_shapes:
-            return len(call.input_shapes[0]) == ndim + 1
-    return False
-
-
-_CONVOLUTION_DIMS = {f"Conv{n}d": n for n in (1, 2, 3)} | {f"conv{n}d": n for n in (1, 2, 3)}
-_BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
-
-
-def suggest_mend(failure: Failure) -> str:
-    """Return what is the most likely mend for a failed forward."""
-    text = failure.message.lower()
-    batchless = ("expected 2d or 3d", "expected 3d or 4d", "expected 3d (unbatched) or 4d",
-                 "expected 4d", "self must be a matrix", "unbatched")  # fmt: skip
-    if any(part in text for part in batchless) or "dimension out of range" in text:
-        return _BATCH_HINT
-    if any(part in text for part in ("same dtype", "scalar type", "input type (", "dtype")):
-        return "the input's dtype does not fit: --input takes one, as int64:1x128"
-    if "indices" in text and ("long" in text or "int" in text):
-        return "an embedding takes ids: --input int64:1x16"
-    if "missing" in text and "argument" in text:
-        return "give every input of forward: --input NAME:SHAPE, --kwarg KEY=VALUE"
-    if failure.type in ("AttributeError", "NameError", "SystemExit"):
-        return "no input mends that: look at the code of that forward"
-    return "the rows above ran; give other sizes with --input, or look at that layer's arguments"
-
-
 def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str, Any]:
     """Return the JSON document's own keys; rows deeper than ``depth`` are left out."""
     totals = trace.totals
@@ -274,7 +246,7 @@ def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str
         ],
         "mode": trace.mode,
         "execution": trace.execution,
-        "rows": [_row_body(n) for n in _select(trace, depth=depth, plumbing=True)],
+        "rows": json_rows(summary_columns(trace), _select(trace, depth=depth, plumbing=True)),
         "totals": {key: getattr(totals, key) for key in total_keys},
         "coverage": {
             "counted": trace.coverage.counted,
@@ -289,15 +261,6 @@ def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str
         ],
         "error": _error_body(trace.failure),
     }
-
-
-def _row_body(node: Node) -> dict[str, Any]:
-    keys = (
-        "path", "depth", "kind", "type", "calls", "input_shapes", "output_shapes", "params",
-        "own_params", "tied_params", "trainable_params", "buffers", "macs", "flops", "own_macs",
-        "backward_flops", "output_bytes", "executed", "shared_with", "plumbing", "uncounted",
-    )  # fmt: skip
-    return {key: getattr(node, key) for key in keys}
 
 
 def _error_body(failure: Failure | None) -> dict[str, Any] | None:

@@ -421,3 +421,19 @@ class TestErrors:
         monkeypatch.setenv("MODELCLI_DEBUG", "1")
         with pytest.raises(ModelcliError, match="unknown model"):
             run("summary", "lent")
+
+
+@pytest.mark.parametrize(("width", "left_out"), [("50", "input"), ("36", "input, output, type")])
+def test_a_narrow_terminal_says_what_it_leaves_out(run, monkeypatch, width, left_out):
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("LINES", "25")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    result = run("summary", "nest-mlp")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    gone = left_out.split(", ")
+    titles = ["layer", "type", "input", "output", "params", "MACs"]
+    assert lines[0].split() == [title for title in titles if title not in gone]
+    said = " ".join(result.out.split())
+    assert f"columns left out at this width: {left_out}; --format tsv has all" in said

@@ -1,0 +1,54 @@
+"""A forward that raised: what happened and where, and what to try."""
+
+from __future__ import annotations
+
+from modelcli.tracing.record import Failure, Trace
+from modelcli.views.text import show_shapes
+
+
+def describe_failure(trace: Trace) -> tuple[str, str]:
+    """Return the two lines for a forward that raised: what and where, and what to try.
+
+    The trace must hold a failure.
+    """
+    failure = trace.failure
+    assert failure is not None
+    where = f"'{failure.path}' ({failure.node_type})" if failure.path else trace.model_type
+    if failure.op:
+        where += f", in {failure.op}"
+    shapes = show_shapes(failure.input_shapes) if failure.input_shapes else "no tensor"
+    message = f"forward failed in {where} on {shapes}: {failure.type}: {failure.message}"
+    if _lacks_batch(trace):
+        return message, _BATCH_HINT
+    return message, suggest_fix(failure)
+
+
+def _lacks_batch(trace: Trace) -> bool:
+    """Tell whether the first convolution took its input for one unbatched sample."""
+    for call in trace.calls:
+        ndim = _CONVOLUTION_DIMS.get(call.base)
+        if ndim is not None and call.input_shapes:
+            return len(call.input_shapes[0]) == ndim + 1
+    return False
+
+
+_CONVOLUTION_DIMS = {f"Conv{n}d": n for n in (1, 2, 3)} | {f"conv{n}d": n for n in (1, 2, 3)}
+_BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
+
+
+def suggest_fix(failure: Failure) -> str:
+    """Return what most likely fixes a failed forward."""
+    text = failure.message.lower()
+    batchless = ("expected 2d or 3d", "expected 3d or 4d", "expected 3d (unbatched) or 4d",
+                 "expected 4d", "self must be a matrix", "unbatched")  # fmt: skip
+    if any(part in text for part in batchless) or "dimension out of range" in text:
+        return _BATCH_HINT
+    if any(part in text for part in ("same dtype", "scalar type", "input type (", "dtype")):
+        return "the input's dtype does not fit: --input takes one, as int64:1x128"
+    if "indices" in text and ("long" in text or "int" in text):
+        return "an embedding takes ids: --input int64:1x16"
+    if "missing" in text and "argument" in text:
+        return "give every input of forward: --input NAME:SHAPE, --kwarg KEY=VALUE"
+    if failure.type in ("AttributeError", "NameError", "SystemExit"):
+        return "no input can fix that: look at the code of that forward"
+    return "the rows above ran; give other sizes with --input, or look at that layer's arguments"
