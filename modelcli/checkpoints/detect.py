@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from modelcli.checkpoints.records import Format
+from modelcli.checkpoints.formats import INDEX_SUFFIX, file_formats, file_suffixes
+from modelcli.checkpoints.records import FileFormat
 from modelcli.errors import CheckpointError
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-INDEX_SUFFIX = ".index.json"
-
-_ZIP = b"PK\x03\x04"
 _LFS = b"version https://git-lfs"
-_PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 # First bytes of files that are often given the wrong name.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
@@ -28,7 +24,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def sniff(path: Path) -> Format:
+def sniff(path: Path) -> FileFormat:
     """Return the format of one file from its first bytes.
 
     Raises:
@@ -38,19 +34,18 @@ def sniff(path: Path) -> Format:
     head, size = _head(path)
     if not head:
         raise CheckpointError(f"'{path}' is empty (0 bytes)", "download or save it again")
-    _refuse_text(path, head)
-    if head.startswith(_ZIP):
-        return Format.TORCH_ZIP
-    if _is_safetensors(head, path):
-        return Format.SAFETENSORS
-    if head.startswith(_PICKLE_PROTOCOLS):
-        return Format.TORCH_LEGACY
-    for magic, what in _OTHERS:
-        if head.startswith(magic):
-            raise CheckpointError(
-                f"'{path}' is {what}, not a checkpoint of PyTorch or safetensors",
-                f"readable are {', '.join(SUFFIXES)} and *{INDEX_SUFFIX}",
-            )
+    found = next((each for each in file_formats() if each.is_one(head)), None)
+    other = next((what for magic, what in _OTHERS if head.startswith(magic)), None)
+    if found is None and other is None:
+        found = _by_suffix(path)
+    _refuse_text(path, head, known=found is not None)
+    if found is not None:
+        return found
+    if other is not None:
+        raise CheckpointError(
+            f"'{path}' is {other}, not a checkpoint of PyTorch or safetensors",
+            f"readable are {', '.join(file_suffixes())} and *{INDEX_SUFFIX}",
+        )
     raise CheckpointError(
         f"'{path}' is not a checkpoint: it begins with {head[:8]!r} and has {size:,} bytes",
         "expected safetensors (8 bytes of header length, then '{') or a file of torch.save",
@@ -79,13 +74,15 @@ def _neighbours(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder '{folder}' either"
-    found = sorted(p.name for p in folder.iterdir() if p.name.endswith((*SUFFIXES, INDEX_SUFFIX)))
+    found = sorted(
+        p.name for p in folder.iterdir() if p.name.endswith((*file_suffixes(), INDEX_SUFFIX))
+    )
     if not found:
         return f"'{folder}' holds no checkpoint"
     return f"'{folder}' holds {', '.join(found[:5])}" + (", ..." if len(found) > 5 else "")
 
 
-def _refuse_text(path: Path, head: bytes) -> None:
+def _refuse_text(path: Path, head: bytes, *, known: bool) -> None:
     """Raise on the texts that people save under a checkpoint's name."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_LFS):
@@ -100,7 +97,7 @@ def _refuse_text(path: Path, head: bytes) -> None:
             f"'{path}' is a web page, not a checkpoint: the download saved an HTML page",
             "open the address in a browser; it may need a login or a 'resolve' or 'raw' link",
         )
-    if text.startswith((b"{", b"[")) and not _is_safetensors(head, path):
+    if text.startswith((b"{", b"[")) and not known:
         raise CheckpointError(
             f"'{path}' is a JSON text, not a checkpoint",
             f"an index of shards must be named *{INDEX_SUFFIX}; an error message of a download "
@@ -116,9 +113,6 @@ def _lfs_size(head: bytes) -> int | None:
     return None
 
 
-def _is_safetensors(head: bytes, path: Path) -> bool:
-    """A brace after eight bytes of length, or the name says so and nothing else fits."""
-    if head[8:9] == b"{":
-        return True
-    known = head.startswith((_ZIP, *_PICKLE_PROTOCOLS, *(magic for magic, _ in _OTHERS)))
-    return path.suffix == ".safetensors" and not known
+def _by_suffix(path: Path) -> FileFormat | None:
+    """Take a file at its name's word, where the format's reader can say what is damaged."""
+    return next((each for each in file_formats(path.name) if each.by_suffix), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from modelcli.checkpoints.detect import INDEX_SUFFIX, SUFFIXES
+from modelcli.checkpoints.formats import FORMATS, INDEX_SUFFIX, family, file_suffixes
 from modelcli.errors import CheckpointError
 
 # What training frameworks save beside the weights, in the same folder and with the same suffixes.
@@ -32,7 +32,7 @@ def choose_in_folder(folder: Path) -> tuple[Path, ...]:
             f"{folder} model.pt",
         )
     indexes = [name for name in names if name.endswith(INDEX_SUFFIX) and _family(name)]
-    files = [name for name in names if name.endswith(SUFFIXES) and not _NOT_WEIGHTS.match(name)]
+    files = [name for name in names if family(name) and not _NOT_WEIGHTS.match(name)]
     if not indexes and not files:
         raise CheckpointError(f"folder '{folder}' holds no checkpoint", _looked_for(names))
     _refuse_mixture(folder, indexes, files)
@@ -52,24 +52,22 @@ def _list(folder: Path) -> list[str]:
         raise CheckpointError(f"cannot list folder '{folder}': {error.strerror}") from None
 
 
-def _family(name: str) -> str:
-    """Return ``safetensors`` or ``torch``, or nothing for an index of something else."""
-    stem = name.removesuffix(INDEX_SUFFIX)
-    if stem.endswith(".safetensors"):
-        return "safetensors"
-    return "torch" if stem.endswith(SUFFIXES) else ""
+def _family(name: str) -> tuple[str, ...]:
+    """Return what `family` says of a file, or of the shards of an index."""
+    return family(name.removesuffix(INDEX_SUFFIX))
 
 
 def _refuse_mixture(folder: Path, indexes: list[str], files: list[str]) -> None:
     """Two formats in one folder may be two versions of the weights: the user must say which."""
-    families: dict[str, str] = {}
+    families: dict[tuple[str, ...], str] = {}
     for name in (*indexes, *files):
         families.setdefault(_family(name), name)
     if len(families) > 1:
-        first, second = families.values()
+        first, second, *_ = families.values()
+        preferred = next(iter(FORMATS.values()))
         raise CheckpointError(
             f"folder '{folder}' holds two formats: '{first}' and '{second}'",
-            f"name one of them: {folder / families.get('safetensors', first)}",
+            f"name one of them: {folder / families.get(preferred, first)}",
         )
 
 
@@ -102,4 +100,4 @@ def _several(folder: Path, names: list[str]) -> CheckpointError:
 
 def _looked_for(names: list[str]) -> str:
     there = f"it has {', '.join(names[:4])}" if names else "it is empty or has only folders"
-    return f"looked for *{', *'.join(SUFFIXES)} and *{INDEX_SUFFIX}; {there}"
+    return f"looked for *{', *'.join(file_suffixes())} and *{INDEX_SUFFIX}; {there}"

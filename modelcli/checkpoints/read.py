@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcli.checkpoints.detect import INDEX_SUFFIX, sniff
+from modelcli.checkpoints.detect import sniff
 from modelcli.checkpoints.folder import choose_in_folder
+from modelcli.checkpoints.formats import INDEX_SUFFIX
 from modelcli.checkpoints.index import check_held, read_index
-from modelcli.checkpoints.records import Checkpoint, Format, KeyChoice, TensorRecord, brief
-from modelcli.checkpoints.safetensors import read_safetensors
+from modelcli.checkpoints.records import Checkpoint, FileFormat, KeyChoice, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 
@@ -20,7 +19,7 @@ class _Parts:
 
     tensors: list[TensorRecord] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
-    formats: list[Format] = field(default_factory=list)
+    formats: list[FileFormat] = field(default_factory=list)
     key: str = ""
     choices: tuple[KeyChoice, ...] = ()
     others: int = 0
@@ -31,8 +30,8 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """Read the headers of a checkpoint; no tensor data is touched, and nothing in it is run.
 
     Args:
-        path: ``.safetensors``, ``.pt``/``.pth``/``.bin``/``.ckpt``, ``*.index.json``, or a folder.
-        key: which dictionary inside a ``.pt`` file; by default where weights usually are.
+        path: a file of one of the formats, ``*.index.json``, or a folder.
+        key: which dictionary inside a file that has several; by default where weights usually are.
 
     Raises:
         CheckpointError: the file is missing, of another kind, damaged or unsafe; shards are
@@ -60,7 +59,7 @@ def _finish(path: Path, files: tuple[Path, ...], parts: _Parts) -> Checkpoint:
     names = {tensor.name for tensor in parts.tensors}
     return Checkpoint(
         path=path,
-        format=parts.formats[0],
+        format=parts.formats[0].name,
         files=files,
         file_bytes=sum(file.stat().st_size for file in files),
         tensors=tuple(parts.tensors),
@@ -70,38 +69,18 @@ def _finish(path: Path, files: tuple[Path, ...], parts: _Parts) -> Checkpoint:
         not_stored=_not_stored(parts.metadata, names),
         other_entries=parts.others,
         notes=tuple(parts.notes),
-        in_order=parts.formats[0] is not Format.SAFETENSORS,  # which sorts them
+        in_order=parts.formats[0].in_order,
     )
 
 
 def _read_file(path: Path, key: str | None, parts: _Parts) -> None:
-    kind = sniff(path)
-    parts.formats.append(kind)
-    _reader(kind)(path, kind, key, parts)
-
-
-def _reader(kind: Format) -> Callable[[Path, Format, str | None, _Parts], None]:
-    return _add_safetensors if kind is Format.SAFETENSORS else _add_torch
-
-
-def _add_safetensors(path: Path, kind: Format, key: str | None, parts: _Parts) -> None:
-    if key:
-        raise CheckpointError(
-            f"--key {key}: a safetensors file has no nested dictionaries ('{path}')",
-            "leave --key out; --match filters names",
-        )
-    tensors, metadata = read_safetensors(path)
-    parts.tensors.extend(tensors)
-    parts.metadata.update(metadata)
-
-
-def _add_torch(path: Path, kind: Format, key: str | None, parts: _Parts) -> None:
-    from modelcli.checkpoints.torchfile import read_torch
-
-    tensors, found = read_torch(path, kind, key=key)
-    parts.tensors.extend(tensors)
-    parts.key, parts.choices = found.key, found.choices
-    parts.others += found.other_entries
+    found = sniff(path)
+    contents = found.read(path, key)
+    parts.formats.append(found)
+    parts.tensors.extend(contents.tensors)
+    parts.metadata.update(contents.metadata)
+    parts.key, parts.choices = contents.key, contents.choices
+    parts.others += contents.other_entries
 
 
 def _read_sharded(index: Path, key: str | None, parts: _Parts) -> tuple[Path, ...]:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-
-
-class Format(StrEnum):
-    """The kinds of checkpoint that can be read."""
-
-    SAFETENSORS = "safetensors"
-    TORCH_ZIP = "torch"
-    TORCH_LEGACY = "torch (before 1.6)"
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +46,46 @@ class KeyChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What one file holds; the fields are those of `Checkpoint`."""
+
+    tensors: tuple[TensorRecord, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    choices: tuple[KeyChoice, ...] = ()
+    other_entries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat:
+    """A format of checkpoint files.
+
+    Attributes:
+        name: as it is shown.
+        is_one: tells from the first 512 bytes of a file whether it has this format.
+        read: reads the header of a file under a key, which is None if none was asked for.
+        load: returns a file's tensors under a key, on the CPU; needed where a record may lack its
+            ``offset``, and None where every tensor's place in the file is known.
+        by_suffix: whether a file that is nothing known is read by its suffix, so that the reader
+            can say what is damaged.
+        in_order: whether its tensors come in the order in which the modules were defined.
+    """
+
+    name: str
+    is_one: Callable[[bytes], bool]
+    read: Callable[[Path, str | None], Contents]
+    load: Callable[[Path, str], Mapping[str, Any]] | None = None
+    by_suffix: bool = False
+    in_order: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A checkpoint, which may be several files.
 
     Attributes:
         path: as the user named it.
-        format: of its files.
+        format: name of the format of its first file.
         files: in the order in which they were read.
         file_bytes: of all files together.
         tensors: in the file's order.
@@ -72,7 +99,7 @@ class Checkpoint:
     """
 
     path: Path
-    format: Format
+    format: str
     files: tuple[Path, ...]
     file_bytes: int
     tensors: tuple[TensorRecord, ...]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
+
 
 class Sort(StrEnum):
     """The order of the rows."""
@@ -20,7 +22,7 @@ TensorsArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="A model (registered name, PATH.py:NAME, timm:NAME, hf:DIR, ...) or a "
-        "checkpoint: .safetensors, .pt, .pth, .bin, .ckpt, *.index.json, or their folder.",
+        f"checkpoint: {', '.join(file_suffixes())}, *{INDEX_SUFFIX}, or their folder.",
         show_default=False,
     ),
 ]

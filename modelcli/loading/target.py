@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelcli import registry
+from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.errors import TargetError, suggest
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".index.json")
 BUILT_IN_PROVIDERS = ("torchvision", "timm", "hf")
 PROVIDER_GROUP = "modelcli.providers"
 
@@ -137,7 +137,7 @@ def _named(attribute: str, place: str, text: str) -> str:
 
 
 def _is_checkpoint(text: str) -> bool:
-    return text.endswith(CHECKPOINT_SUFFIXES) and ":" not in text
+    return text.endswith((*file_suffixes(), INDEX_SUFFIX)) and ":" not in text
 
 
 def _is_registered(name: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelcli.checkpoints.decode import Decoder, can_decode
+from modelcli.checkpoints.formats import format_named
 from modelcli.checkpoints.records import Checkpoint, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
@@ -229,11 +230,11 @@ class FileValues:
 
 
 def _load_whole(checkpoint: Checkpoint) -> dict[str, Any]:
-    from modelcli.checkpoints.torchfile import read_torch_values
-
+    load = format_named(checkpoint.format).load
+    assert load is not None  # where every tensor has an offset, nobody asks
     tensors: dict[str, Any] = {}
     for path in checkpoint.files:
-        tensors.update(read_torch_values(path, checkpoint.format, key=checkpoint.key))
+        tensors.update(load(path, checkpoint.key))
     return tensors
 
 

@@ -18,9 +18,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
-from modelcli.checkpoints.dtypes import SAFETENSORS_DTYPES
+from modelcli.checkpoints.formats.safetensors import SAFETENSORS_DTYPES, read_safetensors
 from modelcli.checkpoints.read import read_checkpoint
-from modelcli.checkpoints.safetensors import read_safetensors
 from modelcli.errors import CheckpointError
 
 

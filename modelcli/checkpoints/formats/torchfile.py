@@ -1,31 +1,31 @@
 """Files of ``torch.save``: opened with ``weights_only=True`` on the meta device, never otherwise.
 
-This is the one place of the room that needs torch, and only inside its functions.
+It needs torch, and imports it only inside its functions.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checkpoints.dtypes import DTYPES
 from modelcli.checkpoints.nested import Found, collect_tensors
-from modelcli.checkpoints.pickles import legacy_names
-from modelcli.checkpoints.records import Format, TensorRecord, brief
+from modelcli.checkpoints.records import Contents, FileFormat, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 if TYPE_CHECKING:
+    import zipfile
+
     import torch
 
 _ASKED = re.compile(r"GLOBAL ([\w.]+)")
 _AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
-def read_torch(path: Path, kind: Format, *, key: str | None) -> tuple[list[TensorRecord], Found]:
+def read_torch(path: Path, *, zipped: bool, key: str | None) -> tuple[list[TensorRecord], Found]:
     """Return the tensors of one file of ``torch.save`` and where in it they were found.
 
     Raises:
@@ -33,17 +33,17 @@ def read_torch(path: Path, kind: Format, *, key: str | None) -> tuple[list[Tenso
             file; a pickle that asks for names outside the safe list; no tensors in it; ``key``
             leads nowhere, or is needed and was not given.
     """
-    extents = _zip_extents(path) if kind is Format.TORCH_ZIP else None
-    loaded = _load(path, kind, device="meta")
+    extents = _zip_extents(path) if zipped else None
+    loaded = _load(path, zipped=zipped, device="meta")
     if loaded is None:
-        loaded = _load(path, kind, device="cpu")
+        loaded = _load(path, zipped=zipped, device="cpu")
     found = collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor)
     return list(_records(path, found, extents)), found
 
 
-def read_torch_values(path: Path, kind: Format, *, key: str) -> dict[str, torch.Tensor]:
+def read_torch_values(path: Path, *, zipped: bool, key: str) -> dict[str, torch.Tensor]:
     """Return the tensors of one file themselves, on the CPU, by the names of `read_torch`."""
-    loaded = _load(path, kind, device="cpu")
+    loaded = _load(path, zipped=zipped, device="cpu")
     return dict(collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor).tensors)
 
 
@@ -53,7 +53,7 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _load(path: Path, kind: Format, *, device: str) -> Any:
+def _load(path: Path, *, zipped: bool, device: str) -> Any:
     """Unpickle a file without running anything from it, on ``meta`` or lazily on ``cpu``.
 
     None where it holds tensors that the meta device does not know, as quantised ones.
@@ -65,11 +65,9 @@ def _load(path: Path, kind: Format, *, device: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(
-                path, weights_only=True, mmap=kind is Format.TORCH_ZIP, map_location=device
-            )
+            return torch.load(path, weights_only=True, mmap=zipped, map_location=device)
     except pickle.UnpicklingError as error:
-        raise _refusal(path, kind, str(error)) from None
+        raise _refusal(path, zipped, str(error)) from None
     except MemoryError:
         raise CheckpointError(f"'{path}' asks for more memory than there is", _AGAIN) from None
     except NotImplementedError as error:
@@ -89,6 +87,8 @@ def _load(path: Path, kind: Format, *, device: str) -> Any:
 
 def _zip_extents(path: Path) -> dict[int, int]:
     """Return offset -> size of every stored tensor of the archive, having looked what it is."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             members = archive.infolist()
@@ -121,6 +121,8 @@ def _refuse_programs(path: Path, names: set[str]) -> None:
 
 def _extents(members: list[zipfile.ZipInfo], file: Any) -> Iterator[tuple[int, int]]:
     """Yield where each record's bytes begin: behind its local header, whose length varies."""
+    import zipfile
+
     for member in members:
         if "/data/" not in member.filename or member.compress_type != zipfile.ZIP_STORED:
             continue
@@ -131,9 +133,9 @@ def _extents(members: list[zipfile.ZipInfo], file: Any) -> Iterator[tuple[int, i
         yield begin, member.file_size
 
 
-def _refusal(path: Path, kind: Format, message: str) -> CheckpointError:
+def _refusal(path: Path, zipped: bool, message: str) -> CheckpointError:
     """Name what the pickle asked for: the difference between an attack and an odd checkpoint."""
-    asked = _unsafe_names(path, kind) or sorted(set(_ASKED.findall(message)))
+    asked = _unsafe_names(path, zipped) or sorted(set(_ASKED.findall(message)))
     if not asked:
         what = message.strip().splitlines()[-3:][0] if message.strip() else "no reason given"
         return CheckpointError(
@@ -147,11 +149,13 @@ def _refusal(path: Path, kind: Format, message: str) -> CheckpointError:
     )
 
 
-def _unsafe_names(path: Path, kind: Format) -> list[str]:
+def _unsafe_names(path: Path, zipped: bool) -> list[str]:
+    if not zipped:
+        from modelcli.checkpoints.pickles import legacy_names
+
+        return legacy_names(path)
     import torch
 
-    if kind is Format.TORCH_LEGACY:
-        return legacy_names(path)
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception:  # the scan is a courtesy; the refusal stands without it
@@ -236,3 +240,38 @@ def _check_extent(
             f"archive has {max(extents.get(begin, 0), 0):,}",
             _AGAIN,
         )
+
+
+_PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def _is_zip(head: bytes) -> bool:
+    return head.startswith(b"PK\x03\x04")
+
+
+def _is_pickle(head: bytes) -> bool:
+    return head.startswith(_PICKLE_PROTOCOLS)
+
+
+def _contents(path: Path, key: str | None, *, zipped: bool) -> Contents:
+    tensors, found = read_torch(path, zipped=zipped, key=key)
+    return Contents(
+        tensors=tuple(tensors),
+        key=found.key,
+        choices=found.choices,
+        other_entries=found.other_entries,
+    )
+
+
+TORCH_ZIP = FileFormat(
+    name="torch",
+    is_one=_is_zip,
+    read=lambda path, key: _contents(path, key, zipped=True),
+    load=lambda path, key: read_torch_values(path, zipped=True, key=key),
+)
+TORCH_LEGACY = FileFormat(
+    name="torch (before 1.6)",
+    is_one=_is_pickle,
+    read=lambda path, key: _contents(path, key, zipped=False),
+    load=lambda path, key: read_torch_values(path, zipped=False, key=key),
+)

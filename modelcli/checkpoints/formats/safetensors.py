@@ -12,14 +12,43 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modelcli.checkpoints.dtypes import SAFETENSORS_DTYPES, DType
-from modelcli.checkpoints.records import TensorRecord, brief
+from modelcli.checkpoints.dtypes import DTYPES, DType
+from modelcli.checkpoints.records import Contents, FileFormat, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 MAX_HEADER_BYTES = 100_000_000
 _LARGE_HEADER_BYTES = 4_000_000
 _LARGEST = 2**63 - 1
 _AGAIN = "the file is damaged or was written wrongly: download or save it again"
+
+# The codes of the format, as its reference implementation lists them.
+SAFETENSORS_DTYPES: dict[str, DType] = {
+    code: DTYPES[name]
+    for code, name in {
+        "BOOL": "bool",
+        "F4": "float4_e2m1fn_x2",
+        "F6_E2M3": "float6_e2m3fn",
+        "F6_E3M2": "float6_e3m2fn",
+        "U8": "uint8",
+        "I8": "int8",
+        "F8_E5M2": "float8_e5m2",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E8M0": "float8_e8m0fnu",
+        "F8_E4M3FNUZ": "float8_e4m3fnuz",
+        "F8_E5M2FNUZ": "float8_e5m2fnuz",
+        "I16": "int16",
+        "U16": "uint16",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "I32": "int32",
+        "U32": "uint32",
+        "F32": "float32",
+        "C64": "complex64",
+        "F64": "float64",
+        "I64": "int64",
+        "U64": "uint64",
+    }.items()
+}
 
 Span = tuple[int, int, str]
 
@@ -213,3 +242,27 @@ def _check_cover(path: Path, spans: list[Span], data_bytes: int) -> None:
 
 def _bad(path: Path, name: str, what: str) -> CheckpointError:
     return CheckpointError(f"tensor {brief(name)} in '{path}' {what}", _AGAIN)
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """A brace after eight bytes of length; a zip archive is another matter."""
+    return head[8:9] == b"{" and not head.startswith(b"PK\x03\x04")
+
+
+def _read(path: Path, key: str | None) -> Contents:
+    if key:
+        raise CheckpointError(
+            f"--key {key}: a safetensors file has no nested dictionaries ('{path}')",
+            "leave --key out; --match filters names",
+        )
+    tensors, metadata = read_safetensors(path)
+    return Contents(tensors=tensors, metadata=metadata)
+
+
+SAFETENSORS = FileFormat(
+    name="safetensors",
+    is_one=_is_safetensors,
+    read=_read,
+    by_suffix=True,
+    in_order=False,  # names are sorted by the usual writer
+)
