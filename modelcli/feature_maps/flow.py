@@ -22,6 +22,7 @@ from modelcli.feature_maps.of_call import layer_of
 from modelcli.feature_maps.record import LayerResult, Shape
 from modelcli.feature_maps.refusal import ShapeError, show_dims
 from modelcli.tracing.record import Call, Trace
+from modelcli.tracing.vocabulary import Trait, traits
 from modelcli.views.shapes import ShapeRow
 
 
@@ -37,24 +38,6 @@ class Step:
     call: Call
     result: LayerResult | None
     field: Field
-
-
-# What looks at whole axes, whatever its name; a shape that stays the same proves nothing here.
-_MIXES_EVERYTHING = frozenset(
-    "matmul bmm mm baddbmm addmm addbmm einsum tensordot scaled_dot_product_attention softmax "
-    "log_softmax softmin multi_head_attention_forward multiheadattention cumsum cumprod sort "
-    "argsort topk flip roll rot90 fft fft2 ifft2 rfft2 irfft2 grid_sample affine_grid gather "
-    "scatter index_select take_along_dim normalize transformerencoderlayer lstm gru rnn "
-    "transformerdecoderlayer embedding embedding_bag maxunpool1d maxunpool2d maxunpool3d".split()
-)
-_REDUCTIONS = frozenset(
-    "mean sum amax amin max min std var logsumexp norm prod argmax argmin median nanmean".split()
-)
-_RESHAPES = frozenset(
-    "view reshape view_as reshape_as flatten ravel squeeze unsqueeze unflatten expand expand_as "
-    "repeat contiguous clone detach to float half double type type_as broadcast_to".split()
-)
-_DENSE = frozenset(("linear", "lazylinear", "nondynamicallyquantizablelinear"))
 
 
 def follow(trace: Trace) -> tuple[Step, ...]:
@@ -149,21 +132,21 @@ class _Flow:
 
 def _after_other(call: Call, fields: Sequence[Field], output: Shape) -> Field | None:
     """Return the field behind a call that is no layer of the arithmetic; None: it sees all."""
-    name = call.base.lower().rstrip("_")
+    known = traits(call.base)
     first, shape = fields[0], call.input_shapes[0]
-    if name in _MIXES_EVERYTHING:
+    if Trait.LOOKS_EVERYWHERE in known:
         return None
-    if name in _DENSE:
+    if Trait.DENSE in known:
         return lose(first, (-1,), keep=True)
-    if name in _REDUCTIONS:
+    if Trait.REDUCES in known:
         return _reduce(call, first)
-    if name in ("permute", "transpose", "movedim", "swapaxes", "swapdims", "t", "mt"):
+    if Trait.PERMUTES in known:
         return _permute(call, first)
-    if name in ("cat", "concat", "concatenate") and all(len(f.axes) == len(output) for f in fields):
+    if Trait.JOINS in known and all(len(f.axes) == len(output) for f in fields):
         return _concatenate(call, fields, output)
-    if name in _RESHAPES:
+    if Trait.RESHAPES in known:
         return reshape(first, shape, output)
-    if name in ("chunk", "split", "getitem", "narrow", "unbind", "tensor_split"):
+    if Trait.PARTS in known:
         return _part(first, shape, output)
     if _broadcasts(call.input_shapes, output):
         return merge(fields, call.input_shapes, output)

@@ -17,19 +17,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from modelcli.tracing.operations import function_name, is_layer
+from modelcli.tracing.vocabulary import Trait, has
 
 Key = tuple[str, str, int]  # "module" and its path, or "op" and its name; and its turn, from 0
 
-_LEFT_OUT = frozenset(
-    "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh "
-    "sigmoid logsigmoid tanh softplus softsign tanhshrink softshrink hardshrink threshold clamp "
-    "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout "
-    "batch_norm instance_norm layer_norm group_norm local_response_norm rms_norm "
-    "stochastic_depth".split()
-)
-_CONVOLUTIONS = frozenset(
-    f"conv{transpose}{n}d" for transpose in ("", "_transpose") for n in (1, 2, 3)
-)
+_LEFT_OUT = Trait.ACTIVATION | Trait.NORMALISATION | Trait.DROPOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +173,9 @@ class _Watch(TorchFunctionMode):
 
 def _changed(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Carry a function out, changed so that what it sees cannot be missed."""
-    if name in _LEFT_OUT:
+    if has(name, _LEFT_OUT):
         return args[0] if args else kwargs["input"]
-    if name in _CONVOLUTIONS:
+    if has(name, Trait.CONVOLUTION):
         return _convolve(func, args, kwargs)
     if name.startswith(("max_pool", "adaptive_max_pool", "fractional_max_pool")):
         return _average(func, name, args, kwargs)

@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from modelcli.loading.types import Shape
-from modelcli.tracing.operations import is_plumbing
 from modelcli.tracing.record import Call, Failure
 from modelcli.tracing.tree import Branch, Tree
+from modelcli.tracing.vocabulary import Trait, has
 
 
 class Frame:
@@ -74,7 +74,7 @@ class Observation:
                 output_shapes=note.output_shapes,
                 sources=note.sources,
                 geometry=note.geometry,
-                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
+                plumbing=note.branch.kind == "op" and has(note.type, Trait.PLUMBING),
             )
             for index, note in enumerate(self.calls)
         )

@@ -8,17 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-# Functions that move, cast or make data and tell a reader little.
-_PLUMBING = frozenset(
-    "getitem setitem to float half double bfloat16 int long bool short type type_as cpu "
-    "cuda contiguous detach clone expand expand_as unsqueeze squeeze requires_grad numpy "
-    "tensor arange zeros ones empty full zeros_like ones_like empty_like full_like "
-    "new_zeros new_ones new_full new_empty new_tensor as_tensor from_numpy linspace copy "
-    "data T mT unbind view_as size eq ne lt gt le ge and or not invert logical_and "
-    "logical_or logical_not index_put scalar_tensor broadcast_tensors broadcast_to resize "
-    "is_same_size parameter subclass alias iter".split()
-)
-
 # torch's names of the positional parameters, where the function itself cannot tell.
 _POOL = ("input", "kernel_size", "stride", "padding")
 _MAX_POOL = (*_POOL, "dilation", "ceil_mode", "return_indices")
@@ -79,11 +68,6 @@ def function_name(func: Any) -> str:
 
 
 _IN_PLACE = frozenset("add sub mul truediv floordiv matmul pow mod and or xor".split())
-
-
-def is_plumbing(name: str) -> bool:
-    """Tell whether a function only moves, casts or makes data."""
-    return name.rstrip("_") in _PLUMBING
 
 
 def function_arguments(

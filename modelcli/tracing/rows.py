@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from modelcli.identity import Key, count_elements, count_unique, tensor_key
-from modelcli.tracing.operations import is_layer, is_plumbing, layer_base
+from modelcli.tracing.operations import is_layer, layer_base
 from modelcli.tracing.record import Node
 from modelcli.tracing.survey import packed_tensors
 from modelcli.tracing.tree import Branch, Tree
+from modelcli.tracing.vocabulary import Trait, has
 
 
 class Rows:
@@ -50,7 +51,7 @@ class Rows:
             "output_bytes": branch.output_bytes,
             "executed": branch.calls > 0,
             "shared_with": branch.shared_with,
-            "plumbing": branch.kind == "op" and is_plumbing(branch.type),
+            "plumbing": branch.kind == "op" and has(branch.type, Trait.PLUMBING),
             "uncounted": dict(branch.uncounted),
             "params": 0,
             "own_params": 0,

@@ -38,6 +38,7 @@ from modelcli.tracing.operations import (
 from modelcli.tracing.record import Failure
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.tree import Branch
+from modelcli.tracing.vocabulary import Trait, has
 
 
 def observe_pass(
@@ -259,7 +260,7 @@ class _Observer:
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._pass_through(func, args, kwargs)
-        if self._stack[-1].leaf or self._in_backward or name in _SILENT:
+        if self._stack[-1].leaf or self._in_backward or has(name, Trait.SILENT):
             return self._call(func, args, kwargs)
         return self._run_op(func, args, kwargs)
 
@@ -406,17 +407,6 @@ def _operation_name(func: Any) -> str:
     """Return an operation's name with its namespace, unless that is ATen's."""
     schema = getattr(func, "_schema", None)  # operations of higher order have none
     return str(func) if schema is None else str(schema.name).removeprefix("aten::")
-
-
-# Functions that answer a question about a tensor and never compute one.
-_SILENT = frozenset(
-    "size dim numel stride is_floating_point is_complex is_contiguous element_size "
-    "get_device data_ptr storage_offset __len__ _set_grad_enabled is_tensor is_nonzero "
-    "nelement ndimension is_same_size type_as_ untyped_storage storage __hash__ __repr__ "
-    "__format__ __set__ _is_view is_inference is_conj is_neg result_type promote_types "
-    "can_cast __torch_function__ is_grad_enabled __deepcopy__ has_names register_hook "
-    "retain_grad finfo iinfo".split()
-)
 
 
 class _Functions(TorchFunctionMode):

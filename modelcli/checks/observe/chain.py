@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelcli.tracing.record import Call
-
-_PASSING = frozenset(
-    "flatten view reshape permute transpose contiguous squeeze unsqueeze dropout dropout1d "
-    "dropout2d dropout3d identity to float clone detach swapaxes movedim t T expand".split()
-)
-_PASSING_LAYERS = frozenset(
-    "Identity Flatten Unflatten Dropout Dropout1d Dropout2d Dropout3d AlphaDropout".split()
-)
-_CONVOLUTIONS = frozenset(
-    f"{name}{n}d" for name in ("Conv", "conv", "ConvTranspose", "conv_transpose") for n in (1, 2, 3)
-)
-_DENSE = frozenset("Linear linear mm matmul addmm".split())
+from modelcli.tracing.vocabulary import Trait, has
 
 
 class Chain:
@@ -72,15 +61,15 @@ class Chain:
 
 def is_passing(call: Call) -> bool:
     """Tell whether a call hands its values on as they are (or drops some of them)."""
-    return call.base in (_PASSING_LAYERS if call.kind == "module" else _PASSING)
+    return has(call.base, Trait.PASSES)
 
 
 def is_convolution(call: Call) -> bool:
     """Tell whether a call is a convolution, as a layer or as a function."""
-    return call.base in _CONVOLUTIONS
+    return has(call.base, Trait.CONVOLUTION)
 
 
 def is_dense(call: Call) -> bool:
     """Tell whether a call multiplies one activation by a weight."""
     activations = [source for source in call.sources if source is not None]
-    return call.base in _DENSE and len(activations) == 1
+    return has(call.base, Trait.DENSE) and len(activations) == 1

@@ -13,18 +13,7 @@ from torch.overrides import TorchFunctionMode
 from modelcli.loading.meta import call_on_meta
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
-
-# What takes tensors of two devices everywhere: moving, indexing, lengths of sequences.
-_CROSSING = frozenset(
-    "getitem setitem to copy set data type is_floating_point new_tensor new_full new_zeros "
-    "new_ones new_empty type_as pack_padded_sequence _pack_padded_sequence pad_packed_sequence "
-    "_pad_packed_sequence get set_ size dim index_put tensor as_tensor lstm gru rnn_tanh rnn_relu "
-    "cpu cuda clone detach expand_as view_as reshape_as tensor_split".split()
-)
-_SAME_DTYPE = frozenset(
-    [f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)]
-    + "linear bilinear matmul mm bmm addmm baddbmm scaled_dot_product_attention".split()
-)
+from modelcli.tracing.vocabulary import Trait, has
 
 
 class Collisions(TorchFunctionMode):
@@ -46,11 +35,11 @@ class Collisions(TorchFunctionMode):
         name = function_name(func).rstrip("_")
         if getattr(func, "__name__", "") == "__get__":
             return func(*args, **kwargs)
-        if name in _SAME_DTYPE:
+        if has(name, Trait.SAME_DTYPE):
             _refuse_dtypes(name, args, kwargs)
         if not self._devices:
             return call_on_meta(func, args, kwargs)
-        if name not in _CROSSING:
+        if not has(name, Trait.CROSSES_DEVICES):
             _refuse_devices(name, args, kwargs)
         return func(*args, **kwargs)
 

@@ -9,6 +9,7 @@ from modelcli.checks.observe.locate import raising_place
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 from modelcli.errors import RunFailedError, UsageError
+from modelcli.tracing.vocabulary import convolution_dims
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -154,13 +155,12 @@ _BATCHLESS = (
     "expected 2d or 3d", "expected 3d or 4d", "expected 4d", "expected 3d (unbatched)",
     "self must be a matrix", "dimension out of range", "unbatched",
 )  # fmt: skip
-_CONVOLUTION_DIMS = {f"Conv{n}d": n for n in (1, 2, 3)} | {f"conv{n}d": n for n in (1, 2, 3)}
 
 
 def _lacks_batch(trace: Trace) -> bool:
     """Tell whether the first convolution took its input for one unbatched sample."""
     for call in trace.calls:
-        ndim = _CONVOLUTION_DIMS.get(call.base)
+        ndim = convolution_dims(call.base)
         if ndim is not None and call.input_shapes:
             return len(call.input_shapes[0]) == ndim + 1
     return False

@@ -15,23 +15,11 @@ from modelcli.checks.observe.values import input_tensors
 from modelcli.loading.inputs import ExampleInputs
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
+from modelcli.tracing.vocabulary import Trait, has
 
 # Looks at one call: the function's name, the tensors that went in, and the one that came out.
 Look = Callable[[str, list[torch.Tensor], torch.Tensor], None]
 
-_WEIGHTED = frozenset(
-    [f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)]
-    + "linear bilinear matmul mm bmm addmm baddbmm einsum embedding".split()
-)
-_CUTTING = frozenset("detach detach_ argmax argmin long int round multinomial".split())
-_SILENT = frozenset(
-    "size dim numel stride is_floating_point is_complex is_contiguous element_size get_device "
-    "data_ptr storage_offset __len__ _set_grad_enabled nelement ndimension __hash__ __repr__ "
-    "__format__ register_hook untyped_storage is_grad_enabled".split()
-)
-_REDUCING = frozenset("mean sum std var max min amax amin norm logsumexp prod".split())
-_MIXING = _REDUCING | frozenset("softmax log_softmax cumsum flip roll sort cat normalize".split())
-_LIKE = frozenset("randn_like rand_like randint_like".split())
 _NOTHING = object()
 
 
@@ -71,7 +59,7 @@ class FunctionCalls(TorchFunctionMode):
         """Run one function, and note what it did."""
         kwargs = kwargs or {}
         raw = getattr(func, "__name__", "")
-        if raw in _SILENT:
+        if has(raw, Trait.SILENT):
             return func(*args, **kwargs)
         if raw == "__get__":
             return self._get(func, args, kwargs)
@@ -99,7 +87,7 @@ class FunctionCalls(TorchFunctionMode):
         module = self._scope.top.module
         own = isinstance(module, nn.modules.dropout._DropoutNd) and module.training
         self._seen.draws.append(self._scope.event(name, "module" if own else ""))
-        made_anew = name in _LIKE or all(id(t) in self._fresh for t in before)
+        made_anew = has(name, Trait.DRAWS_LIKE) or all(id(t) in self._fresh for t in before)
         if made_anew or (name.endswith("_") and len(before) == 1):
             for tensor in tensors_in(output):
                 if not tensor.requires_grad or isinstance(tensor, nn.Parameter):
@@ -117,7 +105,7 @@ class FunctionCalls(TorchFunctionMode):
         if made is None and isinstance(output, (tuple, list)) and output:
             made = output[0] if isinstance(output[0], torch.Tensor) else None
         self._look_at_inputs(name)
-        if name in _WEIGHTED:
+        if has(name, Trait.WEIGHTED):
             self._look_at_weight(name, before)
         if made is None:
             return
@@ -148,7 +136,7 @@ class FunctionCalls(TorchFunctionMode):
     def _look_at_gradient(self, name: str, before: list[torch.Tensor], made: torch.Tensor) -> None:
         if made.requires_grad or not any(t.requires_grad for t in before):
             return
-        if made.is_floating_point() or name in _CUTTING or name == "to":
+        if made.is_floating_point() or has(name, Trait.CUTS_GRADIENT) or name == "to":
             off = "" if torch.is_grad_enabled() else "no_grad"
             self._seen.cuts.append(self._scope.event(name, off))
 
@@ -178,13 +166,13 @@ class FunctionCalls(TorchFunctionMode):
         first = before[0]
         if not first.dim() or first.shape[0] != self._batch or not first.is_floating_point():
             return
-        if name in _MIXING:
+        if has(name, Trait.MIXES):
             dims = kwargs.get("dim", args[1] if len(args) > 1 and name != "cat" else _NOTHING)
             if name == "cat":
                 dims = kwargs.get("dim", args[1] if len(args) > 1 else 0)
             over = dims if isinstance(dims, (tuple, list)) else (dims,)
             whole = dims is _NOTHING or dims is None
-            if (whole and name in _REDUCING) or any(d in (0, -first.dim()) for d in over):
+            if (whole and has(name, Trait.REDUCES)) or any(d in (0, -first.dim()) for d in over):
                 self._seen.mixers.append(self._scope.event(name))
         elif name in ("view", "reshape") and made.dim() and made.shape[0] != self._batch:
             self._seen.mixers.append(self._scope.event(name))

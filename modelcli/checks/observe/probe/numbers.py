@@ -7,9 +7,7 @@ import torch
 from modelcli.checks.observe.locate import calling_place
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Depth, Rectified, Seen
-
-_DEPTH = frozenset([f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)] + ["linear"])
-_RELU = frozenset(["relu", "relu6", "threshold"])
+from modelcli.tracing.vocabulary import Trait, has, traits
 
 
 class Numbers:
@@ -26,7 +24,7 @@ class Numbers:
 
     def measure(self, name: str, _before: list[torch.Tensor], made: torch.Tensor) -> None:
         """Note spreads and gradients of weighted layers, and dead units of ReLUs."""
-        if name in _DEPTH:
+        if _is_layer_product(name):
             spread = float(made.detach().float().std()) if made.numel() > 1 else 0.0
             depth = Depth(
                 op=name, path=self._scope.top.path, activation=spread, shape=tuple(made.shape)
@@ -34,7 +32,7 @@ class Numbers:
             self._seen.depths.append(depth)
             if made.requires_grad:
                 made.register_hook(_GradientNote(depth))  # type: ignore[no-untyped-call]
-        elif name in _RELU and made.dim() >= 2:
+        elif has(name, Trait.RECTIFIES) and made.dim() >= 2:
             self._count_dead(name, made)
 
     def _count_dead(self, name: str, made: torch.Tensor) -> None:
@@ -76,6 +74,14 @@ class _GradientNote:
     def __call__(self, gradient: torch.Tensor) -> None:
         size = float(gradient.detach().float().norm())
         self._depth.gradient = size if self._depth.gradient is None else self._depth.gradient
+
+
+def _is_layer_product(name: str) -> bool:
+    """Tell whether a function multiplies an activation by a weight, and not two activations."""
+    known = traits(name)
+    if Trait.CONVOLUTION in known:
+        return True
+    return Trait.DENSE in known and Trait.LOOKS_EVERYWHERE not in known
 
 
 def _finite(tensor: torch.Tensor) -> bool:

@@ -11,6 +11,7 @@ from modelcli.checks.observe.locate import place_of
 from modelcli.checks.record import CannotRun, Finding, Options
 from modelcli.checks.rule import Rule, example
 from modelcli.feature_maps.of_call import sliding_axes
+from modelcli.tracing.vocabulary import Trait, has
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -98,12 +99,7 @@ def _last_map(context: Context) -> tuple[Call, int]:
 
 def _sees_everything(context: Context, last: Call) -> bool:
     """Tell whether something behind or before mixes all places: attention, a dense layer."""
-    attention = (
-        "scaled_dot_product_attention",
-        "MultiheadAttention",
-        "multi_head_attention_forward",
-    )
-    if any(call.base in attention for call in context.chain.calls):
+    if any(has(call.base, Trait.ATTENTION) for call in context.chain.calls):
         return True
     channels = last.output_shapes[0][1]
     follower = context.chain.only_user(last)
