@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelcli.tracing.record import Failure, Trace
+from modelcli.tracing.vocabulary import convolution_dims
 from modelcli.views.text import show_shapes
 
 
@@ -26,13 +27,12 @@ def describe_failure(trace: Trace) -> tuple[str, str]:
 def _lacks_batch(trace: Trace) -> bool:
     """Tell whether the first convolution took its input for one unbatched sample."""
     for call in trace.calls:
-        ndim = _CONVOLUTION_DIMS.get(call.base)
+        ndim = convolution_dims(call.base)
         if ndim is not None and call.input_shapes:
             return len(call.input_shapes[0]) == ndim + 1
     return False
 
 
-_CONVOLUTION_DIMS = {f"Conv{n}d": n for n in (1, 2, 3)} | {f"conv{n}d": n for n in (1, 2, 3)}
 _BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
 
 
