@@ -1,20 +1,54 @@
-"""Inspect and train PyTorch models: from the command line, and ``summary(model)`` in code."""
+"""Inspect and train PyTorch models: from the command line, and with the same names in code."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelcli.api import Summary, summary
+    from modelcli.api import (
+        Checked,
+        Comparison,
+        Curves,
+        FeatureMaps,
+        Parameters,
+        Summary,
+        check,
+        diff,
+        params,
+        plot,
+        shapes,
+        summary,
+        train,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Summary", "__version__", "summary"]
+__all__ = [
+    "Checked",
+    "Comparison",
+    "Curves",
+    "FeatureMaps",
+    "Parameters",
+    "Summary",
+    "__version__",
+    "check",
+    "diff",
+    "params",
+    "plot",
+    "shapes",
+    "summary",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when a summary is asked for."""
-    if name in ("Summary", "summary"):
+    """Import torch only when something is asked for."""
+    if name in __all__:
         from modelcli import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'modelcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names on offer, so that completion finds them."""
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -157,6 +158,80 @@ def test_backward_and_mode():
                     backward=True)  # fmt: skip
     assert found.trace.mode == "train"
     assert found.totals.backward_flops == 96
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [("summary", "lenet"), ("params", "lenet"), ("check", "sequential-list"), ("check", "linear")],
+)
+def test_a_record_prints_what_the_command_prints(run, command: str, target: str):
+    printed = run(command, target).out
+    assert repr(getattr(modelcli, command)(target)) == printed.rstrip("\n")
+
+
+@pytest.mark.parametrize("command", ["summary", "params", "check", "shapes"])
+def test_a_record_holds_the_json_of_the_command(run, command: str):
+    document = run(command, "lenet", "--format", "json").json
+    found = json.loads(json.dumps(getattr(modelcli, command)("lenet").to_dict()))
+    assert found["rows" if command != "check" else "rules_run"]
+    assert found == {key: document[key] for key in found}
+
+
+def test_notebooks_show_the_total_first():
+    page = modelcli.summary("lenet")._repr_html_()
+    total = "params 61,706, 246.824 kB; all trainable; 416,520 MACs, 833,040 FLOPs"
+    assert page.startswith(f'<table><caption style="text-align:left">{total}</caption>')
+    page = modelcli.params("lenet")._repr_html_()
+    assert page.index("61,706 parameters") < page.index("conv1.weight")
+
+
+def test_parameters_of_a_module_are_its_own():
+    shared = nn.Linear(3, 3)
+    found = modelcli.params(nn.Sequential(shared, nn.Linear(3, 4), shared))
+    assert found.totals.params == 12 + 16
+    tied = [(row.name, row.tied_to) for row in found.rows if row.tied_to]
+    assert tied == [("2.weight", "0.weight"), ("2.bias", "0.bias")]
+    assert modelcli.params(Net(), match="a.*").totals.params == 16
+
+
+def test_two_modules_are_compared_with_their_values():
+    left, right = nn.Linear(3, 4), nn.Linear(3, 4)
+    assert modelcli.diff(left, right).identical
+    assert not modelcli.diff(left, right, values=True).identical
+    right.load_state_dict(left.state_dict())
+    assert modelcli.diff(left, right, values=True).identical
+    assert "only in A" in repr(modelcli.diff(left, nn.Linear(3, 4, bias=False)))
+
+
+def test_a_check_of_a_module_leaves_it_alone():
+    model = Net()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = modelcli.check(model, (2, 3), select=["MC1"])
+    assert {rule[:3] for rule in found.report.rules_run} == {"MC1"}
+    assert found.passed
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    with pytest.raises(UsageError):
+        modelcli.check(model, (2, 3), ignore=["MC999"])
+
+
+@pytest.mark.parametrize("function", ["params", "diff", "shapes", "check"])
+def test_what_is_no_module_is_refused_everywhere(function: str):
+    words = (3, 3) if function == "diff" else (3,)
+    with pytest.raises(UsageError, match="not of int"):
+        getattr(modelcli, function)(*words)
+
+
+def test_a_run_is_trained_and_its_curve_read(tmp_path):
+    settings = {"train.steps": 4, "train.device": "cpu", "train.out": str(tmp_path / "a"),
+                "train.log_every": 1}  # fmt: skip
+    record = modelcli.train("perceptron", settings)
+    assert record.points[-1].step == 4
+    curves = modelcli.plot(tmp_path / "a")
+    assert curves.curves[0].points[-1][0] == 4
+    assert curves.to_dict()["metric"] == "loss"
+    assert "first loss" in repr(curves)
+    with pytest.raises(UsageError, match="has no metric 'los'"):
+        modelcli.plot(tmp_path / "a", metric="los")
 
 
 @pytest.mark.cuda

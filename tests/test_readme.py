@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -86,6 +87,26 @@ def test_examples_run(run, workplace: Path, words: str) -> None:
     else:
         assert result.code == 0, result.err
     assert result.out or "github" in words or "--out" in words  # findings, or a file
+
+
+def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    values = []
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Expr):
+            values.append(eval(ast.unparse(statement), names))
+        else:
+            exec(ast.unparse(statement), names)
+    (params, macs), convolutions, field, findings, identical, loss, _ = values
+    assert (params, macs) == (61_706, 416_520)
+    assert convolutions == 156 + 2_416
+    assert field == (16, 16)
+    assert isinstance(findings, tuple)
+    assert identical is True
+    assert 0 < loss < 5
+    assert (tmp_path / "mine.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_readme_has_the_two_commands() -> None:

@@ -1,14 +1,14 @@
-"""The same summary in code: ``modelcli.summary(model, inputs)``."""
+"""``modelcli.summary``: the structure of a model, its sizes and its costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from modelcli.api.shown import Shown
 from modelcli.errors import UsageError
 from modelcli.loading.inputs import ExampleInputs, check_forward_names, from_specs, record_inputs
 from modelcli.loading.source import Source, find_source
@@ -16,7 +16,6 @@ from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import Mode, observe
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
 from modelcli.views.failure import describe_failure
-from modelcli.views.layout import html_table, text_lines
 from modelcli.views.summary import (
     DEFAULT_DEPTH,
     describe_params,
@@ -24,10 +23,11 @@ from modelcli.views.summary import (
     summary_body,
     summary_table,
 )
+from modelcli.views.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Summary:
+class Summary(Shown):
     """The structure of a model, its sizes and its costs.
 
     Printing it shows a table, and so does a notebook; the attributes are for programs.
@@ -64,16 +64,15 @@ class Summary:
         """Return the document that ``modelcli summary --format json`` writes, all rows in it."""
         return summary_body(self.trace, depth=None)
 
-    def __repr__(self) -> str:
+    def tables(self) -> tuple[Table, ...]:
+        """Return the table of the command; a forward that raised is told below it."""
         table = summary_table(self.trace, depth=self.depth)
-        return "\n".join([*text_lines([table]), *self._error_lines()])
+        return (replace(table, notes=(*table.notes, *self._error_lines())),)
 
-    def _repr_html_(self) -> str:
-        table = summary_table(self.trace, depth=self.depth)
-        caption = f"{describe_params(self.totals, failed=self.failure is not None)}; "
-        caption += show_costs(self.trace)
-        notes = "\n".join([*table.notes, *self._error_lines()])
-        return f"{html_table(table, caption=f'params {caption}')}<pre>{escape(notes)}</pre>"
+    def caption(self) -> str:
+        """Return parameters and costs in a line."""
+        told = describe_params(self.totals, failed=self.failure is not None)
+        return f"params {told}; {show_costs(self.trace)}"
 
     def _error_lines(self) -> tuple[str, ...]:
         if self.failure is None:
@@ -116,14 +115,32 @@ def summary(
         TargetError, UnavailableError: a target that leads to no model.
         RunFailedError: the constructor raised, or the module cannot be copied.
     """
-    source = find_source(model) if isinstance(model, str) else _source_of(model)
+    trace = observed(
+        model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, backward=backward,
+        allow_real=allow_real,
+    )  # fmt: skip
+    return Summary(trace=trace, depth=depth)
+
+
+def observed(
+    model: nn.Module | str,
+    inputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    mode: Mode = "eval",
+    backward: bool = False,
+    allow_real: bool = False,
+) -> Trace:
+    """Run a copy of a model once; the arguments and errors are those of `summary`."""
+    source = source_for(model)
     extra = dict(kwargs or {})
     given = None
     if inputs is not None:
         if batch_size is not None:
             raise UsageError("batch_size goes with no inputs", "give the inputs that batch")
-        given = _given(inputs, extra, source)
-    trace = observe(
+        given = given_inputs(inputs, extra, source)
+    return observe(
         source,
         InputRequest(batch_size=batch_size, kwargs=extra),
         mode=mode,
@@ -131,23 +148,40 @@ def summary(
         allow_real=allow_real,
         inputs=given,
     )
-    return Summary(trace=trace, depth=depth)
+
+
+def source_for(model: nn.Module | str) -> Source:
+    """Return where a module, or a target as on the command line, comes from."""
+    return find_source(model) if isinstance(model, str) else _source_of(model)
 
 
 def _source_of(model: Any) -> Source:
-    if not isinstance(model, nn.Module):
-        raise UsageError(
-            f"a summary is of a module, not of {_kind(model)}",
-            "give an instance of torch.nn.Module, or a target as on the command line",
-        )
-    return Source(label=type(model).__name__, instance=model)
+    return Source(label=type(model).__name__, instance=module_of(model))
+
+
+def module_of(model: Any, asked: str = "a summary") -> nn.Module:
+    """Return what was given if it is a module.
+
+    Args:
+        model: what was given.
+        asked: what was asked for, for the error's text.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(model, nn.Module):
+        return model
+    raise UsageError(
+        f"{asked} is of a module, not of {_kind(model)}",
+        "give an instance of torch.nn.Module, or a target as on the command line",
+    )
 
 
 def _kind(value: Any) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _given(inputs: Any, extra: dict[str, Any], source: Source) -> ExampleInputs:
+def given_inputs(inputs: Any, extra: dict[str, Any], source: Source) -> ExampleInputs:
     """Sort what the caller gave into positional and keyword arguments."""
     model = source.instance
     if isinstance(inputs, Mapping):

@@ -1,0 +1,25 @@
+"""What the commands do, in code: one function per command, each returns a record."""
+
+from __future__ import annotations
+
+from modelcli.api.judging import Checked, check
+from modelcli.api.maps import FeatureMaps, shapes
+from modelcli.api.runs import Curves, plot, train
+from modelcli.api.structure import Summary, summary
+from modelcli.api.tensors import Comparison, Parameters, diff, params
+
+__all__ = [
+    "Checked",
+    "Comparison",
+    "Curves",
+    "FeatureMaps",
+    "Parameters",
+    "Summary",
+    "check",
+    "diff",
+    "params",
+    "plot",
+    "shapes",
+    "summary",
+    "train",
+]

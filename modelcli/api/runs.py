@@ -1,0 +1,106 @@
+"""``modelcli.train`` and ``modelcli.plot``: a run, and the curves of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelcli.api.shown import Shown
+from modelcli.config import load_config
+from modelcli.isolation import importable
+from modelcli.training.run.observer import Observer
+from modelcli.training.run.prepare import prepare
+from modelcli.training.run.result import Record
+from modelcli.training.run.session import Session
+from modelcli.training.store.metrics import Curve, read_curve
+from modelcli.training.store.run_dir import RunDir
+from modelcli.views.plot import curves_body, curves_table, save_curves
+from modelcli.views.table import Table
+
+
+def train(
+    target: str,
+    settings: Mapping[str, object] | None = None,
+    *,
+    config: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Record:
+    """Train a model as ``modelcli train`` does.
+
+    Args:
+        target: a model as on the command line.
+        settings: dotted keys of the configuration, as ``{"train.steps": 50}``. With
+            ``train.out`` the configuration, metrics and checkpoints go into that folder;
+            ``summary.json`` and ``curve.svg`` are written by the command alone.
+        config: a TOML file, which settings override.
+        observer: is told of every logged step; None tells nobody.
+
+    Returns:
+        What the run came to: losses, speed, verdict.
+
+    Raises:
+        ConfigError: keys or values are wrong; all are told at once.
+        DivergedError: the loss is no longer finite; its ``record`` holds the run up to there.
+        ModelcliError: the model cannot be found, built or trained.
+    """
+    files = (config,) if config is not None else ()
+    resolved = load_config(*files, flags={"model.target": target, **(settings or {})})
+    out = resolved.config.train.out
+    directory = RunDir(out, resume=False) if out else None
+    try:
+        with importable(None):
+            run = prepare(resolved.config)
+            with importable(run.trained.source.folder):
+                session = Session(
+                    run, observer or Observer(), directory=directory, sources=resolved.sources
+                )
+                return session.train()
+    finally:
+        if directory is not None:
+            directory.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Curves(Shown):
+    """The curves of one metric.
+
+    Attributes:
+        metric: its name.
+        curves: one per run, with its points (step, value).
+    """
+
+    metric: str
+    curves: tuple[Curve, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document that ``modelcli plot --format json`` writes."""
+        return curves_body(self.curves, self.metric)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the table of the command."""
+        return (curves_table(self.curves, self.metric),)
+
+    def save(self, path: str | Path) -> None:
+        """Draw the curves into an ``.svg``, or a ``.png`` if matplotlib is there.
+
+        Raises:
+            UsageError: another suffix, or the file cannot be written.
+            UnavailableError: a ``.png`` without matplotlib.
+        """
+        save_curves(self.curves, self.metric, Path(path))
+
+
+def plot(*runs: str | Path, metric: str = "loss") -> Curves:
+    """Read a metric of run directories.
+
+    Args:
+        runs: directories, as ``train`` made them.
+        metric: ``loss``, ``accuracy``, ``lr``, ``samples_per_s``, ...
+
+    Raises:
+        UsageError: a directory is no run, or has no such metric.
+    """
+    found = tuple(read_curve(run, metric) for run in dict.fromkeys(map(Path, runs)))
+    return Curves(metric=metric, curves=found)
