@@ -1,8 +1,9 @@
-"""The options of ``params``: which tensors, and what of them."""
+"""The options of ``params`` and ``diff``: which tensors, and what of them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,6 +101,48 @@ KeyOption = Annotated[
         "--key",
         metavar="KEY",
         help="Which dictionary of a .pt file, as optimizer; '' for everything.",
+        show_default=False,
+    ),
+]
+
+_SIDE = (
+    "A model or a checkpoint: a registered name, PATH.py:NAME, timm:NAME, hf:DIR, "
+    "*.safetensors, *.pt, ..."
+)
+FirstArgument = Annotated[
+    str,
+    typer.Argument(metavar="A", help=f"{_SIDE} By custom the model.", show_default=False),
+]
+SecondArgument = Annotated[
+    str,
+    typer.Argument(metavar="B", help="The same; by custom the checkpoint.", show_default=False),
+]
+CompareValuesOption = Annotated[
+    bool, typer.Option("--values", help="Compare values too, one tensor at a time.")
+]
+KeysOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="Which dictionary of a .pt file; given twice, of A and of B.",
+        show_default=False,
+    ),
+]
+EmitMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--emit-map",
+        metavar="FILE",
+        help="Write as JSON which key of the checkpoint goes into which name of the model.",
+        show_default=False,
+    ),
+]
+CompareSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed for building a model when --values compares it.  [default: 0]",
         show_default=False,
     ),
 ]

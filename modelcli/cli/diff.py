@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -19,6 +19,14 @@ from modelcli.cli._options import (
 )
 from modelcli.cli._output import Format, Output
 from modelcli.cli._target import read_model_kwargs
+from modelcli.cli._tensor_options import (
+    CompareSeedOption,
+    CompareValuesOption,
+    EmitMapOption,
+    FirstArgument,
+    KeysOption,
+    SecondArgument,
+)
 from modelcli.errors import ExitCode, UsageError
 from modelcli.tensors.open import BuildOptions, Opened
 from modelcli.tensors.sides import compare_sides, open_sides
@@ -33,56 +41,14 @@ EXAMPLES = (
     "modelcli diff mlp nest-mlp",
 )
 
-_HELP = (
-    "A model or a checkpoint: a registered name, PATH.py:NAME, timm:NAME, hf:DIR, "
-    "*.safetensors, *.pt, ..."
-)
-FirstArgument = Annotated[
-    str,
-    typer.Argument(metavar="A", help=f"{_HELP} By custom the model.", show_default=False),
-]
-SecondArgument = Annotated[
-    str,
-    typer.Argument(metavar="B", help="The same; by custom the checkpoint.", show_default=False),
-]
-ValuesFlag = Annotated[
-    bool, typer.Option("--values", help="Compare values too, one tensor at a time.")
-]
-KeysOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--key",
-        metavar="KEY",
-        help="Which dictionary of a .pt file; given twice, of A and of B.",
-        show_default=False,
-    ),
-]
-EmitMapOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--emit-map",
-        metavar="FILE",
-        help="Write as JSON which key of the checkpoint goes into which name of the model.",
-        show_default=False,
-    ),
-]
-SeedOption = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        help="Seed for building a model when --values compares it.  [default: 0]",
-        show_default=False,
-    ),
-]
-
 
 def command(
     a: FirstArgument,
     b: SecondArgument,
-    values: ValuesFlag = False,
+    values: CompareValuesOption = False,
     key: KeysOption = None,
     emit_map: EmitMapOption = None,
-    seed: SeedOption = None,
+    seed: CompareSeedOption = None,
     set_: SetOption = None,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,

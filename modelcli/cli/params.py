@@ -32,11 +32,10 @@ from modelcli.cli._tensor_options import (
 from modelcli.errors import UsageError
 from modelcli.initialise.rules import parse_init
 from modelcli.tensors.open import BuildOptions, Opened, open_target, open_values
-from modelcli.tensors.rows import ParamRow, select_rows, sum_rows
+from modelcli.tensors.rows import ParamRow, select_rows
 from modelcli.tensors.stats import with_stats
-from modelcli.views.params import params_body, params_table
+from modelcli.views.params_result import result_body, result_tables, target_lines
 from modelcli.views.table import Table
-from modelcli.views.text import plural
 
 EXAMPLES = (
     "modelcli params lenet",
@@ -76,10 +75,8 @@ def command(
         allow_real=allow_real,
     )
     _check_flags(options, needs_values=stats or bool(values), group=group, stats=stats)
-    if out.format is Format.TSV and values and (stats or group is not None):
-        raise UsageError(
-            "--format tsv is one table, and --values makes another", "ask for one, or use json"
-        )
+    if values and (stats or group is not None):
+        _refuse_two_tables(out)
     opened = open_target(
         target,
         key=key,
@@ -90,16 +87,11 @@ def command(
     if stats:
         with Meter(out, sum(row.bytes for row in rows)) as meter:
             rows = with_stats(opened, rows, options, done=meter.add)
-    notes = _notes(opened, buffers=buffers)
+    notes = target_lines(opened, buffers=buffers)
     if opened.model is not None and (stats or values):
         by = f"by {init}" if init is not None else "as the model does itself"
         notes.append(f"values: initialised {by}, seed {seed or 0}")
-    body, tables = _main_part(out, opened, rows, notes, group=group, stats=stats)
-    if values:
-        more, table = _values_part(values, opened, rows)
-        body = {**body, **more}
-        tables = [table] if out.format is Format.TSV else [*tables, table]
-    out.result(body, *tables)
+    _write(out, opened, rows, notes, group=group, stats=stats, values=values or ())
 
 
 def _check_flags(
@@ -116,65 +108,37 @@ def _check_flags(
         raise UsageError("--group sums tensors, and --stats looks into each", "leave one out")
 
 
-def _notes(opened: Opened, *, buffers: bool) -> list[str]:
-    """Say what the model has besides the rows."""
-    notes = []
-    hidden = 0 if buffers else sum(row.kind == "buffer" for row in opened.rows)
-    if hidden:
-        notes.append(f"{plural(hidden, 'buffer')} not listed (--buffers)")
-    if opened.packed:
-        notes.append(
-            f"{opened.packed:,} more are packed in quantised layers, which have no named parameters"
+def _refuse_two_tables(out: Output) -> None:
+    if out.format is Format.TSV:
+        raise UsageError(
+            "--format tsv is one table, and --values makes another", "ask for one, or use json"
         )
-    return notes
 
 
-def _main_part(
+def _write(
     out: Output,
     opened: Opened,
-    rows: list[ParamRow],
-    notes: list[str],
+    rows: Sequence[ParamRow],
+    notes: Sequence[str],
     *,
     group: int | None,
     stats: bool,
-) -> tuple[dict[str, Any], list[Table]]:
-    """Return what JSON has and the first table; only the one that is asked for is made."""
-    from modelcli.views.params_files import checkpoint_body, checkpoint_lines
-
-    totals = sum_rows(rows)
-    if opened.checkpoint is not None:
-        notes = [*notes, *checkpoint_lines(opened.checkpoint)]
+    values: Sequence[str],
+) -> None:
+    """Write what was asked for; of JSON and tables only the one that is asked for is made."""
+    body: dict[str, Any] = {}
+    tables: list[Table] = []
     if out.format is Format.JSON:
-        body = params_body(rows, totals)
-        if group is not None:
-            from modelcli.tensors.groups import group_rows
-            from modelcli.views.params_groups import groups_body
+        body = result_body(opened, rows, group=group)
+    else:
+        tables = result_tables(opened, rows, notes, group=group, stats=stats)
+    if values:
+        from modelcli.tensors.read_values import parse_values, read_values
+        from modelcli.views.params_values import values_body, values_table
 
-            body |= groups_body(group_rows(rows, group))
-        if opened.checkpoint is not None:
-            body |= checkpoint_body(opened.checkpoint)
-        else:
-            body["totals"]["packed_params"] = opened.packed
-        return body, []
-    if group is not None:
-        from modelcli.tensors.groups import group_rows
-        from modelcli.views.params_groups import groups_table
-
-        return {}, [groups_table(group_rows(rows, group), rows, totals, notes=notes)]
-    if stats:
-        from modelcli.views.params_stats import stats_tables
-
-        return {}, stats_tables(rows, totals, notes=notes)
-    return {}, [params_table(rows, totals, notes=notes)]
-
-
-def _values_part(
-    values: Sequence[str], opened: Opened, rows: list[ParamRow]
-) -> tuple[dict[str, Any], Table]:
-    from modelcli.tensors.read_values import parse_values, read_values
-    from modelcli.views.params_values import values_body, values_table
-
-    wanted = [parse_values(text, opened.rows) for text in values]
-    with open_values(opened) as source:
-        shown = read_values(wanted, rows, source, named=opened.rows)
-    return values_body(shown), values_table(shown)
+        wanted = [parse_values(text, opened.rows) for text in values]
+        with open_values(opened) as source:
+            shown = read_values(wanted, rows, source, named=opened.rows)
+        body |= values_body(shown)
+        tables = [*([] if out.format is Format.TSV else tables), values_table(shown)]
+    out.result(body, *tables)

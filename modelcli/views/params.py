@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from modelcli.tensors.rows import ParamRow, Totals
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_bytes, show_count, show_shape
 
 
@@ -39,41 +39,47 @@ def _json_row(row: ParamRow) -> dict[str, Any]:
 
 def params_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Iterable[str] = ()) -> Table:
     """Return one row per tensor: name, shape, dtype, count, bytes, trainable, tied to."""
-    columns = _columns(rows)
-    return Table(
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(tuple(get(row) for _, get in columns) for row in rows),
+    return table_of(
+        _columns(rows),
+        rows,
         notes=(*totals_lines(rows, totals), *notes),
         styles=tuple("dim" if row.tied_to else "" for row in rows),
     )
 
 
-def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
-    """Return the columns that say something about these rows, with how to get their cells."""
+def _columns(rows: Sequence[ParamRow]) -> list[Column]:
+    """Return the columns that say something about these rows."""
     of_model = any(row.kind != "tensor" for row in rows) or not rows
-    columns: list[tuple[Column, Any]] = [
-        (Column(key="name", title="name"), lambda row: printable(row.name)),
-        (Column(key="kind", title="kind", only=_unless(_mixed(rows))), lambda row: row.kind),
-        (Column(key="shape", title="shape", show=show_shape), lambda row: row.shape),
-        (Column(key="dtype", title="dtype"), lambda row: row.dtype),
-        (_number("numel", "count"), lambda row: row.numel),
+    ties = any(row.tied_to for row in rows)
+    columns = [
+        Column(key="name", title="name", get=_name),
+        Column(key="kind", title="kind", only=_unless(_mixed(rows))),
+        Column(key="shape", title="shape", show=show_shape),
+        Column(key="dtype", title="dtype"),
+        _number("numel", "count"),
     ]
     if any(row.stored != row.numel for row in rows):
-        columns.append((_number("stored_numel", "stored"), lambda row: row.stored))
-    columns.append(
-        (Column(key="bytes", title="bytes", align="right", show=show_count), lambda r: r.bytes)
-    )
-    yes = Column(key="trainable", title="trainable", show=_yes, only=_unless(of_model))
-    columns.append((yes, lambda row: row.trainable))
-    tied = Column(key="tied_to", title="tied to", only=_unless(any(row.tied_to for row in rows)))
-    columns.append((tied, lambda row: printable(row.tied_to) if row.tied_to else None))
+        columns.append(_number("stored_numel", "stored", get=lambda row: row.stored))
+    columns += [
+        _number("bytes", "bytes"),
+        Column(key="trainable", title="trainable", show=_yes, only=_unless(of_model)),
+        Column(key="tied_to", title="tied to", get=_tied_to, only=_unless(ties)),
+    ]
     if any(row.file for row in rows):
-        columns.append((Column(key="file", title="file"), lambda row: row.file))
+        columns.append(Column(key="file", title="file"))
     return columns
 
 
-def _number(key: str, title: str) -> Column:
-    return Column(key=key, title=title, align="right", show=show_count)
+def _name(row: ParamRow) -> str:
+    return printable(row.name)
+
+
+def _tied_to(row: ParamRow) -> str | None:
+    return printable(row.tied_to) if row.tied_to else None
+
+
+def _number(key: str, title: str, *, get: Callable[[ParamRow], int] | None = None) -> Column:
+    return Column(key=key, title=title, align="right", get=get, show=show_count)
 
 
 def _unless(wanted: bool) -> Literal["data"] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from modelcli.tensors.groups import Group
 from modelcli.tensors.rows import ParamRow, Totals
 from modelcli.views.params import printable, totals_lines
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import show_bytes, show_count
 
 _BAR_WIDTH = 16
@@ -26,28 +26,20 @@ def groups_table(
 ) -> Table:
     """Return one row per group, with its share and a bar."""
     largest = max((group.share for group in groups), default=0.0)
-    return Table(
-        columns=(
-            Column(key="prefix", title="module"),
-            Column(key="tensors", title="tensors", align="right", show=show_count),
-            Column(key="numel", title="count", align="right", show=show_count),
-            Column(key="bytes", title="bytes", align="right", show=show_bytes),
-            Column(key="share", title="share", align="right", show=lambda share: f"{share:.1%}"),
-            Column(key="bar", title="", only="people"),
+    columns = (
+        Column(key="prefix", title="module", get=lambda g: printable(g.prefix) or "(model)"),
+        Column(key="tensors", title="tensors", align="right", show=show_count),
+        Column(key="numel", title="count", align="right", show=show_count),
+        Column(key="bytes", title="bytes", align="right", show=show_bytes),
+        Column(key="share", title="share", align="right", show=lambda share: f"{share:.1%}"),
+        Column(
+            key="bar",
+            title="",
+            get=lambda g: bar(g.share / largest if largest else 0.0),
+            only="people",
         ),
-        rows=tuple(
-            (
-                printable(group.prefix) or "(model)",
-                group.tensors,
-                group.numel,
-                group.bytes,
-                group.share,
-                bar(group.share / largest if largest else 0.0),
-            )
-            for group in groups
-        ),
-        notes=(*totals_lines(rows, totals), *notes),
     )
+    return table_of(columns, groups, notes=(*totals_lines(rows, totals), *notes))
 
 
 def bar(share: float) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from modelcli.tensors.rows import InitTheory, ParamRow, Totals
 from modelcli.views.params import printable, totals_lines
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_count, show_shape
+
+Getter = Callable[[ParamRow], Any]
 
 # Gains between which a signal neither dies out nor explodes within a few layers; torch's own
 # Linear has 0.58, Kaiming for ReLU 1.41.
@@ -27,22 +30,20 @@ def stats_tables(
     rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()
 ) -> list[Table]:
     """Return a table of statistics and, where theory has a say, one of measured and promised."""
-    columns = _columns(rows)
-    first = Table(
+    first = table_of(
+        _columns(rows),
+        rows,
         title="Statistics",
-        columns=tuple(column for column, _ in columns),
-        rows=tuple(tuple(get(row) for _, get in columns) for row in rows),
         notes=(*totals_lines(rows, totals), *_non_finite(rows), *notes),
         styles=tuple(_style(row) for row in rows),
     )
     judged = [row for row in rows if row.theory is not None and _worth_judging(row.theory)]
     if not judged:
         return [first]
-    shown = [(column, get) for column, get in _theory_columns(only=None)]
-    second = Table(
+    second = table_of(
+        _theory_columns(only=None),
+        judged,
         title="Initialisation: measured beside what theory gives",
-        columns=tuple(column for column, _ in shown),
-        rows=tuple(tuple(get(row) for _, get in shown) for row in judged),
         notes=tuple(_remarks(judged)),
     )
     return [first, second]
@@ -59,47 +60,46 @@ def _style(row: ParamRow) -> str:
     return "dim" if row.tied_to else ""
 
 
-def _columns(rows: Sequence[ParamRow]) -> list[tuple[Column, Any]]:
-    columns: list[tuple[Column, Any]] = [
-        (Column(key="name", title="name"), lambda row: printable(row.name)),
-        (Column(key="shape", title="shape", only="data"), lambda row: row.shape),
-        (Column(key="dtype", title="dtype", only="data"), lambda row: row.dtype),
-        (Column(key="numel", title="count", only="data"), lambda row: row.numel),
-        *(_figure(key, key) for key in ("mean", "std")),
+def _columns(rows: Sequence[ParamRow]) -> list[Column]:
+    columns = [
+        Column(key="name", title="name", get=_name),
+        Column(key="shape", title="shape", only="data"),
+        Column(key="dtype", title="dtype", only="data"),
+        Column(key="numel", title="count", only="data"),
+        *(_figure(key) for key in ("mean", "std", "min", "max", "norm")),
+        Column(
+            key="zeros",
+            title="zeros",
+            align="right",
+            get=_getter("stats", "zeros"),
+            show=_show_share,
+        ),
     ]
-    columns += [_figure(key, key) for key in ("min", "max", "norm")]
-    columns.append(
-        (
-            Column(key="zeros", title="zeros", align="right", show=_show_share),
-            lambda row: row.stats and row.stats.zeros,
-        )
-    )
     for key, title in (("nan", "NaN"), ("inf", "Inf")):
         some = any(row.stats is not None and getattr(row.stats, key) for row in rows)
-        column = Column(
-            key=key, title=title, align="right", show=show_count, only=None if some else "data"
-        )
-        columns.append((column, _getter("stats", key)))
+        column = Column(key=key, title=title, align="right", get=_getter("stats", key))
+        columns.append(replace(column, show=show_count, only=None if some else "data"))
     if any(row.theory is not None for row in rows):
         columns += _theory_columns(only="data")[2:]
     return columns
 
 
-def _theory_columns(*, only: Literal["data"] | None) -> list[tuple[Column, Any]]:
+def _theory_columns(*, only: Literal["data"] | None) -> list[Column]:
     """Return the columns of the second table; in TSV they stand at the end of the first."""
-    std = [] if only else [_figure("std", "std")]
+    fan_in = _number("fan_in", "fan-in", _getter("theory", "fan_in"), only=only)
     return [
-        (Column(key="name", title="name"), lambda row: printable(row.name)),
-        (Column(key="shape", title="shape", show=show_shape), lambda row: row.shape),
-        *std,
-        (_number("expected_std", "expected", only=only), _getter("theory", "std")),
-        (
-            Column(key="fan_in", title="fan-in", align="right", show=show_count, only=only),
-            _getter("theory", "fan_in"),
-        ),
-        (_number("gain", "gain", only=only), _getter("theory", "gain")),
-        (_number("kaiming_std", "kaiming", only=only), _kaiming),
+        Column(key="name", title="name", get=_name),
+        Column(key="shape", title="shape", show=show_shape),
+        *([] if only else [_figure("std")]),
+        _number("expected_std", "expected", _getter("theory", "std"), only=only),
+        replace(fan_in, show=show_count),
+        _number("gain", "gain", _getter("theory", "gain"), only=only),
+        _number("kaiming_std", "kaiming", _kaiming, only=only),
     ]
+
+
+def _name(row: ParamRow) -> str:
+    return printable(row.name)
 
 
 def _kaiming(row: ParamRow) -> float | None:
@@ -108,15 +108,15 @@ def _kaiming(row: ParamRow) -> float | None:
     return math.sqrt(2 / fan_in) if fan_in else None
 
 
-def _number(key: str, title: str, *, only: Literal["data"] | None = None) -> Column:
-    return Column(key=key, title=title, align="right", show=show_number, only=only)
+def _number(key: str, title: str, get: Getter, *, only: Literal["data"] | None = None) -> Column:
+    return Column(key=key, title=title, align="right", get=get, show=show_number, only=only)
 
 
-def _figure(key: str, title: str) -> tuple[Column, Any]:
-    return _number(key, title), _getter("stats", key)
+def _figure(key: str) -> Column:
+    return _number(key, key, _getter("stats", key))
 
 
-def _getter(part: str, key: str) -> Any:
+def _getter(part: str, key: str) -> Getter:
     def get(row: ParamRow) -> Any:
         held = getattr(row, part)
         return None if held is None else getattr(held, key)
