@@ -3,15 +3,13 @@
 Three observers see one forward pass. ``Module.__call__`` gives the modules, with keyword inputs
 and outputs of any nesting: torch's global hooks do not pass keywords to the pre-hook. A torch
 function mode gives the functions that are called between modules. A dispatch mode gives the
-operations that are really executed, whoever called them; their cost goes to the innermost open
-module or function. All three are taken away again, whatever happens.
+operations that are really executed, whoever called them (``costs.py``). All three are taken away
+again, whatever happens.
 """
 
 from __future__ import annotations
 
-import bisect
 import contextlib
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,14 +17,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.nested import tensors_in
-from modelcli.tracing.formulas import Formula, find_formula, free
+from modelcli.tracing.attention import unfused_attention
+from modelcli.tracing.costs import Costs
 from modelcli.tracing.notes import CallNotes, Frame, Observation, take_turn
 from modelcli.tracing.operations import (
     function_arguments,
@@ -36,7 +33,6 @@ from modelcli.tracing.operations import (
     layer_base,
 )
 from modelcli.tracing.record import Failure
-from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.tree import Branch
 from modelcli.tracing.vocabulary import Trait, has
 
@@ -63,7 +59,7 @@ def observe_pass(
         try:
             observer.notes.output = model(*args, **kwargs)
             if backward:
-                observer.run_backward()
+                observer.costs.run_backward()
         except (Exception, SystemExit) as error:  # whatever the user's forward raises
             observer.fail(error)
     return observer.notes
@@ -78,9 +74,6 @@ def _with_gradients(value: Any) -> Any:
     if type(value) is dict:
         return {key: _with_gradients(item) for key, item in value.items()}
     return value
-
-
-_FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
 
 class _Observer:
@@ -99,39 +92,25 @@ class _Observer:
             for tensor in (*module._parameters.values(), *module._buffers.values())
             if tensor is not None
         }
-        self._formulas: dict[Any, Formula | None] = {}
-        self._shortcuts = SHORTCUTS if on_meta and not backward else {}
+        self.costs = Costs(self.notes, self._stack, shortcuts=on_meta and not backward)
         self._origins: dict[int, tuple[Any, int]] = {}
-        self._in_backward = False
-        self._spans: list[tuple[int, Branch]] = []
-        self._starts: list[int] = []  # of the spans, once the backward pass begins
         self._failed_with: BaseException | None = None
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Put the three observers in place, and take them away again."""
         original = nn.Module.__call__
-        fast_path = torch.backends.mha.get_fastpath_enabled()
 
         def observed(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread or self._in_backward:
+            if threading.get_ident() != self._thread or self.costs.in_backward:
                 return original(module, *args, **kwargs)
             return self._run_module(original, module, args, kwargs)
 
-        # Eager flexible attention compiles itself, and does not under modes; unless told so.
-        flex: Any = sys.modules.get("torch.nn.attention.flex_attention")
-        compiles = not getattr(flex, _FLEX_EAGER, True)
         nn.Module.__call__ = observed  # type: ignore[method-assign]
-        torch.backends.mha.set_fastpath_enabled(False)  # one fused kernel would hide the layers
         try:
-            if compiles:
-                setattr(flex, _FLEX_EAGER, True)
-            with _Functions(self), _Operations(self):
+            with unfused_attention(), _Functions(self), self.costs.watching():
                 yield
         finally:
-            if compiles:
-                setattr(flex, _FLEX_EAGER, False)
-            torch.backends.mha.set_fastpath_enabled(fast_path)
             nn.Module.__call__ = original  # type: ignore[method-assign]
 
     def fail(self, error: BaseException) -> None:
@@ -199,7 +178,7 @@ class _Observer:
 
     def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
         self._stack.append(Frame(branch, leaf))
-        self._mark_span(branch)
+        self.costs.mark_span(branch)
         try:
             return run()
         except (Exception, SystemExit) as error:
@@ -208,12 +187,7 @@ class _Observer:
             raise
         finally:
             self._stack.pop()
-            self._mark_span(self._stack[-1].branch)
-
-    def _mark_span(self, branch: Branch) -> None:
-        """Remember whose autograd nodes the following sequence numbers are."""
-        if torch.is_grad_enabled():
-            self._spans.append((torch._C._autograd._get_sequence_nr(), branch))
+            self.costs.mark_span(self._stack[-1].branch)
 
     def _note_output(self, branch: Branch, output: Any) -> None:
         found = list(tensors_in(output))
@@ -260,7 +234,7 @@ class _Observer:
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._pass_through(func, args, kwargs)
-        if self._stack[-1].leaf or self._in_backward or has(name, Trait.SILENT):
+        if self._stack[-1].leaf or self.costs.in_backward or has(name, Trait.SILENT):
             return self._call(func, args, kwargs)
         return self._run_op(func, args, kwargs)
 
@@ -309,105 +283,6 @@ class _Observer:
             frame.branch.op_rows.pop((name, turn), None)
         frame.op_turns[name] = turn
 
-    # operations
-
-    def run_operation(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run one dispatched operation and book its cost."""
-        for arg in args:
-            if isinstance(arg, torch.Tensor):
-                self.notes.used.add(id(arg))
-            elif isinstance(arg, (list, tuple)):
-                self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
-        if func in self._formulas:
-            formula = self._formulas[func]
-        else:
-            formula = self._formulas[func] = find_formula(func)
-        if formula is None:
-            parts = self._run_parts(func, args, kwargs)
-            if parts is not NotImplemented:
-                return parts
-        shortcut = self._shortcuts.get(func)
-        output = None if shortcut is None else shortcut(*args, **kwargs)
-        if output is None:
-            output = func(*args, **kwargs)
-        if formula is free:
-            self.notes.free += 1
-        else:
-            self._book(func, formula, args, kwargs, output)
-        return output
-
-    def _run_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run what an operation without a formula is made of, if it is made of others.
-
-        Under ``torch.inference_mode`` composite operations arrive whole.
-        """
-        if isinstance(func, HigherOrderOperator):
-            return (
-                self._run_branch(*args) if func is torch.ops.higher_order.cond else NotImplemented
-            )
-        with _Operations(self):
-            return func.decompose(*args, **kwargs)
-
-    def _run_branch(
-        self, condition: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], args: Any
-    ) -> Any:
-        """Run the branch of a ``torch.cond`` that is taken, as everything else is run."""
-        branch = if_true if condition else if_false
-        with _Operations(self):
-            return branch(*args)
-
-    def _book(
-        self,
-        func: Any,
-        formula: Formula | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        output: Any,
-    ) -> None:
-        """Book a cost, or that it is not known, on the innermost open module or function."""
-        branch = self._branch_of_backward() if self._in_backward else self._stack[-1].branch
-        if formula is None:
-            name = _operation_name(func)
-            self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
-            branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
-            return
-        flops = int(formula(*args, **kwargs, out_val=output))
-        self.notes.counted += 1
-        if self._in_backward:
-            branch.backward_flops += flops
-        else:
-            branch.flops += flops
-
-    # backward
-
-    def run_backward(self) -> None:
-        """Run the backward pass from every output that wants gradients."""
-        outputs = [t for t in tensors_in(self.notes.output) if t.requires_grad]
-        self.notes.backward_ran = True
-        if not outputs:
-            return
-        seeds = [torch.ones_like(t) for t in outputs]
-        self._starts = [start for start, _ in self._spans]
-        self._in_backward = True
-        try:
-            torch.autograd.backward(outputs, seeds)
-        finally:
-            self._in_backward = False
-
-    def _branch_of_backward(self) -> Branch:
-        node = torch._C._current_autograd_node()
-        if node is None:
-            return self._tree.root
-        number = node._sequence_nr()
-        place = bisect.bisect_right(self._starts, number) - 1
-        return self._spans[place][1] if place >= 0 else self._tree.root
-
-
-def _operation_name(func: Any) -> str:
-    """Return an operation's name with its namespace, unless that is ATen's."""
-    schema = getattr(func, "_schema", None)  # operations of higher order have none
-    return str(func) if schema is None else str(schema.name).removeprefix("aten::")
-
 
 class _Functions(TorchFunctionMode):
     def __init__(self, observer: _Observer) -> None:
@@ -418,16 +293,3 @@ class _Functions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         return self._observer.run_function(func, args, kwargs or {})
-
-
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    supports_higher_order_operators = True
-
-    def __init__(self, observer: _Observer) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._observer = observer
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        return self._observer.run_operation(func, args, kwargs or {})

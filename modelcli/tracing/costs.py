@@ -1,0 +1,160 @@
+"""What a pass costs: every operation that is really executed, whoever called it, is booked once.
+
+A forward operation's cost goes to the innermost open module or function; a backward one's to
+the module or function whose forward made its autograd node.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from modelcli.nested import tensors_in
+from modelcli.tracing.formulas import Formula, find_formula, free
+from modelcli.tracing.notes import Frame, Observation
+from modelcli.tracing.shortcuts import SHORTCUTS
+from modelcli.tracing.tree import Branch
+
+
+class Costs:
+    """Books the operations of one pass.
+
+    Args:
+        notes: takes the sums, and which tensors were used.
+        frames: the open calls, the innermost last; its owner changes it as the pass goes on.
+        shortcuts: answer some operations on meta without asking torch.
+
+    Attributes:
+        in_backward: whether the backward pass is running.
+    """
+
+    def __init__(self, notes: Observation, frames: Sequence[Frame], *, shortcuts: bool) -> None:
+        self.in_backward = False
+        self._notes = notes
+        self._frames = frames
+        self._formulas: dict[Any, Formula | None] = {}
+        self._shortcuts = SHORTCUTS if shortcuts else {}
+        self._spans: list[tuple[int, Branch]] = []
+        self._starts: list[int] = []  # of the spans, once the backward pass begins
+
+    def watching(self) -> TorchDispatchMode:
+        """Return the mode under which operations are booked."""
+        return _Operations(self)
+
+    def mark_span(self, branch: Branch) -> None:
+        """Remember whose autograd nodes the following sequence numbers are."""
+        if torch.is_grad_enabled():
+            self._spans.append((torch._C._autograd._get_sequence_nr(), branch))
+
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one dispatched operation and book its cost."""
+        for arg in args:
+            if isinstance(arg, torch.Tensor):
+                self._notes.used.add(id(arg))
+            elif isinstance(arg, (list, tuple)):
+                self._notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
+        if func in self._formulas:
+            formula = self._formulas[func]
+        else:
+            formula = self._formulas[func] = find_formula(func)
+        if formula is None:
+            parts = self._run_parts(func, args, kwargs)
+            if parts is not NotImplemented:
+                return parts
+        shortcut = self._shortcuts.get(func)
+        output = None if shortcut is None else shortcut(*args, **kwargs)
+        if output is None:
+            output = func(*args, **kwargs)
+        if formula is free:
+            self._notes.free += 1
+        else:
+            self._book(func, formula, args, kwargs, output)
+        return output
+
+    def _run_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run what an operation without a formula is made of, if it is made of others.
+
+        Under ``torch.inference_mode`` composite operations arrive whole.
+        """
+        if isinstance(func, HigherOrderOperator):
+            return (
+                self._run_branch(*args) if func is torch.ops.higher_order.cond else NotImplemented
+            )
+        with _Operations(self):
+            return func.decompose(*args, **kwargs)
+
+    def _run_branch(
+        self, condition: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], args: Any
+    ) -> Any:
+        """Run the branch of a ``torch.cond`` that is taken, as everything else is run."""
+        branch = if_true if condition else if_false
+        with _Operations(self):
+            return branch(*args)
+
+    def _book(
+        self,
+        func: Any,
+        formula: Formula | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Any,
+    ) -> None:
+        """Book a cost, or that it is not known, on the innermost open module or function."""
+        branch = self._branch_of_backward() if self.in_backward else self._frames[-1].branch
+        if formula is None:
+            name = _operation_name(func)
+            self._notes.uncounted[name] = self._notes.uncounted.get(name, 0) + 1
+            branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
+            return
+        flops = int(formula(*args, **kwargs, out_val=output))
+        self._notes.counted += 1
+        if self.in_backward:
+            branch.backward_flops += flops
+        else:
+            branch.flops += flops
+
+    def run_backward(self) -> None:
+        """Run the backward pass from every output that wants gradients."""
+        outputs = [t for t in tensors_in(self._notes.output) if t.requires_grad]
+        self._notes.backward_ran = True
+        if not outputs:
+            return
+        seeds = [torch.ones_like(t) for t in outputs]
+        self._starts = [start for start, _ in self._spans]
+        self.in_backward = True
+        try:
+            torch.autograd.backward(outputs, seeds)
+        finally:
+            self.in_backward = False
+
+    def _branch_of_backward(self) -> Branch:
+        node = torch._C._current_autograd_node()
+        if node is None:
+            return self._notes.tree.root
+        number = node._sequence_nr()
+        place = bisect.bisect_right(self._starts, number) - 1
+        return self._spans[place][1] if place >= 0 else self._notes.tree.root
+
+
+def _operation_name(func: Any) -> str:
+    """Return an operation's name with its namespace, unless that is ATen's."""
+    schema = getattr(func, "_schema", None)  # operations of higher order have none
+    return str(func) if schema is None else str(schema.name).removeprefix("aten::")
+
+
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    supports_higher_order_operators = True
+
+    def __init__(self, costs: Costs) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._costs = costs
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return self._costs.run(func, args, kwargs or {})
