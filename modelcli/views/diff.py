@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from modelcli.tensors.compare import Changed, Difference
+from modelcli.tensors.compare import Changed, Difference, ValueChange
 from modelcli.tensors.hint import Hint
 from modelcli.tensors.match import Match, NamedTensor, Reason
 from modelcli.views.params import printable
 from modelcli.views.params_stats import show_number
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_count, show_shape
 
 _NAN_LINES = 4  # as many tensors with NaN are named
@@ -93,25 +94,37 @@ def diff_tables(
         b: what to call B.
         every: also rows for names that differ by a prefix, which a hint tells in one line.
     """
-    rows = [
-        *(_only(tensor, "only in A") for tensor in difference.only_a),
-        *(_only(tensor, "only in B") for tensor in difference.only_b),
+    lines = [
+        *(_Line(change="only in A", name=each.name, a=each) for each in difference.only_a),
+        *(_Line(change="only in B", name=each.name, b=each) for each in difference.only_b),
         *(_renamed(match) for match in difference.renamed if every or not _told(match)),
         *(_changed(changed) for changed in difference.changed),
     ]
     notes = tuple(_notes(difference, hints))
-    sides = _sides(difference, a=a, b=b, notes=() if rows else notes)
-    if not rows and not every:
+    sides = _sides(difference, a=a, b=b, notes=() if lines else notes)
+    if not lines and not every:
         return sides, Table(columns=(), rows=())
     with_values = any(changed.values is not None for changed in difference.changed)
-    renamed = any(row[0] == "renamed" for row in rows)
-    details = Table(
-        columns=_columns(with_values=with_values, renamed=renamed),
-        rows=tuple(rows),
-        notes=notes if rows else (),
-        styles=tuple(_STYLES[row[0].split(" (")[0]] for row in rows),
+    renamed = any(line.change == "renamed" for line in lines)
+    details = table_of(
+        _columns(with_values=with_values, renamed=renamed),
+        lines,
+        notes=notes if lines else (),
+        styles=tuple(_STYLES[line.change.split(" (")[0]] for line in lines),
     )
     return sides, details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One name that differs; ``name`` is that of A, or of B where A has none."""
+
+    change: str
+    name: str
+    a: NamedTensor | None = None
+    b: NamedTensor | None = None
+    values: ValueChange | None = None
+    confidence: float | None = None
 
 
 def _sides(difference: Difference, *, a: str, b: str, notes: tuple[str, ...]) -> Table:
@@ -142,82 +155,62 @@ _STYLES = {
 
 
 def _columns(*, with_values: bool, renamed: bool) -> tuple[Column, ...]:
+    of_values: Literal["data"] | None = None if with_values else "data"
+    of_names: Literal["data"] | None = None if renamed else "data"
     return (
         Column(key="change", title="change"),
-        Column(key="name_a", title="name in A", show=printable),
-        Column(key="name_b", title="name in B", show=printable, only=None if renamed else "data"),
-        Column(key="shape_a", title="A", show=show_shape),
-        Column(key="dtype_a", title="", only="data"),
-        Column(key="shape_b", title="B", show=show_shape),
-        Column(key="dtype_b", title="", only="data"),
+        Column(key="name_a", title="name in A", get=lambda line: line.name, show=printable),
         Column(
-            key="max_abs",
-            title="max abs",
-            align="right",
-            show=show_number,
-            only=None if with_values else "data",
+            key="name_b", title="name in B", get=_get("b", "name"), show=printable, only=of_names
         ),
-        Column(
-            key="max_rel",
-            title="max rel",
-            align="right",
-            show=show_number,
-            only=None if with_values else "data",
-        ),
+        Column(key="shape_a", title="A", get=_get("a", "shape"), show=show_shape),
+        Column(key="dtype_a", title="", get=_get("a", "dtype"), only="data"),
+        Column(key="shape_b", title="B", get=_get("b", "shape"), show=show_shape),
+        Column(key="dtype_b", title="", get=_get("b", "dtype"), only="data"),
+        _apart("max_abs", "max abs", only=of_values),
+        _apart("max_rel", "max rel", only=of_values),
         Column(
             key="confidence",
             title="sure",
             align="right",
             show=lambda share: f"{share:.0%}",
-            only=None if renamed else "data",
+            only=of_names,
         ),
     )
+
+
+def _apart(key: str, title: str, *, only: Literal["data"] | None) -> Column:
+    get = _get("values", key)
+    return Column(key=key, title=title, align="right", get=get, show=show_number, only=only)
+
+
+def _get(part: str, key: str) -> Callable[[_Line], Any]:
+    """Return what takes one fact of a side, or of the values, from a line that may lack it."""
+
+    def get(line: _Line) -> Any:
+        held = getattr(line, part)
+        return None if held is None else getattr(held, key)
+
+    return get
 
 
 def _told(match: Match) -> bool:
     return match.reason in _TOLD_BY_HINT
 
 
-def _only(tensor: NamedTensor, change: str) -> tuple[Any, ...]:
-    nothing = (None, None)
-    about = (tensor.shape, tensor.dtype)
-    in_a = change == "only in A"
-    return (
-        change,
-        tensor.name,
-        None if in_a else tensor.name,
-        *(about if in_a else nothing),
-        *(nothing if in_a else about),
-        None,
-        None,
-        None,
+def _renamed(match: Match) -> _Line:
+    return _Line(
+        change="renamed", name=match.a.name, a=match.a, b=match.b, confidence=match.confidence
     )
 
 
-def _renamed(match: Match) -> tuple[Any, ...]:
-    a, b = match.a, match.b
-    return (
-        "renamed", a.name, b.name, a.shape, a.dtype, b.shape, b.dtype, None, None, match.confidence,
-    )  # fmt: skip
-
-
-def _changed(changed: Changed) -> tuple[Any, ...]:
-    a, b, values = changed.a, changed.b, changed.values
+def _changed(changed: Changed) -> _Line:
     what = _what(changed)
     change = what[0]
     if "dtype" in what:
-        change += f" ({a.dtype}, {b.dtype})"
-    return (
-        change,
-        a.name,
-        b.name,
-        a.shape,
-        a.dtype,
-        b.shape,
-        b.dtype,
-        values.max_abs if values is not None else None,
-        values.max_rel if values is not None else None,
-        None,
+        change += f" ({changed.a.dtype}, {changed.b.dtype})"
+    return _Line(
+        change=change, name=changed.a.name, a=changed.a, b=changed.b, values=changed.values
     )
 
 
