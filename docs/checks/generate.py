@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcli.checks.catalogue import FAMILIES, own_rules
-from modelcli.views.check import rule_page
+from modelcli.views.check_rules import rule_page
 
 FOLDER = Path(__file__).parent
 

@@ -6,13 +6,26 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS
+from modelcli.cli._check_options import (
+    CheckFormat,
+    CheckFormatOption,
+    ExplainOption,
+    IgnoreOption,
+    LossOption,
+    ObjectOption,
+    RulesFlag,
+    SelectOption,
+    StrictFlag,
+    TargetOrNone,
+    TrainFlag,
+    TrainStepsOption,
+)
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
@@ -26,7 +39,7 @@ from modelcli.cli._output import Format, Output
 from modelcli.cli._target import read_arguments
 from modelcli.cli._terminal import is_terminal
 from modelcli.errors import ExitCode, UsageError
-from modelcli.losses import LOSSES, find_loss
+from modelcli.losses import find_loss
 
 if TYPE_CHECKING:
     from modelcli.checks.record import Report
@@ -40,86 +53,23 @@ EXAMPLES = (
 )
 
 
-class CheckFormat(StrEnum):
-    """How findings are written on stdout."""
-
-    TABLE = "table"
-    TSV = "tsv"
-    JSON = "json"
-    MD = "md"
-    GITHUB = "github"
-
-
 def command(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TARGET",
-            help="A registered name, PATH.py:NAME, pkg.mod:NAME, torchvision:NAME, timm:NAME, "
-            "hf:DIR, or CONFIG.toml.",
-            show_default=False,
-        ),
-    ] = None,
+    target: TargetOrNone = None,
     input: InputOption = None,
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            "--loss",
-            metavar="NAME",
-            help="What it is to be trained with: cross_entropy, mse, l1, huber, ...",
-            show_default=False,
-            autocompletion=lambda: list(LOSSES),
-        ),
-    ] = None,
-    object_size: Annotated[
-        int | None,
-        typer.Option(
-            "--object",
-            metavar="PIXELS",
-            help="Size of what is to be recognised, for MC606.",
-            show_default=False,
-        ),
-    ] = None,
-    train: Annotated[
-        bool, typer.Option("--train", help="Also try to overfit one batch (MC7).")
-    ] = False,
-    train_steps: Annotated[
-        int | None,
-        typer.Option(
-            "--train-steps",
-            help=f"Steps of --train.  [default: {DEFAULT_TRAIN_STEPS}]",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--select", metavar="RULE,...", help="Only these, as MC101 or MC4.", show_default=False
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option("--ignore", metavar="RULE,...", help="All but these.", show_default=False),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too.")] = False,
-    rules: Annotated[bool, typer.Option("--rules", help="List all rules.")] = False,
-    explain: Annotated[
-        str | None,
-        typer.Option(
-            "--explain", metavar="RULE", help="A rule's page, with examples.", show_default=False
-        ),
-    ] = None,
+    loss: LossOption = None,
+    object_size: ObjectOption = None,
+    train: TrainFlag = False,
+    train_steps: TrainStepsOption = None,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
+    strict: StrictFlag = False,
+    rules: RulesFlag = False,
+    explain: ExplainOption = None,
     allow_real: AllowRealOption = False,
-    format: Annotated[
-        CheckFormat | None,
-        typer.Option(
-            "--format", help="How the result is written.  [default: table]", show_default=False
-        ),
-    ] = None,
+    format: CheckFormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -180,7 +130,7 @@ def _choose(
 
 def _show_rules(out: Output, explain: str | None) -> None:
     from modelcli.checks.catalogue import all_rules, get_rule
-    from modelcli.views.check import rule_page, rules_body, rules_table
+    from modelcli.views.check_rules import rule_page, rules_body, rules_table
 
     if explain is None:
         found = all_rules()
@@ -195,9 +145,10 @@ def _show_rules(out: Output, explain: str | None) -> None:
 
 def _write(out: Output, report: Report, shown: CheckFormat) -> None:
     from modelcli.views import check as view
+    from modelcli.views.check_github import github_lines
 
     if shown is CheckFormat.GITHUB:
-        lines = view.github_lines(report)
+        lines = github_lines(report)
         if lines:
             out.text("\n".join(lines))
     elif shown is CheckFormat.TABLE and is_terminal(sys.stdout):

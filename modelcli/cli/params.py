@@ -33,7 +33,6 @@ from modelcli.errors import UsageError
 from modelcli.initialise.rules import parse_init
 from modelcli.tensors.open import BuildOptions, Opened, open_target, open_values
 from modelcli.tensors.rows import ParamRow, select_rows
-from modelcli.tensors.stats import with_stats
 from modelcli.views.params_result import result_body, result_tables, target_lines
 from modelcli.views.table import Table
 
@@ -85,6 +84,8 @@ def command(
     )
     rows = select_rows(opened.rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
     if stats:
+        from modelcli.tensors.stats import with_stats  # numpy takes longer than help may
+
         with Meter(out, sum(row.bytes for row in rows)) as meter:
             rows = with_stats(opened, rows, options, done=meter.add)
     notes = target_lines(opened, buffers=buffers)

@@ -1,18 +1,15 @@
-"""What a check found, as tables, JSON, annotations of GitHub, and the pages of the rules."""
+"""What a check found, as a table, as JSON and as people read it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from modelcli.checks.record import Finding, Place, Report, Severity
-from modelcli.checks.rule import Rule, example_command
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
 _FINDING = (
@@ -124,76 +121,3 @@ def check_body(report: Report) -> dict[str, Any]:
         "rules_run": list(report.rules_run),
         "rules_skipped": dict(report.rules_skipped),
     }
-
-
-def github_lines(report: Report) -> list[str]:
-    """Return the findings as annotations that GitHub shows beside the code."""
-    lines = []
-    for finding in report.findings:
-        properties = []
-        if finding.place is not None:
-            file = show_place(finding.place).rpartition(":")[0]
-            properties = [f"file={_property(file)}", f"line={finding.place.line}"]
-        properties.append(f"title={_property(f'{finding.rule} {finding.title}')}")
-        where = f"{finding.path}: " if finding.path else ""
-        text = f"{where}{finding.message}\n{finding.why}\n{finding.fix}"
-        lines.append(f"::{_GITHUB[finding.severity]} {','.join(properties)}::{_data(text)}")
-    return lines
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-_NEEDS = {
-    "module": "the module",
-    "pass": "a pass, no memory",
-    "values": "a pass with values",
-    "labels": "a loss",
-    "training": "--train",
-}
-
-
-_RULE = (
-    Column(key="rule", title="rule", get=lambda rule: rule.id, style="bold"),
-    Column(key="severity", title="severity", get=lambda rule: str(rule.severity)),
-    Column(key="title", title="what is wrong", prose=True),
-    Column(key="needs", title="needs", show=lambda needs: _NEEDS[needs]),
-    Column(key="why", title="why", only="json"),
-    Column(key="fix", title="instead", only="data"),
-)
-
-
-def rules_table(rules: Iterable[type[Rule]]) -> Table:
-    """Return one row per rule."""
-    notes = ("'modelcli check --explain MC101' is a page with a wrong and a right example",)
-    return table_of(_RULE, rules, notes=notes, spare=("needs",))
-
-
-def rules_body(rules: Iterable[type[Rule]]) -> dict[str, Any]:
-    """Return the JSON document's own keys for the list of rules."""
-    return {"rules": json_rows(_RULE, rules)}
-
-
-def rule_page(rule: type[Rule]) -> str:
-    """Return a rule's page in Markdown."""
-    parts = [
-        f"# {rule.id}: {rule.title}",
-        f"Severity: {rule.severity}. Needs {_NEEDS[rule.needs]}.",
-        rule.why,
-        f"**Instead.** {rule.fix}",
-    ]
-    if rule.justified:
-        parts.append(f"**When it is meant.** {rule.justified}")
-    parts += [
-        "## Wrong",
-        f"```python\n{rule.wrong.strip()}\n```",
-        "## Right",
-        f"```python\n{rule.right.strip()}\n```",
-        f"`{example_command(rule)}` tells them apart; `--ignore {rule.id}` silences the rule.",
-    ]
-    return "\n\n".join(parts) + "\n"
