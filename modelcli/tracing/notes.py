@@ -10,7 +10,7 @@ from torch import nn
 from modelcli.loading.types import Shape
 from modelcli.tracing.record import Call, Failure
 from modelcli.tracing.tree import Branch, Tree
-from modelcli.tracing.vocabulary import Trait, has
+from modelcli.tracing.vocabulary import is_plumbing
 
 
 class Frame:
@@ -74,7 +74,7 @@ class Observation:
                 output_shapes=note.output_shapes,
                 sources=note.sources,
                 geometry=note.geometry,
-                plumbing=note.branch.kind == "op" and has(note.type, Trait.PLUMBING),
+                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
             )
             for index, note in enumerate(self.calls)
         )

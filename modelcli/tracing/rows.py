@@ -11,7 +11,7 @@ from modelcli.tracing.operations import is_layer, layer_base
 from modelcli.tracing.record import Node
 from modelcli.tracing.survey import packed_tensors
 from modelcli.tracing.tree import Branch, Tree
-from modelcli.tracing.vocabulary import Trait, has
+from modelcli.tracing.vocabulary import is_plumbing
 
 
 class Rows:
@@ -51,7 +51,7 @@ class Rows:
             "output_bytes": branch.output_bytes,
             "executed": branch.calls > 0,
             "shared_with": branch.shared_with,
-            "plumbing": branch.kind == "op" and has(branch.type, Trait.PLUMBING),
+            "plumbing": branch.kind == "op" and is_plumbing(branch.type),
             "uncounted": dict(branch.uncounted),
             "params": 0,
             "own_params": 0,

@@ -34,7 +34,7 @@ from modelcli.tracing.operations import (
 )
 from modelcli.tracing.record import Failure
 from modelcli.tracing.tree import Branch
-from modelcli.tracing.vocabulary import Trait, has
+from modelcli.tracing.vocabulary import is_silent
 
 
 def observe_pass(
@@ -234,7 +234,7 @@ class _Observer:
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._pass_through(func, args, kwargs)
-        if self._stack[-1].leaf or self.costs.in_backward or has(name, Trait.SILENT):
+        if self._stack[-1].leaf or self.costs.in_backward or is_silent(name):
             return self._call(func, args, kwargs)
         return self._run_op(func, args, kwargs)
 

@@ -161,6 +161,18 @@ def has(name: str, wanted: Trait) -> bool:
     return bool(traits(name) & wanted)
 
 
+@cache  # asked at every call of a pass, where comparing flags would be felt
+def is_silent(name: str) -> bool:
+    """Tell whether a function only answers a question about a tensor."""
+    return has(name, Trait.SILENT)
+
+
+@cache
+def is_plumbing(name: str) -> bool:
+    """Tell whether a function only moves, casts or makes data."""
+    return has(name, Trait.PLUMBING)
+
+
 def convolution_dims(base: str) -> int | None:
     """Return over how many axes a convolution slides (``conv2d``, ``Conv2d``); None for others."""
     return _CONVOLUTION_DIMS.get(base)

@@ -15,7 +15,7 @@ from modelcli.checks.observe.values import input_tensors
 from modelcli.loading.inputs import ExampleInputs
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
-from modelcli.tracing.vocabulary import Trait, has
+from modelcli.tracing.vocabulary import Trait, has, is_silent
 
 # Looks at one call: the function's name, the tensors that went in, and the one that came out.
 Look = Callable[[str, list[torch.Tensor], torch.Tensor], None]
@@ -59,7 +59,7 @@ class FunctionCalls(TorchFunctionMode):
         """Run one function, and note what it did."""
         kwargs = kwargs or {}
         raw = getattr(func, "__name__", "")
-        if has(raw, Trait.SILENT):
+        if is_silent(raw):
             return func(*args, **kwargs)
         if raw == "__get__":
             return self._get(func, args, kwargs)
