@@ -368,7 +368,7 @@ def _write_results(directory: RunDir, record: Record) -> None:
     """Write what the run came to, and its curve."""
     import torch
 
-    from modelcli.views.curves import svg_curves
+    from modelcli.views.curve_files import svg_curves
 
     envelope = {
         "schema": "modelcli.train/1",

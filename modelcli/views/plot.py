@@ -9,7 +9,8 @@ from typing import Any
 
 from modelcli.errors import UsageError, suggest
 from modelcli.training.store.metrics import Curve
-from modelcli.views.curves import draw_curve, save_png, sparkline, svg_curves
+from modelcli.views.curve_files import save_png, svg_curves
+from modelcli.views.curves import draw_curve, sparkline
 from modelcli.views.table import Column, Table, table_of
 
 _DRAWN_HEIGHT = 12

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from modelcli.views.curves import draw_curve, sparkline, svg_curves
+from modelcli.views.curve_files import svg_curves
+from modelcli.views.curves import draw_curve, sparkline
 
 
 @pytest.fixture
