@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, Literal
 
 from modelcli.tensors.rows import ParamRow, Totals
@@ -53,16 +54,22 @@ def _columns(rows: Sequence[ParamRow]) -> list[Column]:
     ties = any(row.tied_to for row in rows)
     columns = [
         Column(key="name", title="name", get=_name),
-        Column(key="kind", title="kind", only=_unless(_mixed(rows))),
-        Column(key="shape", title="shape", show=show_shape),
-        Column(key="dtype", title="dtype"),
+        Column(key="kind", title="kind", get=attrgetter("kind"), only=_unless(_mixed(rows))),
+        Column(key="shape", title="shape", get=attrgetter("shape"), show=show_shape),
+        Column(key="dtype", title="dtype", get=attrgetter("dtype")),
         _number("numel", "count"),
     ]
     if any(row.stored != row.numel for row in rows):
-        columns.append(_number("stored_numel", "stored", get=lambda row: row.stored))
+        columns.append(_number("stored_numel", "stored", get="stored"))
     columns += [
         _number("bytes", "bytes"),
-        Column(key="trainable", title="trainable", show=_yes, only=_unless(of_model)),
+        Column(
+            key="trainable",
+            title="trainable",
+            get=attrgetter("trainable"),
+            show=_yes,
+            only=_unless(of_model),
+        ),
         Column(key="tied_to", title="tied to", get=_tied_to, only=_unless(ties)),
     ]
     if any(row.file for row in rows):
@@ -78,8 +85,8 @@ def _tied_to(row: ParamRow) -> str | None:
     return printable(row.tied_to) if row.tied_to else None
 
 
-def _number(key: str, title: str, *, get: Callable[[ParamRow], int] | None = None) -> Column:
-    return Column(key=key, title=title, align="right", get=get, show=show_count)
+def _number(key: str, title: str, *, get: str = "") -> Column:
+    return Column(key=key, title=title, align="right", get=attrgetter(get or key), show=show_count)
 
 
 def _unless(wanted: bool) -> Literal["data"] | None:

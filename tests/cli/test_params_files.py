@@ -35,6 +35,15 @@ def test_safetensors_need_no_torch(weights, more, form):
         assert json.loads(done.stdout)["torch"] is None
 
 
+def test_a_list_and_the_help_need_no_numpy(weights):
+    blocked = BLOCKED.replace("['torch']", "['numpy']")
+    for words in (["--help"], ["params", "--help"], ["params", weights]):
+        done = subprocess.run(
+            [sys.executable, "-c", blocked, *words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
 def test_rows_of_a_file(run, weights):
     document = run("params", weights, "--format", "json").json
     assert document["rows"][0] == {
