@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from modelcli.views.table import Table, for_people
@@ -95,6 +94,8 @@ def html_table(table: Table, *, caption: str = "") -> str:
         table: what is to be shown.
         caption: a line above the table, for what must be seen without scrolling.
     """
+    from html import escape  # not for the command line, which must answer at once
+
     columns, rows = for_people(table)
     styles = [f"text-align:{column.align};white-space:pre" for column in columns]
     above = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
@@ -104,6 +105,8 @@ def html_table(table: Table, *, caption: str = "") -> str:
 
 
 def _html_cells(tag: str, cells: Sequence[str], styles: Sequence[str]) -> str:
+    from html import escape
+
     return "".join(
         f'<{tag} style="{style}">{escape(cell)}</{tag}>'
         for cell, style in zip(cells, styles, strict=True)

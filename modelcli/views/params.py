@@ -45,6 +45,7 @@ def params_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Iterable[st
         rows,
         notes=(*totals_lines(rows, totals), *notes),
         styles=tuple("dim" if row.tied_to else "" for row in rows),
+        spare=("trainable", "kind", "bytes", "dtype"),
     )
 
 
