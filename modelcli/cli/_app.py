@@ -55,9 +55,12 @@ def build_app() -> typer.Typer:
         if importlib.util.find_spec(f"modelcli.cli.{name}") is None:
             continue
         module = importlib.import_module(f"modelcli.cli.{name}")
-        app.command(name, epilog=_epilog(module.EXAMPLES), context_settings=_CONTEXT)(
-            _interruptible(module.command)
-        )
+        app.command(
+            name,
+            cls=getattr(module, "COMMAND_CLASS", None),
+            epilog=_epilog(module.EXAMPLES),
+            context_settings=_CONTEXT,
+        )(_interruptible(module.command))
     return app
 
 

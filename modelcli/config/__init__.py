@@ -5,7 +5,8 @@ Precedence, lowest first: the dataclass default, the file, ``--set``, the flag.
 
 from __future__ import annotations
 
-from modelcli.config.dump import dump_config, toml_value
+from modelcli.config.dump import dump_config, keys_table, toml_value
+from modelcli.config.keys import KEYS, Key
 from modelcli.config.load import (
     Resolved,
     Settings,
@@ -16,10 +17,8 @@ from modelcli.config.load import (
 from modelcli.config.sections import (
     DATA_SUFFIXES,
     DEFAULT_STEPS,
-    KEYS,
     OPTIMIZERS,
     DataConfig,
-    Key,
     LossConfig,
     ModelConfig,
     OptimizerConfig,
@@ -46,6 +45,7 @@ __all__ = [
     "TrainConfig",
     "default_lr",
     "dump_config",
+    "keys_table",
     "load_config",
     "load_model_section",
     "parse_settings",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from modelcli.config.sections import SECTIONS
+from modelcli.config.keys import KEYS, SECTIONS
 
 if TYPE_CHECKING:
     from modelcli.config.load import Resolved
@@ -78,3 +78,12 @@ def toml_value(value: object) -> str:
 def _string(text: str) -> str:
     # JSON's escapes are TOML's, but for DEL, which TOML wants escaped
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def keys_table() -> list[str]:
+    """Return the lines of the table of keys in configs/README.md."""
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for key in KEYS.values():
+        default = "" if key.default is None else f"`{toml_value(key.default)}`"
+        lines.append(f"| `{key.name}` | {default} | {key.doc} |")
+    return lines

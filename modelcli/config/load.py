@@ -7,14 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelcli.config.sections import (
-    DEFAULT_STEPS,
-    KEYS,
-    OPEN_SECTIONS,
-    OPTIMIZERS,
-    SECTIONS,
-    RunConfig,
-)
+from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS
+from modelcli.config.sections import DEFAULT_STEPS, OPTIMIZERS, RunConfig
 from modelcli.config.values import check_value, parse_value
 from modelcli.errors import ConfigError, suggest
 from modelcli.losses import LOSSES
@@ -186,7 +180,7 @@ def _flags_layer(flags: Mapping[str, object]) -> _Layer:
     for name, value in flags.items():
         if value is None:
             continue
-        label = KEYS[name].flag if name in KEYS else name
+        label = (KEYS[name].flag or name) if name in KEYS else name
         layer.labels[name] = label
         _put(layer, name, value, label)
     return layer

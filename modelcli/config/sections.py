@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from modelcli.losses import LOSSES
 
@@ -29,15 +29,28 @@ def option(
     default: Any,
     doc: str,
     *,
-    flag: str = "",
+    flag: str | None = "",
+    short: str = "",
+    metavar: str = "",
+    group: str = "",
     least: float | None = None,
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Return a dataclass field with its sentence and the limits that a value must keep."""
+    """Return a dataclass field with its sentence and the limits that a value must keep.
+
+    Args:
+        default: the value where nothing sets it.
+        doc: one sentence, for the help and for configs/README.md.
+        flag: of the command line; empty: from the key's name; None: files and ``--set`` only.
+        short: one letter with its dash, as ``-n``.
+        metavar: what stands for the value in the help.
+        group: heading of the help; empty: that of the section.
+    """
     limits = {"least": least, "above": above, "below": below, "choices": choices}
-    return field(default=default, metadata={"doc": doc, "flag": flag, **limits})
+    shown = {"flag": flag, "short": short, "metavar": metavar, "group": group}
+    return field(default=default, metadata={"doc": doc, **shown, **limits})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +61,9 @@ class ModelConfig:
         "lenet", "a registered name, `FILE.py:NAME` or `package.mod:NAME`", flag="MODEL"
     )
     init: str = option(
-        "", "a scheme of `torch.nn.init`, as `normal:std=0.01`; empty: the model's own"
+        "",
+        "a scheme of `torch.nn.init`, as `normal:std=0.01`; empty: the model's own",
+        metavar="SCHEME",
     )
     kwargs: Mapping[str, object] = field(default_factory=dict)
 
@@ -62,25 +77,32 @@ class DataConfig:
         "`prototypes`, `linear`, `reconstruction`, `teacher`, `digits`, or a file `.npz` or "
         "`.safetensors` with `x` and `y`; `auto` goes by the model's task",
         flag="--data",
+        metavar="NAME",
     )
     samples: int | None = option(
         None,
-        "how many samples are made, once; 0: fresh ones at every step, which made-up data is "
-        "where `epochs` is not given either",
+        "number of samples to generate; 0 draws new ones at every step (default for synthetic "
+        "data unless `epochs` is set)",
         least=0,
     )
     noise: float | None = option(None, "standard deviation of the noise in synthetic data", least=0)
     validation: float = option(0.1, "share of the samples held out", least=0, below=1)
     weight: float | tuple[Any, ...] | None = option(
-        None, "the true weights of `linear`; drawn if not given"
+        None, "the true weights of `linear`; drawn if not given", flag=None
     )
     bias: float | tuple[Any, ...] | None = option(
-        None, "the true bias of `linear`; drawn if not given"
+        None, "the true bias of `linear`; drawn if not given", flag=None
     )
     input: tuple[str, ...] = option(
-        (), "inputs of a model that does not tell them, each `[NAME:][DTYPE:]SHAPE` with its batch"
+        (),
+        "inputs, for a model whose input shapes are unknown, each `[NAME:][DTYPE:]SHAPE` with "
+        "its batch",
+        short="-i",
+        metavar="[NAME:][DTYPE:]SHAPE",
     )
-    kwarg: tuple[str, ...] = option((), "plain values for `forward`, each `KEY=VALUE`")
+    kwarg: tuple[str, ...] = option(
+        (), "plain values for `forward`, each `KEY=VALUE`", metavar="KEY=VALUE"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,50 +110,91 @@ class TrainConfig:
     """How long, how fast, where."""
 
     steps: int | None = option(
-        None, f"optimiser steps; {DEFAULT_STEPS} where `epochs` is not given either", least=1
+        None,
+        f"optimiser steps; {DEFAULT_STEPS} where `epochs` is not given either",
+        short="-n",
+        group="Optimisation",
+        least=1,
     )
-    epochs: int | None = option(None, "passes over the samples, in place of `steps`", least=1)
-    batch_size: int = option(64, "samples of one step", least=1)
-    seed: int = option(0, "seed of the weights, the data and the order", least=0, below=2**63)
-    device: str = option("auto", "`auto`, `cpu`, `cuda`, `cuda:N` or `mps`")
+    epochs: int | None = option(
+        None,
+        "passes over the samples, in place of `steps`",
+        short="-e",
+        group="Optimisation",
+        least=1,
+    )
+    batch_size: int = option(64, "samples of one step", short="-b", group="Optimisation", least=1)
+    seed: int = option(
+        0, "seed for weights, data and sample order", group="Optimisation", least=0, below=2**63
+    )
+    device: str = option(
+        "auto", "`auto`, `cpu`, `cuda`, `cuda:N` or `mps`", metavar="NAME", group="Speed"
+    )
     dtype: str = option(
         "float32",
         "element type of the weights and the data",
+        group="Speed",
         choices=("float32", "float64", "bfloat16", "float16"),
     )
-    amp: str = option("off", "automatic mixed precision", choices=("off", "bf16", "fp16"))
+    amp: str = option(
+        "off", "automatic mixed precision", group="Speed", choices=("off", "bf16", "fp16")
+    )
     matmul_precision: str = option(
         "highest",
         "what float32 matrix products may be rounded to inside",
+        group="Speed",
         choices=("highest", "high", "medium"),
     )
     engine: str = option(
         "auto",
         "how a step is run; `auto`: one CUDA graph where that can be captured and verified",
+        group="Speed",
         choices=("auto", "eager", "compile", "graph"),
     )
     channels_last: str = option(
         "auto",
-        "memory format of image models; `auto`: timed on CUDA; on a CPU on from two convolutions",
+        "memory format of image models; `auto`: timed on CUDA; on a CPU, used for models "
+        "with two or more convolutions",
+        group="Speed",
         choices=("auto", "on", "off"),
     )
     log_every: int | None = option(
-        None, "steps between two lines of progress; default: a twentieth of the run", least=1
+        None,
+        "steps between two lines of progress; default: a twentieth of the run",
+        group="Output",
+        least=1,
     )
-    accumulate: int = option(1, "batches whose gradients are added up for one step", least=1)
-    clip: float | None = option(None, "largest norm of all gradients together", above=0)
-    freeze: tuple[str, ...] = option((), "patterns of parameters that are not trained")
-    watch: bool = option(False, "show norms of weights, gradients and updates, every epoch")
-    overfit: bool = option(False, "train on one batch, to see whether the model can fit it")
-    out: str = option("", "run directory for metrics, checkpoints and the curve")
+    accumulate: int = option(
+        1, "batches whose gradients are added up for one step", group="Optimisation", least=1
+    )
+    clip: float | None = option(
+        None, "largest norm of all gradients together", group="Optimisation", above=0
+    )
+    freeze: tuple[str, ...] = option(
+        (), "patterns of parameters that are not trained", metavar="GLOB", group="Optimisation"
+    )
+    watch: bool = option(
+        False, "show norms of weights, gradients and updates, every epoch", group="Output"
+    )
+    overfit: bool = option(
+        False, "train on one batch, to see whether the model can fit it", group="Optimisation"
+    )
+    out: str = option(
+        "", "run directory for metrics, checkpoints and the curve", metavar="DIR", group="Output"
+    )
     checkpoint_every: int | None = option(
         None,
         "steps between two checkpoints; default: as often as costs under 2 % of the time",
+        group="Output",
         least=1,
     )
-    tensorboard: bool = option(False, "also write TensorBoard event files to the run directory")
+    tensorboard: bool = option(
+        False, "also write TensorBoard event files to the run directory", group="Output"
+    )
     roofline: bool = option(
-        False, "measure what a large matrix product reaches on the device, and the share of it"
+        False,
+        "measure what a large matrix product reaches on the device, and the share of it",
+        group="Speed",
     )
 
 
@@ -143,6 +206,8 @@ class OptimizerConfig:
         "adam",
         "`sgd`, `adam`, `adamw`, `rmsprop`, `adagrad` or another of `torch.optim`",
         flag="--optimizer",
+        short="-o",
+        metavar="NAME",
     )
     lr: float | None = option(
         None,
@@ -164,6 +229,7 @@ class LossConfig:
         "auto",
         "a loss by name; `auto`: `cross_entropy` for labels, else `mse`",
         flag="--loss",
+        metavar="NAME",
         choices=("auto", *LOSSES),
     )
     kwargs: Mapping[str, object] = field(default_factory=dict)
@@ -180,11 +246,16 @@ class ScheduleConfig:
         choices=("constant", "cosine", "linear", "step"),
     )
     warmup: int = option(0, "steps in which the learning rate rises from 0", least=0)
-    final: float = option(0.0, "where `cosine` and `linear` end, as a share of `lr`", least=0)
-    step_size: int | None = option(
-        None, "steps between two drops of `step`; default: a third of the run", least=1
+    final: float = option(
+        0.0, "where `cosine` and `linear` end, as a share of `lr`", flag=None, least=0
     )
-    gamma: float = option(0.1, "factor of each drop of `step`", above=0)
+    step_size: int | None = option(
+        None,
+        "steps between two drops of `step`; default: a third of the run",
+        flag=None,
+        least=1,
+    )
+    gamma: float = option(0.1, "factor of each drop of `step`", flag=None, above=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,61 +268,6 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key of the configuration.
-
-    Attributes:
-        name: dotted, ``train.steps``.
-        flag: how the command line calls it.
-        default: value where nothing sets it.
-        doc: one sentence.
-        hint: the annotated type.
-        limits: ``least``, ``above``, ``below`` and ``choices``.
-    """
-
-    name: str
-    flag: str
-    default: object
-    doc: str
-    hint: Any
-    limits: Mapping[str, Any]
-
-
-SECTIONS: dict[str, type] = {
-    "model": ModelConfig,
-    "data": DataConfig,
-    "train": TrainConfig,
-    "optimizer": OptimizerConfig,
-    "loss": LossConfig,
-    "schedule": ScheduleConfig,
-}
-OPEN_SECTIONS = ("model", "optimizer", "loss")  # a key they do not know is a keyword argument
-
-
-def _section_keys(section: str, kind: type) -> dict[str, Key]:
-    hints = get_type_hints(kind)
-    return {
-        f"{section}.{item.name}": Key(
-            name=f"{section}.{item.name}",
-            flag=item.metadata["flag"] or "--" + item.name.replace("_", "-"),
-            default=item.default,
-            doc=item.metadata["doc"],
-            hint=hints[item.name],
-            limits=item.metadata,
-        )
-        for item in fields(kind)
-        if item.name != "kwargs"
-    }
-
-
-KEYS: dict[str, Key] = {
-    name: key
-    for section, kind in SECTIONS.items()
-    for name, key in _section_keys(section, kind).items()
-}
 
 
 def default_lr(optimizer: str, params: int) -> float:

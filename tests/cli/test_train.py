@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import tomllib
@@ -491,3 +492,26 @@ def test_a_missing_data_file_is_told_before_torch_is_imported() -> None:
     )
     assert result.stdout == "2 False\n"
     assert "'gone.npz' does not exist" in result.stderr
+
+
+def test_help_groups_the_options_and_every_key_has_its_own(run) -> None:
+    from modelcli.config import KEYS
+
+    text = run("train", "--help").out
+    headings = [line for line in text.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+    assert headings == [
+        "Arguments:", "Model:", "Data:", "Optimisation:", "Speed:", "Output:", "Options:"
+    ]  # fmt: skip
+    for key in KEYS.values():
+        if key.flag is not None and key.flag.startswith("--"):
+            assert re.search(rf"(^|, ){re.escape(key.flag)}\b", text, re.M | re.I) or (
+                f" {key.flag} " in text
+            ), key.flag
+    assert "[default: 64]" in " ".join(text.split())
+
+
+def test_a_key_without_a_flag_of_its_own_before_has_one(run) -> None:
+    words = ("train", "lenet", "--channels-last", "off", "--noise", "0.5", "--dry-run")
+    text = run(*words).out
+    assert 'channels_last = "off"' in text
+    assert "noise = 0.5" in text

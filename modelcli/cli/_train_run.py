@@ -1,0 +1,120 @@
+"""What ``train`` does once its configuration stands: the run, its record, its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from modelcli import __version__
+from modelcli.cli._output import Output
+from modelcli.cli._record import record_body, record_table, watched_table
+from modelcli.cli._startup import prepare_long_run
+from modelcli.cli._terminal import console_on, is_terminal
+from modelcli.config import Resolved, load_config
+from modelcli.errors import RunFailedError
+from modelcli.views.document import dump_json
+
+if TYPE_CHECKING:
+    from modelcli.training.run.ending import DivergedError
+    from modelcli.training.run.result import Record
+    from modelcli.training.store.run_dir import RunDir
+
+
+def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
+    """Train, show the record and write it to the run directory.
+
+    Args:
+        resolved: the configuration with its sources.
+        out: where the record goes.
+        lines: progress and record as JSON lines.
+        saved: the configuration of the run that is continued.
+
+    Raises:
+        DivergedError: the loss stopped being finite; the record was shown before.
+        RunFailedError: the model ends the program.
+    """
+    from modelcli.cli._progress import TrainProgress
+    from modelcli.isolation import importable
+    from modelcli.training.run.ending import DivergedError
+    from modelcli.training.run.prepare import prepare
+    from modelcli.training.run.session import Session
+    from modelcli.training.store.run_dir import RunDir
+    from modelcli.training.store.state import check_same_run, identify
+
+    prepare_long_run()
+    config = resolved.config
+    if saved is not None:
+        there, here = identify(load_config(saved).config), identify(config)
+        check_same_run(there, here, directory=config.train.out)
+    progress = TrainProgress(out, lines=lines)
+    failure: DivergedError | None = None
+    directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
+    try:
+        with importable(None):  # what the model prints is no part of the result
+            run = prepare(config)
+            with importable(run.trained.source.folder):
+                session = Session(
+                    run,
+                    progress,
+                    directory=directory,
+                    sources=resolved.sources,
+                    narrate=out.verbose,
+                )
+                try:
+                    record = session.train(resume=saved is not None)
+                except DivergedError as error:  # what it came to is told all the same
+                    failure, record = error, error.record
+        progress.clear()
+        if lines:
+            out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
+        else:
+            show_record(record, out)
+        if directory is not None:
+            _write_results(directory, record)
+    except SystemExit as error:  # from where no forward is expected to end the program
+        raise RunFailedError(
+            f"'{config.model.target}' ends the program: SystemExit: {error}",
+            "MODELCLI_DEBUG=1 shows where",
+        ) from error
+    finally:
+        progress.clear()
+        if directory is not None:
+            directory.close()
+    if failure is not None:
+        raise failure
+
+
+def _write_results(directory: RunDir, record: Record) -> None:
+    """Write what the run came to, and its curve."""
+    import torch
+
+    from modelcli.views.curve_files import svg_curves
+
+    envelope = {
+        "schema": "modelcli.train/1",
+        "modelcli": __version__,
+        "torch": str(torch.__version__),
+        "target": record.target,
+    }
+    directory.write_text("summary.json", dump_json({**envelope, **record_body(record)}) + "\n")
+    curve = [(float(point.step), point.loss) for point in record.points]
+    title = f"{record.target}: {record.objective}"
+    directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
+
+
+def show_record(record: Record, out: Output) -> None:
+    """Write the record of a run, with its curve where a person reads it."""
+    table = record_table(record)
+    if is_terminal(sys.stdout):
+        from modelcli.views.curves import draw_curve
+
+        points = [(point.step, point.loss) for point in record.points]
+        width = min(80, console_on(sys.stdout).width) - 4  # within the frame
+        curve = draw_curve([points], width=width)
+        title = f"{record.target}, {record.objective} by step"
+        table = dataclasses.replace(table, notes=tuple(curve), title=title, framed=True)
+    last = [row for row in record.watched if row.step == record.watched[-1].step]
+    tables = (table, watched_table(last)) if last else (table,)
+    out.result(record_body(record), *tables)
