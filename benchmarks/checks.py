@@ -84,7 +84,7 @@ def hf_targets(count: int) -> Iterator[str]:
 
 def run_sound(arguments: argparse.Namespace) -> None:
     from modelcli.checks.runner import run_checks
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
 
     path = RESULTS / "checks-sound.jsonl"
     names = list(sound_names())

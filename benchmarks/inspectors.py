@@ -250,7 +250,7 @@ def look(tool: str, case: Case) -> tuple[int | None, int | None]:
 
 
 def _modelcli(case: Case) -> tuple[int | None, int | None]:
-    from modelcli.loading.inputs import ExampleInputs, record_inputs
+    from modelcli.loading.example import ExampleInputs, record_inputs
     from modelcli.loading.source import Source
     from modelcli.observe import observe
 

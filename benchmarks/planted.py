@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from modelcli.checks.catalogue import get_rule
 from modelcli.checks.record import Options
-from modelcli.loading.source import find_source
+from modelcli.loading.find import find_source
 
 Build = Callable[[], nn.Module]
 

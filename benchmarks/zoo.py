@@ -146,7 +146,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _observe(result: Result, target: str) -> Any:
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
     from modelcli.observe import observe
 
     started = time.perf_counter()

@@ -19,9 +19,9 @@ from modelcli.loading.build import (
     build,
     to_fake,
 )
-from modelcli.loading.inference import infer_inputs, needs_values
-from modelcli.loading.inputs import ExampleInputs, find_inputs, on_meta
-from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.example import ExampleInputs, on_meta
+from modelcli.loading.inference import needs_values
+from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, InputRequest
 from modelcli.tracing.assemble import make_trace
@@ -189,10 +189,7 @@ class _Ladder:
     def _find_inputs(self, model: nn.Module) -> ExampleInputs:
         if self.given is not None:
             return on_meta(self.given)
-        found = find_inputs(self.source, model, self.request)
-        if found is not None:
-            return found
-        return infer_inputs(copy_to_meta(model), self.request, self.source.label)
+        return find_inputs(self.source, model, self.request, training=self.mode == "train")
 
     def _prepared(self, model: nn.Module) -> nn.Module:
         # A scripted module cannot be built in one mode and put into another piecemeal.

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from modelcli.api.shown import Shown
 from modelcli.errors import UsageError
-from modelcli.loading.inputs import ExampleInputs, check_forward_names, from_specs, record_inputs
-from modelcli.loading.source import Source, find_source
+from modelcli.loading.example import ExampleInputs, from_specs, record_inputs
+from modelcli.loading.find import find_source
+from modelcli.loading.inputs import check_forward_names
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import Mode, observe
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace

@@ -63,7 +63,7 @@ def show_model(
             "give one size for --explain, --plot, -o and --prove",
         )
 
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
 
     source = find_source(arguments[0].target, arguments[0].model_kwargs)
     traces = [_observe(source, given, options) for given in arguments]
@@ -188,10 +188,10 @@ def _refused_by_formula(
     from modelcli.loading.inputs import find_inputs
 
     failure = trace.failure
+    if failure is None:
+        return None
     model = build(source, execution="meta").eval()
     inputs = find_inputs(source, model, given.request)
-    if failure is None or inputs is None:
-        return None
     place, kind = failure.path, failure.node_type
     if failure.op:
         place, kind = ".".join(part for part in (place, failure.op) if part), failure.op
@@ -288,8 +288,6 @@ def _measure(
         shape = next(r.shape for r in trace.inputs if r.dtype.startswith(("float", "bf")))
         request = _with_shape(given, trace, shape).request
         inputs = find_inputs(source, model, request)
-        if inputs is None:
-            return {}
         deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000
         reached = measure(
             model,

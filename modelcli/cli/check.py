@@ -106,7 +106,7 @@ def command(
     )
 
     from modelcli.checks.runner import run_checks
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
 
     source = find_source(arguments.target, arguments.model_kwargs)
     report = run_checks(source, arguments.request, options)

@@ -89,7 +89,7 @@ def command(
         target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
     )
 
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
     from modelcli.observe import observe
 
     source = find_source(arguments.target, arguments.model_kwargs)

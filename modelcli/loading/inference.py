@@ -12,12 +12,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import UsageError, describe
-from modelcli.loading.inputs import (
-    ExampleInputs,
-    forward_parameters,
-    from_specs,
-    with_batch_size,
-)
+from modelcli.loading.example import ExampleInputs, forward_parameters, from_specs, with_batch_size
 from modelcli.loading.meta import call_on_meta, copy_to_meta
 from modelcli.loading.types import InputRequest, InputSpec
 

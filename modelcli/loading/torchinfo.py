@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelcli.errors import RunFailedError, describe
 from modelcli.isolation import preserved_state
 from modelcli.loading.build import build
-from modelcli.loading.inputs import from_specs
+from modelcli.loading.example import from_specs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputSpec
 

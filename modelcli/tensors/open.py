@@ -94,7 +94,7 @@ def open_target(
 
 def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions | None) -> Opened:
     from modelcli.loading.build import build
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
     from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)

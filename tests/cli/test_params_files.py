@@ -149,7 +149,7 @@ def test_a_seed_repeats(run):
 
 def test_values_are_those_that_training_starts_from(run):
     from modelcli.loading.build import build
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
 
     model = build(find_source("mlp"), execution="real", seed=3)
     words = ["params", "mlp", "--values", "hidden.weight[0, :3]", "--seed", "3"]

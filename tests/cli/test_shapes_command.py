@@ -226,7 +226,7 @@ def test_a_model_that_refuses_says_what_would_work(
 
 def test_narrow_terminals_drop_columns_and_say_which(run: Run) -> None:
     from modelcli.feature_maps.flow import trace_rows
-    from modelcli.loading.source import find_source
+    from modelcli.loading.find import find_source
     from modelcli.observe import observe
     from modelcli.views.shapes_table import shapes_table
 

@@ -11,7 +11,8 @@ from torch import nn
 from modelcli.feature_maps.measure import measure
 from modelcli.feature_maps.proof import Claim, claims, verdict
 from modelcli.loading.build import build
-from modelcli.loading.source import Source, find_source
+from modelcli.loading.find import find_source
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
 

@@ -14,7 +14,7 @@ from modelcli import registry
 from modelcli.errors import RunFailedError
 from modelcli.feature_maps.flow import trace_rows
 from modelcli.loading.build import build
-from modelcli.loading.source import find_source
+from modelcli.loading.find import find_source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
 from modelcli.tracing.record import Trace

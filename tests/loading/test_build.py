@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.build import build, unwrap
+from modelcli.loading.find import find_source
 from modelcli.loading.meta import copy_to_cpu, copy_to_meta
-from modelcli.loading.source import Source, find_source
+from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt
 
 

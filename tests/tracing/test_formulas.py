@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import flop_registry
 from tracing.parts import Lambda
 
-from modelcli.loading.inputs import ExampleInputs
+from modelcli.loading.example import ExampleInputs
 from modelcli.loading.source import Source
 from modelcli.observe import observe
 from modelcli.tracing.formulas import find_formula, free

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from tracing.parts import Box, pruned
 
+from modelcli.loading.find import find_source
 from modelcli.loading.grammar import make_request
 from modelcli.loading.providers.libraries import import_library
-from modelcli.loading.source import Source, find_source
+from modelcli.loading.source import Source
 from modelcli.observe import observe
 from modelcli.tracing.record import Trace
 

@@ -10,7 +10,7 @@ from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.flow import trace_rows
 from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import parse_words
-from modelcli.loading.source import find_source
+from modelcli.loading.find import find_source
 from modelcli.observe import observe
 from modelcli.views.pyramid import Level, draw_pyramid, levels, svg_pyramid
 from modelcli.views.shapes import link_rows

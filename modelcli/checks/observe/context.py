@@ -25,9 +25,8 @@ from modelcli.checks.observe.values import map_inputs, with_values
 from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
-from modelcli.loading.inference import infer_inputs
-from modelcli.loading.inputs import ExampleInputs, find_inputs
-from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.example import ExampleInputs
+from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
@@ -82,11 +81,7 @@ class Context:
         Raises:
             UsageError: none could be inferred.
         """
-        found = find_inputs(self.source, self.built, self.request)
-        if found is not None:
-            return found
-        meta = copy_to_meta(self.built).eval()
-        return infer_inputs(meta, self.request, self.source.label)
+        return find_inputs(self.source, self.built, self.request)
 
     @lazy
     def trace(self) -> Trace:

@@ -22,7 +22,7 @@ from modelcli.checks.observe.values import (
 )
 from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
-from modelcli.loading.inputs import ExampleInputs
+from modelcli.loading.example import ExampleInputs
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelcli.loading.inputs import ExampleInputs, with_batch_size
+from modelcli.loading.example import ExampleInputs, with_batch_size
 from modelcli.nested import map_named_tensors, named_tensors_in, tensors_in
 
 _MOST_IDS = 1000  # ids above carry no more information here

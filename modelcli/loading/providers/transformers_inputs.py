@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from modelcli.loading.inputs import ExampleInputs, example_from, forward_parameters, from_specs
+from modelcli.loading.example import ExampleInputs, example_from, forward_parameters, from_specs
 from modelcli.loading.types import InputSpec
 
 _MOST_TRIES = 16

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from modelcli.config import DATA_SUFFIXES, RunConfig
 from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
-from modelcli.isolation import importable, preserved_state
+from modelcli.isolation import importable, modes_kept, preserved_state
 from modelcli.loading.build import build
 from modelcli.loading.device import DTYPES
+from modelcli.loading.find import find_source
 from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
-from modelcli.loading.source import Source, find_source
-from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.loading.source import Source
+from modelcli.loading.types import InputRequest
 from modelcli.registry import Task
 from modelcli.training.data import synthetic
 from modelcli.training.data.file import file_input
@@ -134,15 +135,7 @@ def _check_trainable(source: Source, model: nn.Module) -> None:
 def _sample_specs(
     source: Source, model: nn.Module, request: InputRequest, dtype: torch.dtype
 ) -> tuple[tuple[SampleSpec, ...], dict[str, Any]]:
-    if source.spec is not None and not request.specs:
-        shape = (1, *source.spec.input_shape_for(source.kwargs))
-        request = replace(request, specs=(InputSpec(shape=shape, dtype=source.spec.input_dtype),))
     example = find_inputs(source, model, request)
-    if example is None:
-        from modelcli.loading.inference import infer_inputs
-        from modelcli.loading.meta import copy_to_meta
-
-        example = infer_inputs(copy_to_meta(model).eval(), request, source.label)
     high = _smallest_vocabulary(model)
     specs = [_spec(value, "", dtype, high) for value in example.args]
     fixed: dict[str, Any] = {}
@@ -176,13 +169,12 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
         RunFailedError: the forward pass raised.
     """
     model = trained.model
-    modes = [(module, module.training) for module in model.modules()]
     devices = [device] if device.type == "cuda" else []
     generator = new_generator(device, 0)
     inputs = synthetic.draw_inputs(trained.specs, PROBED_SAMPLES, generator)
-    model.eval()
     try:
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
+        with modes_kept(model), torch.random.fork_rng(devices=devices), torch.no_grad():
+            model.eval()
             return float_tensors(trained.call(model, inputs))
     except ModelcliError:
         raise
@@ -193,6 +185,3 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
             f"'modelcli summary {trained.source.label}' shows the layers up to it; "
             "--input gives another shape",
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training

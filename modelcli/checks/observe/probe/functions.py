@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.values import input_tensors
-from modelcli.loading.inputs import ExampleInputs
+from modelcli.loading.example import ExampleInputs
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
 from modelcli.tracing.vocabulary import Trait, has, is_silent

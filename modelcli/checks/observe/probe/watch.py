@@ -13,7 +13,7 @@ from modelcli.checks.observe.probe.modules import ModuleCalls
 from modelcli.checks.observe.probe.numbers import Numbers
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Seen
-from modelcli.loading.inputs import ExampleInputs
+from modelcli.loading.example import ExampleInputs
 
 
 def watch_pass(

@@ -106,7 +106,7 @@ def _rows_of(context: Context, size: int) -> int:
     """Return the first dimension of the output for a batch of some size; 0 of a scalar."""
     from modelcli.checks.observe.passes import run_plain
     from modelcli.checks.observe.values import output_tensors
-    from modelcli.loading.inputs import with_batch_size
+    from modelcli.loading.example import with_batch_size
 
     outputs: list[Tensor] | None = None
     if size == context.batch:

@@ -1,0 +1,171 @@
+"""Example inputs as tensors: from shapes, from what a model offers, at another batch size."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from modelcli.errors import UsageError
+from modelcli.loading.types import InputRecord, InputSpec
+
+_SMALL_INTEGER_NUMEL = 1 << 20  # ids up to here stay real on meta, so that masks can be looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleInputs:
+    """Arguments for one call of ``forward``, and where they came from."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    records: tuple[InputRecord, ...] = ()
+
+
+def forward_parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
+    """Return the parameters of ``forward``; empty where it has no signature."""
+    try:
+        return dict(inspect.signature(model.forward).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+def model_dtype(model: nn.Module) -> torch.dtype:
+    """Return the floating-point type of a model's first parameter, or torch's default."""
+    for parameter in model.parameters():
+        if parameter.dtype.is_floating_point and parameter.dtype.itemsize >= 2:
+            return parameter.dtype
+    return torch.get_default_dtype()
+
+
+def from_specs(specs: Iterable[InputSpec], model: nn.Module, *, origin: str) -> ExampleInputs:
+    """Make tensors of given shapes; without a dtype an embedding's input is ids, others floats."""
+    args: list[torch.Tensor] = []
+    kwargs: dict[str, torch.Tensor] = {}
+    records: list[InputRecord] = []
+    for spec in specs:
+        dtype = torch_dtype(spec.dtype) if spec.dtype else _guess_dtype(spec, model)
+        tensor = make_tensor(spec.shape, dtype)
+        if spec.name is None:
+            args.append(tensor)
+        else:
+            kwargs[spec.name] = tensor
+        records.append(_record(spec.name or str(len(args) - 1), tensor, origin))
+    return ExampleInputs(args=tuple(args), kwargs=kwargs, records=tuple(records))
+
+
+def _guess_dtype(spec: InputSpec, model: nn.Module) -> torch.dtype:
+    if spec.name and ("ids" in spec.name or spec.name.endswith("mask")):
+        return torch.int64
+    for module in model.modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+            return torch.int64 if len(spec.shape) <= 2 else model_dtype(model)
+        if any(True for _ in module.children()):
+            continue
+        if any(p is not None for p in module._parameters.values()):
+            break
+    return model_dtype(model)
+
+
+def make_tensor(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """Return an example tensor: floats on meta; small ids and masks real, all zero or true."""
+    numel = math.prod(shape)
+    if dtype.is_floating_point or dtype.is_complex or numel > _SMALL_INTEGER_NUMEL:
+        return torch.empty(tuple(shape), dtype=dtype, device="meta")
+    if dtype is torch.bool:
+        return torch.ones(tuple(shape), dtype=dtype)
+    return torch.zeros(tuple(shape), dtype=dtype)
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """Return torch's element type of a name that the grammar has accepted."""
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise UsageError(f"this torch has no dtype '{name}'", "use float32, int64, bool, bfloat16")
+    return dtype
+
+
+def _record(name: str, tensor: torch.Tensor, origin: str) -> InputRecord:
+    return InputRecord(
+        name=name, dtype=str(tensor.dtype)[6:], shape=tuple(tensor.shape), origin=origin
+    )
+
+
+def with_batch_size(inputs: ExampleInputs, batch_size: int | None) -> ExampleInputs:
+    """Replace the first dimension of every tensor, if a batch size is given."""
+    if batch_size is None:
+        return inputs
+
+    def resize(value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dim():
+            shape = (batch_size, *value.shape[1:])
+            return value[:1].expand(shape).contiguous() if value.shape[0] else value
+        if type(value) in (tuple, list):
+            return type(value)(resize(item) for item in value)
+        if type(value) is dict:
+            return {key: resize(item) for key, item in value.items()}
+        return value
+
+    return ExampleInputs(
+        args=tuple(resize(arg) for arg in inputs.args),
+        kwargs={key: resize(value) for key, value in inputs.kwargs.items()},
+        records=tuple(
+            dataclasses.replace(r, shape=(batch_size, *r.shape[1:])) if r.shape else r
+            for r in inputs.records
+        ),
+    )
+
+
+def example_from(value: Any, origin: str, *, lead: str = "") -> ExampleInputs | None:
+    """Turn what a convention gives (a tensor, a tuple of them or a dict) into inputs on meta."""
+    if isinstance(value, torch.Tensor):
+        value = (value,)
+    if isinstance(value, Mapping):
+        kwargs = {str(key): to_example(item) for key, item in value.items() if item is not None}
+        records = record_inputs(kwargs.items(), origin)
+        return ExampleInputs(kwargs=kwargs, records=records)
+    if isinstance(value, (tuple, list)):
+        args = tuple(to_example(item) for item in value)
+        records = record_inputs(((str(i), arg) for i, arg in enumerate(args)), origin)
+        return ExampleInputs(args=args, records=records)
+    return None
+
+
+def record_inputs(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
+    """Return one record for each tensor inside the named arguments."""
+    from modelcli.nested import tensors_in
+
+    records: list[InputRecord] = []
+    for name, value in pairs:
+        found = list(tensors_in(value))
+        for number, tensor in enumerate(found):
+            suffix = f".{number}" if len(found) > 1 else ""
+            records.append(_record(name + suffix, tensor, origin))
+    return tuple(records)
+
+
+def to_example(value: Any) -> Any:
+    """Move floating tensors to meta; keep small integer ones as they are, on the CPU."""
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point() or value.is_complex() or value.numel() > _SMALL_INTEGER_NUMEL:
+            return value.detach().to("meta")
+        return value.detach().cpu() if not value.is_meta else torch.zeros_like(value, device="cpu")
+    if type(value) in (tuple, list):
+        return type(value)(to_example(item) for item in value)
+    if type(value) is dict:
+        return {key: to_example(item) for key, item in value.items()}
+    return value
+
+
+def on_meta(inputs: ExampleInputs) -> ExampleInputs:
+    """Return the same inputs without the values of floating tensors."""
+    return dataclasses.replace(
+        inputs,
+        args=tuple(to_example(arg) for arg in inputs.args),
+        kwargs={key: to_example(value) for key, value in inputs.kwargs.items()},
+    )
