@@ -11,7 +11,7 @@ from modelcli import registry
 from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.errors import UsageError, suggest
-from modelcli.loading.target import provider_names
+from modelcli.loading.providers import PROVIDERS, list_names, provider_names
 from modelcli.views.listing import models_body, models_table, names_table
 
 EXAMPLES = (
@@ -26,7 +26,7 @@ def command(
     provider: Annotated[
         str | None,
         typer.Argument(
-            help="torchvision, timm, hf or another installed provider; or a pattern for our own.",
+            help=f"{', '.join(PROVIDERS)} or another installed provider; or a pattern for our own.",
             show_default=False,
         ),
     ] = None,
@@ -63,8 +63,6 @@ def _list_registered(out: Output, pattern: str) -> None:
 
 
 def _list_provider(out: Output, provider: str, pattern: str) -> None:
-    from modelcli.loading.providers import list_names
-
     names = list_names(provider, pattern)
     targets = [{"name": name, "target": f"{provider}:{name}"} for name in names]
     out.result({"models": targets}, names_table(provider, names))

@@ -18,6 +18,7 @@ from torch import nn
 from modelcli import registry
 from modelcli.errors import TargetError, UsageError, describe, suggest
 from modelcli.isolation import importable
+from modelcli.loading.providers import get_provider
 from modelcli.loading.source import Source, check_arguments
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 
@@ -38,9 +39,7 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
     if parsed.kind is TargetKind.CONFIG:
         return _from_config(parsed, given)
     if parsed.kind is TargetKind.PROVIDER:
-        from modelcli.loading.providers import find_provided
-
-        return find_provided(parsed, given)
+        return get_provider(parsed.place).find(parsed.attribute, given)
     if parsed.kind is TargetKind.REGISTRY:
         spec = registry.get(parsed.place)
         module_name, _, attribute = spec.target.partition(":")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -18,6 +18,7 @@ from modelcli.loading.example import (
 )
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.providers import inputs_from_providers
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 
@@ -108,7 +109,7 @@ def _from_convention(source: Source, model: nn.Module) -> ExampleInputs | None:
         if found is not None:
             value, origin = found
             return _from_shapes(value, model, origin)
-    return _library_convention(model)
+    return inputs_from_providers(model)
 
 
 def _from_shapes(value: Any, model: nn.Module, origin: str) -> ExampleInputs | None:
@@ -117,19 +118,6 @@ def _from_shapes(value: Any, model: nn.Module, origin: str) -> ExampleInputs | N
     if isinstance(value, tuple) and value and all(isinstance(v, InputSpec) for v in value):
         return from_specs(value, model, origin=origin)
     return example_from(value, origin)
-
-
-def _library_convention(model: nn.Module) -> ExampleInputs | None:
-    """Follow what timm and transformers models say of themselves, however they were made."""
-    pretrained = getattr(model, "pretrained_cfg", None)
-    if isinstance(pretrained, Mapping) and pretrained.get("input_size"):
-        spec = InputSpec(shape=(1, *pretrained["input_size"]))
-        return from_specs([spec], model, origin="pretrained_cfg")
-    if hasattr(model, "main_input_name") and hasattr(model, "config"):
-        from modelcli.loading.providers.transformers_inputs import transformers_inputs
-
-        return transformers_inputs(model)
-    return None
 
 
 def _asked(method: Callable[[], Any], source: Source) -> Any:

@@ -11,9 +11,7 @@ from typing import NoReturn
 from modelcli import registry
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.errors import TargetError, suggest
-
-BUILT_IN_PROVIDERS = ("torchvision", "timm", "hf")
-PROVIDER_GROUP = "modelcli.providers"
+from modelcli.loading.providers import provider_names
 
 
 class TargetKind(StrEnum):
@@ -88,14 +86,6 @@ def refuse_checkpoint(target: Target) -> NoReturn:
         f"'{target.text}' is a checkpoint: it holds tensors, no model to run",
         f"'modelcli params {target.text}' lists them; a saved model's folder is hf:DIR",
     )
-
-
-def provider_names() -> tuple[str, ...]:
-    """Return the names before the colon that lead to a library of models."""
-    from importlib.metadata import entry_points
-
-    others = sorted(point.name for point in entry_points(group=PROVIDER_GROUP))
-    return (*BUILT_IN_PROVIDERS, *others)
 
 
 def _parse_bare(text: str) -> Target:

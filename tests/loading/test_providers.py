@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
+from modelcli.loading import providers
 from modelcli.loading.providers import libraries
 
 LLAMA_70B = {
@@ -234,3 +235,72 @@ def test_a_third_partys_models_have_a_prefix(run: Run):
 @pytest.mark.usefixtures("distribution")
 def test_a_third_partys_class_by_its_module(run: Run):
     assert totals(run, "acme_models:Net")["params"] == 8
+
+
+KNOWS_INPUTS = """
+from modelcli.loading.example import from_specs
+from modelcli.loading.types import InputSpec
+
+class Acme:
+    def names(self):
+        return []
+
+    def find(self, reference, kwargs):
+        raise NotImplementedError
+
+    def inputs_of(self, model):
+        side = getattr(model, "acme_side", None)
+        if side is None:
+            return None
+        return from_specs([InputSpec(shape=(1, 3, side, side))], model, origin="acme")
+"""
+
+
+def net_file(folder: Path) -> Path:
+    path = folder / "acme_net.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Conv2d(3, 2, 3))\n"
+        "        self.acme_side = 11\n"
+    )
+    return path
+
+
+@pytest.mark.usefixtures("distribution")
+@pytest.mark.parametrize("place", ["ours", "theirs"])
+def test_a_provider_knows_the_inputs_of_a_model_in_a_users_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    net = net_file(tmp_path)
+    inferred = run("summary", f"{net}:Net", "--format", "json").json["inputs"]
+    assert inferred[0]["shape"] == [1, 3, 224, 224]
+    (tmp_path / "acme_inputs.py").write_text(KNOWS_INPUTS)
+    if place == "ours":
+        monkeypatch.setitem(providers.PROVIDERS, "acme_inputs", "acme_inputs:Acme")
+    else:
+        points = tmp_path / "acme_models-1.0.dist-info" / "entry_points.txt"
+        points.write_text(ENTRY_POINTS + "acme_inputs = acme_inputs:Acme\n")
+    known = run("summary", f"{net}:Net", "--format", "json").json["inputs"]
+    monkeypatch.delitem(sys.modules, "acme_inputs")
+    assert known == [{"name": "0", "dtype": "float32", "shape": [1, 3, 11, 11], "origin": "acme"}]
+
+
+@pytest.mark.usefixtures("distribution")
+def test_a_line_of_the_table_is_all_that_a_provider_of_ours_needs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(providers.PROVIDERS, "zoo", "acme_models:provider")
+    assert totals(run, "zoo:small")["params"] == 16 + 10
+    listed = run("list", "zoo", "--format", "json").json["models"]
+    assert [model["target"] for model in listed] == ["zoo:large", "zoo:small"]
+    run("list", "zo", "x").assert_error(
+        2,
+        "unknown provider 'zo'",
+        "did you mean 'zoo'? the providers are torchvision, timm, hf, zoo",
+    )
+
+
+def test_the_help_of_list_names_the_providers_of_the_table(run: Run):
+    assert ", ".join(providers.PROVIDERS) in " ".join(run("list", "--help").out.split())

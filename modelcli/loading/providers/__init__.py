@@ -1,19 +1,35 @@
-"""Models that other packages bring: torchvision, timm, transformers, and any by entry point."""
+"""Libraries of models: one file each, and one line each in `PROVIDERS`. Imports no torch.
+
+Another package adds its own through the entry-point group ``modelcli.providers``; ours are found
+the same way.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from torch import nn
-
-from modelcli.errors import UnavailableError, UsageError, describe, suggest
+from modelcli.errors import UnavailableError, UsageError, describe, did_you_mean
 from modelcli.loading.providers.libraries import unknown_model
-from modelcli.loading.source import Source
-from modelcli.loading.target import BUILT_IN_PROVIDERS, PROVIDER_GROUP, Target
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelcli.loading.example import ExampleInputs
+    from modelcli.loading.source import Source
+
+GROUP = "modelcli.providers"
+
+PROVIDERS: dict[str, str] = {
+    "torchvision": "modelcli.loading.providers.torchvision:Torchvision",
+    "timm": "modelcli.loading.providers.timm:Timm",
+    "hf": "modelcli.loading.providers.transformers:Transformers",
+}
+"""The word before the colon of a target, and where its provider is, as an entry point says it."""
 
 
 class Provider(Protocol):
@@ -26,14 +42,16 @@ class Provider(Protocol):
         """Return the names of all models."""
 
 
-def find_provided(target: Target, kwargs: Mapping[str, Any]) -> Source:
-    """Return the source of ``PROVIDER:REFERENCE``.
+class KnowsInputs(Protocol):
+    """What a provider may offer besides: the inputs of a library's model, whoever built it."""
 
-    Raises:
-        UnavailableError: the library is not installed.
-        TargetError: the library has no such model.
-    """
-    return get_provider(target.place).find(target.attribute, kwargs)
+    def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
+        """Return inputs; None for a model that is not of this library."""
+
+
+def provider_names() -> tuple[str, ...]:
+    """Return the names before the colon that lead to a library of models, ours first."""
+    return (*PROVIDERS, *_others())
 
 
 def list_names(provider: str, pattern: str = "*") -> list[str]:
@@ -46,8 +64,7 @@ def list_names(provider: str, pattern: str = "*") -> list[str]:
     names = sorted(get_provider(provider).names())
     found = fnmatch.filter(names, pattern)
     if not found:
-        close = suggest(pattern, names)
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(pattern, names)
         raise UsageError(
             f"no model of {provider} matches '{pattern}'",
             f"{did}quote a pattern, as '*{pattern.strip('*')[:6]}*'",
@@ -56,35 +73,53 @@ def list_names(provider: str, pattern: str = "*") -> list[str]:
 
 
 def get_provider(name: str) -> Provider:
-    """Return a provider by the word before the colon."""
-    if name in ("torchvision", "timm"):
-        from modelcli.loading.providers.vision import Timm, Torchvision
+    """Return a provider by the word before the colon.
 
-        return Torchvision() if name == "torchvision" else Timm()
-    if name == "hf":
-        from modelcli.loading.providers.transformers import Transformers
+    Raises:
+        UsageError: there is none of that name.
+        UnavailableError: another package's provider does not load.
+    """
+    from importlib.metadata import EntryPoint
 
-        return Transformers()
-    return _from_entry_point(name)
-
-
-def _from_entry_point(name: str) -> Provider:
-    from importlib.metadata import entry_points
-
-    points = {point.name: point for point in entry_points(group=PROVIDER_GROUP)}
-    if name not in points:
-        known = [*BUILT_IN_PROVIDERS, *points]
-        close = suggest(name, known)
-        did = f"did you mean '{close}'? " if close else ""
+    place = PROVIDERS.get(name) or _others().get(name)
+    if place is None:
+        known = provider_names()
+        did = did_you_mean(name, known)
         raise UsageError(f"unknown provider '{name}'", f"{did}the providers are {', '.join(known)}")
     try:
-        found = points[name].load()
+        found = EntryPoint(name=name, value=place, group=GROUP).load()
     except Exception as error:  # another package's import
         raise UnavailableError(
             f"provider '{name}' does not load: {describe(error)}",
-            f"look into the package of {points[name].value}",
+            f"look into the package of {place}",
         ) from error
     return cast(Provider, found() if inspect.isclass(found) else found)
+
+
+def inputs_from_providers(model: nn.Module) -> ExampleInputs | None:
+    """Return the inputs that the first provider which knows the model's library has for it."""
+    for provider in _working_providers():
+        inputs_of = getattr(provider, "inputs_of", None)
+        found: ExampleInputs | None = inputs_of(model) if inputs_of is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+def _working_providers() -> Iterator[Provider]:
+    for name in PROVIDERS:
+        yield get_provider(name)
+    for name in _others():
+        with contextlib.suppress(UnavailableError):  # the model need not have to do with it
+            yield get_provider(name)
+
+
+def _others() -> dict[str, str]:
+    """Return the providers of other packages, which cannot take a name of ours."""
+    from importlib.metadata import entry_points
+
+    points = {point.name: point.value for point in entry_points(group=GROUP)}
+    return {name: points[name] for name in sorted(points) if name not in PROVIDERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +146,8 @@ class FunctionProvider:
         Raises:
             TargetError: there is no such model.
         """
+        from modelcli.loading.source import Source
+
         names = self.names()
         if reference not in names:
             raise unknown_model(self.name, reference, names)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import nn
 
 from modelcli.errors import TargetError, UnavailableError, UsageError, describe, suggest
+from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
 from modelcli.loading.source import Source
 
@@ -43,6 +44,14 @@ class Transformers:
             construct=lambda: _from_config(transformers, config),
             kwargs=dict(kwargs),
         )
+
+    def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
+        """Return the first inputs with which a model of transformers runs."""
+        if not hasattr(model, "main_input_name") or not hasattr(model, "config"):
+            return None
+        from modelcli.loading.providers.transformers_inputs import transformers_inputs
+
+        return transformers_inputs(model)
 
 
 def _hub_or_local_config(transformers: Any, reference: str) -> Any:

@@ -1,4 +1,4 @@
-"""Models of torchvision and timm, by name."""
+"""Models of torchvision, by name."""
 
 from __future__ import annotations
 
@@ -63,27 +63,3 @@ class Torchvision:
             crop = 224
         size = crop[0] if isinstance(crop, (list, tuple)) else crop
         return InputSpec(shape=(1, 3, size, size)), "torchvision's crop size"
-
-
-class Timm:
-    """``timm:vit_tiny_patch16_224``, every model of timm's registry."""
-
-    def names(self) -> list[str]:
-        """Return the names of all models."""
-        return cast(list[str], import_library("timm").list_models())
-
-    def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
-        """Return the source of one model."""
-        timm = import_library("timm")
-        if not timm.is_model(reference.partition(".")[0]):
-            raise unknown_model("timm", reference, timm.list_models())
-
-        def construct() -> nn.Module:
-            return cast(nn.Module, timm.create_model(reference, pretrained=False, **kwargs))
-
-        return Source(
-            label=f"timm:{reference}",
-            construct=construct,
-            kwargs=dict(kwargs),
-            remarks=torchvision_remarks(),
-        )
