@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from modelcli.cli._output import Output
-from modelcli.cli._record import show_time, watched_lines
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.training.run.observer import Observer, Point
+from modelcli.views.train import show_time, watched_lines
 
 if TYPE_CHECKING:
     from rich.live import Live

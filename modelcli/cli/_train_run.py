@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from modelcli import __version__
 from modelcli.cli._output import Output
-from modelcli.cli._record import record_body, record_table, watched_table
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
 from modelcli.views.document import dump_json
+from modelcli.views.train import record_body, record_table, watched_table
 
 if TYPE_CHECKING:
     from modelcli.training.run.ending import DivergedError

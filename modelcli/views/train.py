@@ -1,4 +1,4 @@
-"""The record of a run, as a document and as a table."""
+"""What a run of ``train`` came to, as a document and as tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_si
 
 if TYPE_CHECKING:
+    from modelcli.training.run.measure import Recovered
     from modelcli.training.run.result import Record
     from modelcli.training.run.watch import Watched
 
@@ -17,7 +18,6 @@ _SHOWN_WEIGHTS = 8  # a longer row of weights is not printed
 
 def record_body(record: Record) -> dict[str, Any]:
     """Return the document of a run."""
-    recovered = record.recovered
     return {
         "device": record.device,
         "dtype": record.dtype,
@@ -37,46 +37,55 @@ def record_body(record: Record) -> dict[str, Any]:
             "description": record.data_description,
         },
         "objective": record.objective,
-        "loss": {
-            "first": record.first_loss,
-            "last": record.last_loss,
-            "best": record.best_loss,
-            "held_out": record.held_out.loss if record.held_out else None,
-            "untrained": record.expected_first_loss,
-            "floor": record.floor,
-        },
+        "loss": _losses(record),
         "accuracy": record.accuracy,
         "chance_accuracy": 1 / record.classes if record.classes else None,
         "best_accuracy": record.best_accuracy,
-        "recovered": None
-        if recovered is None
-        else {
-            "weight": recovered.weight,
-            "bias": recovered.bias,
-            "true_weight": recovered.true_weight,
-            "true_bias": recovered.true_bias,
-            "largest_error": recovered.largest_error,
-        },
+        "recovered": _recovered_body(record.recovered),
         "samples_per_s": record.samples_per_s,
         "flops_per_s": record.flops_per_s,
         "roofline_flops_per_s": record.roofline_flops_per_s,
         "elapsed_s": record.elapsed_s,
         "peak_memory_bytes": record.peak_memory_bytes,
         "fitted": record.fitted,
-        "watched": [
-            {
-                "step": row.step,
-                "epoch": row.epoch,
-                "names": list(row.names),
-                "weight_norm": row.weight_norm,
-                "grad_norm": row.grad_norm,
-                "update_ratio": row.ratio,
-                "warning": row.warning,
-            }
-            for row in record.watched
-        ],
+        "watched": [_watched_body(row) for row in record.watched],
         "run_dir": record.run_dir,
         "diverged": record.diverged,
+    }
+
+
+def _losses(record: Record) -> dict[str, Any]:
+    return {
+        "first": record.first_loss,
+        "last": record.last_loss,
+        "best": record.best_loss,
+        "held_out": record.held_out.loss if record.held_out else None,
+        "untrained": record.expected_first_loss,
+        "floor": record.floor,
+    }
+
+
+def _recovered_body(recovered: Recovered | None) -> dict[str, Any] | None:
+    if recovered is None:
+        return None
+    return {
+        "weight": recovered.weight,
+        "bias": recovered.bias,
+        "true_weight": recovered.true_weight,
+        "true_bias": recovered.true_bias,
+        "largest_error": recovered.largest_error,
+    }
+
+
+def _watched_body(row: Watched) -> dict[str, Any]:
+    return {
+        "step": row.step,
+        "epoch": row.epoch,
+        "names": list(row.names),
+        "weight_norm": row.weight_norm,
+        "grad_norm": row.grad_norm,
+        "update_ratio": row.ratio,
+        "warning": row.warning,
     }
 
 
