@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +14,6 @@ from modelcli.isolation import isolated, one_thread
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
     BuildError,
-    Execution,
     MemoryGuardError,
     build,
     to_fake,
@@ -23,16 +22,13 @@ from modelcli.loading.example import ExampleInputs, on_meta
 from modelcli.loading.inference import needs_values
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
-from modelcli.loading.types import Attempt, InputRequest
+from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Trace
 from modelcli.tracing.tracer import observe_pass
 
-Mode = Literal["eval", "train"]
-
-# A registered model below both runs sooner for real than on meta, whose first operation costs
-# a quarter of a second of imports.
-_SMALL_PARAMS = 1_000_000
+# A small model with an input below it runs sooner for real than on meta, whose first operation
+# costs a quarter of a second of imports.
 _SMALL_INPUT_NUMEL = 1_000_000
 # A failure that does not look like meta's fault is tried for real if that costs next to nothing.
 _CHEAP_BYTES = 200 * 1000**2
@@ -197,7 +193,7 @@ class _Ladder:
 
     def _is_known_small(self) -> bool:
         spec = self.source.spec
-        if spec is None or self.source.kwargs or spec.params > _SMALL_PARAMS:
+        if spec is None or not self.source.is_small:
             return False
         numel = max(1, self.request.batch_size or 1)
         for size in spec.input_shape:
@@ -250,4 +246,4 @@ def _numel(shape: Sequence[int]) -> int:
     return total
 
 
-__all__ = ["Mode", "observe"]
+__all__ = ["observe"]

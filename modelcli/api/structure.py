@@ -14,8 +14,8 @@ from modelcli.loading.example import ExampleInputs, from_specs, record_inputs
 from modelcli.loading.find import find_source
 from modelcli.loading.inputs import check_forward_names
 from modelcli.loading.source import Source
-from modelcli.loading.types import InputRequest, InputSpec
-from modelcli.observe import Mode, observe
+from modelcli.loading.types import InputRequest, InputSpec, Mode
+from modelcli.observe import observe
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
 from modelcli.views.failure import describe_failure
 from modelcli.views.summary import (

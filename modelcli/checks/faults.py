@@ -6,9 +6,9 @@ import inspect
 import sys
 import traceback
 
-from modelcli.checks.observe.locate import is_ours
 from modelcli.checks.rule import Rule
 from modelcli.errors import describe
+from modelcli.loading.user_code import is_ours
 
 
 def fault_of(rule: type[Rule], error: Exception) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from modelcli.cli._output import Format
+from modelcli.loading.types import Execution, Mode
 
 
 def complete_target(incomplete: str) -> list[str]:
@@ -83,27 +83,12 @@ AllowRealOption = Annotated[
 ]
 
 
-class Rung(StrEnum):
-    """The ways of running a model, as ``--execution`` takes them."""
-
-    META = "meta"
-    FAKE = "fake"
-    REAL = "real"
-
-
-class RunMode(StrEnum):
-    """The training flag during the pass."""
-
-    EVAL = "eval"
-    TRAIN = "train"
-
-
 ModeOption = Annotated[
-    RunMode | None,
+    Mode | None,
     typer.Option("--mode", help="The training flag.  [default: eval]", show_default=False),
 ]
 ExecutionOption = Annotated[
-    Rung | None,
+    Execution | None,
     typer.Option(
         "--execution",
         help="Insist on one way of running the model instead of the first that works.",

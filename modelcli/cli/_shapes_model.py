@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from modelcli.cli._output import Output
 from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
@@ -16,6 +16,7 @@ from modelcli.errors import RunFailedError, UsageError
 if TYPE_CHECKING:
     from modelcli.feature_maps.proof import Claim, Key, Spans
     from modelcli.loading.source import Source
+    from modelcli.loading.types import Execution
     from modelcli.tracing.record import Trace
     from modelcli.views.shapes import ShapeRow
 
@@ -27,7 +28,7 @@ class ModelOptions:
     batch_size: int | None
     kwargs: Sequence[str]
     settings: Sequence[str]
-    execution: Literal["meta", "fake", "real"] | None
+    execution: Execution | None
     allow_real: bool
 
 
@@ -238,9 +239,7 @@ def _prove(
             trace, found = wider, claims(wider)
     out.detail("measuring on the real model: one backward pass for each row")
     measured = _measure(source, given, options, trace, found)
-    shape = next(
-        record.shape for record in trace.inputs if record.dtype.startswith(("float", "bf"))
-    )
+    shape = next(record.shape for record in trace.inputs if record.is_floating)
     table = proof_table(found, measured, input_shape=shape)
     out.result(proof_body(found, measured, input_shape=shape), table)
     wrong = [claim.path for claim in found if verdict(claim, measured) == "DIFFERS"]
@@ -252,14 +251,10 @@ def _prove(
 
 
 def _with_shape(given: ModelArguments, trace: Trace, shape: Sequence[int]) -> ModelArguments:
-    from modelcli.loading.types import InputSpec
-
     specs = tuple(
-        InputSpec(
-            shape=tuple(shape) if record.dtype.startswith(("float", "bf")) else record.shape,
-            name=None if record.name.isdigit() else record.name,
-            dtype=record.dtype,
-        )
+        dataclasses.replace(record.spec(), shape=tuple(shape))
+        if record.is_floating
+        else record.spec()
         for record in trace.inputs
     )
     request = dataclasses.replace(given.request, specs=specs)
@@ -285,7 +280,7 @@ def _measure(
             seed=0,
             guard_bytes=None if options.allow_real else DEFAULT_GUARD_BYTES,
         )
-        shape = next(r.shape for r in trace.inputs if r.dtype.startswith(("float", "bf")))
+        shape = next(r.shape for r in trace.inputs if r.is_floating)
         request = _with_shape(given, trace, shape).request
         inputs = find_inputs(source, model, request)
         deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000

@@ -139,7 +139,7 @@ def command(
             batch_size=batch_size,
             kwargs=kwarg or [],
             settings=set_ or [],
-            execution=execution.value if execution is not None else None,
+            execution=execution,
             allow_real=allow_real,
         ),
         show=show,

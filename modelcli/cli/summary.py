@@ -16,7 +16,6 @@ from modelcli.cli._options import (
     KwargOption,
     ModeOption,
     QuietOption,
-    RunMode,
     SetOption,
     TargetArgument,
     VerboseOption,
@@ -99,9 +98,9 @@ def command(
     trace = observe(
         source,
         arguments.request,
-        mode="train" if mode is RunMode.TRAIN else "eval",
+        mode=mode or "eval",
         backward=backward,
-        execution=execution.value if execution is not None else None,
+        execution=execution,
         allow_real=allow_real,
     )
     for remark in source.remarks:

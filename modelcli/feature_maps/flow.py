@@ -80,7 +80,7 @@ def _compute(call: Call) -> LayerResult | None:
 def _input_places(trace: Trace, results: Sequence[LayerResult | None]) -> tuple[Shape, int]:
     """Return the shape of the input that is a map, and how many of its axes are places."""
     spatial = next((len(r.axes) for r in results if r is not None and r.axes), 0)
-    shapes = [record.shape for record in trace.inputs if record.dtype.startswith(("f", "bf"))]
+    shapes = [record.shape for record in trace.inputs if record.is_floating]
     shapes = shapes or [record.shape for record in trace.inputs]
     for shape in shapes:
         if spatial and len(shape) > spatial:

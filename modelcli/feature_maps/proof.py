@@ -120,7 +120,7 @@ def _span(field: Field, source: int, cell: int) -> tuple[int, int] | None:
 
 def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:
     """Return an input at which no border cuts the fields off; None: the one there will do."""
-    floating = [record for record in trace.inputs if record.dtype.startswith(("float", "bf"))]
+    floating = [record for record in trace.inputs if record.is_floating]
     if len(floating) != 1 or not any(claim.cut for claim in found):
         return None
     shape = floating[0].shape

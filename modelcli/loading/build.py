@@ -8,8 +8,8 @@ meta build whose tensors claim to be on the CPU.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
-from modelcli.isolation import importable, preserved_state
+from modelcli.isolation import isolated
 from modelcli.loading.meta import (
     MetaFactories,
     Twins,
@@ -28,9 +28,9 @@ from modelcli.loading.meta import (
     move_to_meta,
 )
 from modelcli.loading.source import Source
-from modelcli.loading.types import Attempt
+from modelcli.loading.types import Attempt, Execution
+from modelcli.loading.user_code import in_package, user_frames
 
-Execution = Literal["meta", "fake", "real"]
 LADDER: tuple[Execution, ...] = ("meta", "fake", "real")
 # What a real build may take without being asked: no more than a small model with its optimiser.
 DEFAULT_GUARD_BYTES = 2 * 1000**3
@@ -57,8 +57,7 @@ def build(
         RunFailedError: the constructor raised.
         UsageError: a real build would exceed the guard.
     """
-    with preserved_state(), importable(source.folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with isolated(source.folder):
         if execution == "real":
             if seed is not None:
                 torch.manual_seed(seed)
@@ -107,16 +106,13 @@ class BuildError(RunFailedError):
 
 def user_line(error: BaseException, source: Source) -> str:
     """Return file, line and code of the user's own code where an exception arose, or ``""``."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if "/modelcli/" not in f.filename and "/torch/" not in f.filename]
-    if source.folder is not None:
-        outside = [f for f in outside if f.filename.startswith(str(source.folder))] or outside
-    if not outside:
+    frames = [f for f in user_frames(error) if not in_package(f.filename)]
+    folder = source.folder
+    if folder is not None:
+        frames = [f for f in frames if Path(f.filename).is_relative_to(folder)] or frames
+    if not frames:
         return ""
-    last = outside[-1]
-    return f"{last.filename.rpartition('/')[2]}, line {last.lineno}: {last.line}"
+    return f"{Path(frames[0].filename).name}, line {frames[0].lineno}: {frames[0].line}"
 
 
 def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:

@@ -13,6 +13,8 @@ from torch import nn
 from modelcli import registry
 from modelcli.errors import UsageError, suggest
 
+_SMALL_PARAMS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -38,6 +40,11 @@ class Source:
     convention: Callable[[nn.Module], Any] | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the registry says that the model may run for real at once."""
+        return self.spec is not None and not self.kwargs and self.spec.params <= _SMALL_PARAMS
 
 
 def check_arguments(found: Callable[..., Any], label: str, kwargs: Mapping[str, Any]) -> None:

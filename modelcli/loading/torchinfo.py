@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelcli.errors import RunFailedError, describe
-from modelcli.isolation import preserved_state
+from modelcli.isolation import isolated
 from modelcli.loading.build import build
 from modelcli.loading.example import from_specs
 from modelcli.loading.source import Source
-from modelcli.loading.types import InputSpec
 
 if TYPE_CHECKING:
     from modelcli.loading.types import InputRecord
@@ -31,13 +30,9 @@ def describe_with_torchinfo(
     """
     import torchinfo
 
-    with preserved_state():
+    with isolated(source.folder):
         model = build(source, execution="meta").train(mode == "train")
-        specs = [
-            InputSpec(shape=r.shape, dtype=r.dtype, name=None if r.name.isdigit() else r.name)
-            for r in inputs
-        ]
-        example = from_specs(specs, model, origin="")
+        example = from_specs([record.spec() for record in inputs], model, origin="")
         data = {**dict(example.kwargs)} if example.kwargs else [a.to("meta") for a in example.args]
         try:
             found = torchinfo.summary(

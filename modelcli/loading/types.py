@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Shape = tuple[int, ...]
+Mode = Literal["eval", "train"]  # the training flag during a pass
+Execution = Literal["meta", "fake", "real"]  # the rungs on which a model may run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,16 @@ class InputRecord:
     dtype: str
     shape: Shape
     origin: str
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self.dtype.startswith(("float", "bfloat"))
+
+    def spec(self) -> InputSpec:
+        """Return what asks for the same tensor again, by name unless it went in by position."""
+        name = None if self.name.isdigit() else self.name
+        return InputSpec(shape=self.shape, dtype=self.dtype, name=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from modelcli.loading.build import build, unwrap
 from modelcli.loading.find import find_source
 from modelcli.loading.meta import copy_to_cpu, copy_to_meta
 from modelcli.loading.source import Source
-from modelcli.loading.types import Attempt
+from modelcli.loading.types import Attempt, InputRecord, InputSpec
 
 
 class Odd(nn.Module):
@@ -175,3 +175,36 @@ def test_seven_billion_parameters_take_no_memory():
     assert sum(p.numel() for p in model.parameters()) == 26 * (16_384**2 + 16_384)
     assert isinstance(model[0].weight, Tensor)
     assert model[0].weight.is_meta
+
+
+@pytest.mark.parametrize("folder", ["torch", "modelcli"])
+def test_a_users_folder_may_be_called_as_a_library(tmp_path, run, folder):
+    (tmp_path / folder).mkdir()
+    net = tmp_path / folder / "net.py"
+    net.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(3, 1 // 0)\n"
+    )
+    run("summary", f"{net}:Net").assert_error(
+        1, "ZeroDivisionError", "look at net.py, line 5: self.fc = nn.Linear(3, 1 // 0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "floating", "asked"),
+    [
+        ("0", "float32", True, None),
+        ("x", "bfloat16", True, "x"),
+        ("ids", "int64", False, "ids"),
+        ("mask", "bool", False, "mask"),
+        ("z", "complex64", False, "z"),
+        ("1", "float8_e4m3fn", True, None),
+    ],
+)
+def test_a_record_asks_for_the_same_input_again(name, dtype, floating, asked):
+    record = InputRecord(name=name, dtype=dtype, shape=(2, 3), origin="--input")
+    assert record.is_floating is floating
+    assert record.spec() == InputSpec(shape=(2, 3), dtype=dtype, name=asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -28,7 +29,7 @@ from modelcli.loading.build import BuildError, build, unwrap
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
-from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.loading.types import InputRequest
 from modelcli.observe import observe
 from modelcli.tracing.record import Failure, Trace
 
@@ -63,11 +64,10 @@ class Context:
         except BuildError:
             return self.build(seed=0)
 
-    @lazy
+    @property
     def is_small(self) -> bool:
-        """Whether the registry says that the model is small."""
-        spec = self.source.spec
-        return spec is not None and not self.source.kwargs and spec.params <= 1_000_000
+        """Whether the model may run for real at once."""
+        return self.source.is_small
 
     @lazy
     def hidden(self) -> tuple[Hidden, ...]:
@@ -99,11 +99,9 @@ class Context:
         inputs = self.inputs
         if self.request.specs or not all(r.origin.startswith("inferred") for r in inputs.records):
             return self.request
-        named = len(inputs.records) > 1
-        specs = tuple(
-            InputSpec(shape=r.shape, dtype=r.dtype, name=r.name if named else None)
-            for r in inputs.records
-        )
+        specs = tuple(record.spec() for record in inputs.records)
+        if len(specs) == 1:
+            specs = (dataclasses.replace(specs[0], name=None),)
         return InputRequest(specs=specs, kwargs=self.request.kwargs)
 
     @lazy

@@ -6,29 +6,15 @@ import inspect
 import linecache
 import re
 import sys
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import Place
+from modelcli.loading.user_code import is_users, user_frames
 
 if TYPE_CHECKING:
     from torch import nn
-
-_PACKAGE = str(Path(__file__).resolve().parents[2]) + "/"
-_MODELS = _PACKAGE + "models/"
-
-
-def is_ours(file: str) -> bool:
-    """Tell whether a file is modelcli's own; the reference models count as a user's."""
-    return file.startswith(_PACKAGE) and not file.startswith(_MODELS)
-
-
-def _is_users(file: str) -> bool:
-    """Tell whether a file is neither ours nor torch's."""
-    return not is_ours(file) and "/torch/" not in file
 
 
 def calling_place() -> Place | None:
@@ -38,7 +24,7 @@ def calling_place() -> Place | None:
         code = frame.f_code
         if code.co_filename.endswith("/checks/runner.py"):
             return None
-        if _is_users(code.co_filename):
+        if is_users(code.co_filename):
             return place_at(code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
@@ -46,9 +32,8 @@ def calling_place() -> Place | None:
 
 def raising_place(error: BaseException) -> Place | None:
     """Return the innermost line of the user's code in an exception's traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in reversed(frames):
-        if _is_users(frame.filename) and frame.lineno:
+    for frame in user_frames(error):
+        if frame.lineno:
             return place_at(frame.filename, frame.lineno)
     return None
 

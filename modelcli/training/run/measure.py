@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from modelcli.isolation import modes_kept
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Learner, first_tensor
 
@@ -29,12 +30,11 @@ class Score:
 def evaluate(learner: Learner, data: Data, split: Split, *, batch_size: int) -> Score:
     """Measure a model in evaluation mode, leaving it in the mode it was in."""
     model = learner.model
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
     losses: list[Tensor] = []
     correct: list[Tensor] = []
     sizes: list[int] = []
-    with torch.no_grad():
+    with modes_kept(model), torch.no_grad():
+        model.eval()
         for start in range(0, len(split), batch_size):
             batch = split.slice(start, min(start + batch_size, len(split)))
             if data.complete is not None:
@@ -45,8 +45,6 @@ def evaluate(learner: Learner, data: Data, split: Split, *, batch_size: int) -> 
             losses.append(loss * len(batch))
             if right is not None:
                 correct.append(right)
-    for module, mode in training:
-        module.training = mode
     total = sum(sizes)
     accuracy = float(torch.stack(correct).sum()) / total if correct else None
     return Score(loss=float(torch.stack(losses).sum()) / total, accuracy=accuracy, samples=total)

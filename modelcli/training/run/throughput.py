@@ -7,7 +7,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from modelcli.isolation import preserved_state
+from modelcli.isolation import modes_kept, preserved_state
 from modelcli.loading.device import DTYPES, synchronize
 from modelcli.training.data.tensors import Split, Tensors
 from modelcli.training.engine.step import AMP_DTYPES, Learner
@@ -39,20 +39,17 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
 
     inputs = split.slice(0, samples).inputs
     model = learner.model
-    training = [(module, module.training) for module in model.modules()]
     grads = [param.grad for param in learner.params]
     for param in learner.params:
         param.grad = None  # or the pass would add to them
-    model.eval()  # batch norm keeps its statistics
-    for module in model.modules():
-        if isinstance(module, nn.RNNBase):
-            module.train()  # cuDNN has no backward pass of the other mode
     try:
-        with preserved_state():
+        with modes_kept(model), preserved_state():
+            model.eval()  # batch norm keeps its statistics
+            for module in model.modules():
+                if isinstance(module, nn.RNNBase):
+                    module.train()  # cuDNN has no backward pass of the other mode
             seen = observe_pass(_Bound(learner, inputs), (), {}, on_meta=False, backward=True)
     finally:
-        for module, mode in training:
-            module.training = mode
         for param, grad in zip(learner.params, grads, strict=True):
             param.grad = grad
     if seen.error is not None or seen.uncounted:
