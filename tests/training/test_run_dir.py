@@ -19,8 +19,9 @@ from training.training_runs import Silent, make_run, run_in
 
 from modelcli.errors import CheckpointError, RunFailedError, UsageError
 from modelcli.training.run.session import Session
+from modelcli.training.store.checkpoint import load_checkpoint, previous_name
 from modelcli.training.store.metrics import read_metrics
-from modelcli.training.store.run_dir import RunDir, load_checkpoint, previous_name
+from modelcli.training.store.run_dir import RunDir
 
 # Dropout and batch norm, so that the random state and buffers must be restored as well.
 FLAGS: dict[str, object] = {

@@ -14,7 +14,8 @@ from modelcli.errors import UsageError
 from modelcli.training.run.loop import Progress
 from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
-from modelcli.training.store.run_dir import FORMAT, RunDir
+from modelcli.training.store.checkpoint import FORMAT
+from modelcli.training.store.run_dir import RunDir
 from modelcli.training.store.state import (
     check_same_run,
     identify,
