@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS
+from modelcli.config.layers import (
+    Layer,
+    Mistake,
+    file_layer,
+    flags_layer,
+    raise_for,
+    settings_layer,
+)
 from modelcli.config.sections import DEFAULT_STEPS, OPTIMIZERS, RunConfig
-from modelcli.config.values import check_value, parse_value
 from modelcli.errors import ConfigError, suggest
 from modelcli.losses import LOSSES
 
@@ -18,7 +24,6 @@ _SCHEDULE_KEYS = {
     "schedule.step_size": ("step",),
     "schedule.gamma": ("step",),
 }
-_SEE_ALL = "'modelcli train --dry-run' prints every key with its value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +53,6 @@ class Resolved:
     sources: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mistake:
-    message: str
-    hint: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Layer:
-    """One source of values; a higher rank overrides a lower one."""
-
-    source: str
-    values: dict[str, object] = field(default_factory=dict)
-    mistakes: list[_Mistake] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
-
-
 def parse_settings(settings: Sequence[str]) -> Settings:
     """Read ``--set KEY=VALUE``: a dotted key of the configuration, or an argument of the model.
 
@@ -71,8 +60,8 @@ def parse_settings(settings: Sequence[str]) -> Settings:
         ConfigError: no ``=``, an unknown key, a value that is not TOML, of the wrong type or out
             of range.
     """
-    layer = _settings_layer(settings)
-    _raise_for(layer.mistakes)
+    layer = settings_layer(settings)
+    raise_for(layer.mistakes)
     prefix = "model.kwargs."
     return Settings(
         model_kwargs={
@@ -100,123 +89,15 @@ def load_config(
         ConfigError: a file cannot be read or is not TOML; or any keys or values are wrong, all of
             which are told at once.
     """
-    layers = [_file_layer(file) for file in files]
-    layers += [_settings_layer(settings), _flags_layer(flags or {})]
-    _raise_for([mistake for layer in layers for mistake in layer.mistakes])
+    layers = [file_layer(file) for file in files]
+    layers += [settings_layer(settings), flags_layer(flags or {})]
+    raise_for([mistake for layer in layers for mistake in layer.mistakes])
     values, sources = _merge(layers)
-    _raise_for(list(_combinations(values, sources)))
+    raise_for(list(_combinations(values, sources)))
     return Resolved(config=_complete(_build(values)), sources=sources)
 
 
-def _file_layer(file: str | Path) -> _Layer:
-    layer = _Layer(source=str(file))
-    for section, table in _read_toml(file).items():
-        if section not in SECTIONS:
-            close = suggest(section, list(SECTIONS))
-            hint = f"did you mean '{close}'?" if close else f"there are {', '.join(SECTIONS)}"
-            layer.mistakes.append(
-                _Mistake(message=f"unknown section '{section}' in {file}", hint=hint)
-            )
-        elif not isinstance(table, dict):
-            message = f"'{section}' in {file} must be a table, not {table!r}"
-            layer.mistakes.append(
-                _Mistake(message=message, hint=f"write [{section}] above its keys")
-            )
-        else:
-            for key, value in table.items():
-                _put(layer, f"{section}.{key}", value, f"{section}.{key} in {file}")
-    return layer
-
-
-def _read_toml(file: str | Path) -> dict[str, object]:
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(
-            f"cannot read the configuration {file}: {reason}", _nearby(file)
-        ) from None
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"cannot read the configuration {file}: it is not UTF-8 text", "is it TOML?"
-        ) from None
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{file} is not TOML: {error}", "strings need quotes, tables look like [train]"
-        ) from None
-
-
-def _nearby(file: str | Path) -> str:
-    path = Path(file)
-    here = sorted(str(each) for each in path.parent.glob("*.toml"))
-    close = suggest(str(path), here)
-    return f"did you mean '{close}'?" if close else "a configuration is a TOML file"
-
-
-def _settings_layer(settings: Sequence[str]) -> _Layer:
-    layer = _Layer(source="--set")
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            message = f"--set needs KEY=VALUE, not '{setting}'"
-            layer.mistakes.append(_Mistake(message=message, hint="as in --set train.steps=50"))
-            continue
-        try:
-            value = parse_value(text.strip())
-        except ValueError as error:
-            layer.mistakes.append(
-                _refused(f"--set {key}", error, "strings may be quoted: '\"text\"'")
-            )
-            continue
-        _put(layer, key if "." in key else f"model.kwargs.{key}", value, f"--set {key}")
-    return layer
-
-
-def _flags_layer(flags: Mapping[str, object]) -> _Layer:
-    layer = _Layer(source="flag")
-    for name, value in flags.items():
-        if value is None:
-            continue
-        label = (KEYS[name].flag or name) if name in KEYS else name
-        layer.labels[name] = label
-        _put(layer, name, value, label)
-    return layer
-
-
-def _put(layer: _Layer, name: str, value: object, where: str) -> None:
-    """Store a checked value under its key, or the mistake."""
-    section, _, rest = name.partition(".")
-    if name in KEYS:
-        try:
-            layer.values[name] = check_value(KEYS[name], value)
-        except ValueError as error:
-            layer.mistakes.append(_refused(where, error, KEYS[name].doc))
-    elif section in OPEN_SECTIONS and rest == "kwargs" and isinstance(value, dict):
-        layer.values.update({f"{name}.{key}": item for key, item in value.items()})
-    elif section in OPEN_SECTIONS and rest:
-        layer.values[f"{section}.kwargs.{rest.removeprefix('kwargs.')}"] = value
-    else:
-        layer.mistakes.append(_unknown(name, layer.source))
-
-
-def _refused(where: str, error: ValueError, doc: str) -> _Mistake:
-    """Return the mistake of a value; the error may bring a hint of its own as a second argument."""
-    text, hint = (*error.args, doc.replace("`", "'"))[:2]
-    return _Mistake(message=f"{where} {text}", hint=hint)
-
-
-def _unknown(name: str, source: str) -> _Mistake:
-    last = name.rpartition(".")[2]
-    elsewhere = next((key for key in KEYS if key.endswith(f".{last}")), None)
-    close = elsewhere or suggest(name, list(KEYS))
-    hint = f"did you mean '{close}'?" if close else _SEE_ALL
-    return _Mistake(message=f"unknown key '{name}' ({source})", hint=hint)
-
-
-def _merge(layers: Sequence[_Layer]) -> tuple[dict[str, object], dict[str, str]]:
+def _merge(layers: Sequence[Layer]) -> tuple[dict[str, object], dict[str, str]]:
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     for layer in layers:
@@ -227,7 +108,7 @@ def _merge(layers: Sequence[_Layer]) -> tuple[dict[str, object], dict[str, str]]
     return values, sources
 
 
-def _drop_other_length(layer: _Layer, values: dict[str, object], sources: dict[str, str]) -> None:
+def _drop_other_length(layer: Layer, values: dict[str, object], sources: dict[str, str]) -> None:
     """Let a higher source's ``steps`` replace a lower one's ``epochs``, and the reverse."""
     for mine, other in (("train.steps", "train.epochs"), ("train.epochs", "train.steps")):
         if mine in layer.values and other not in layer.values:
@@ -235,24 +116,24 @@ def _drop_other_length(layer: _Layer, values: dict[str, object], sources: dict[s
             sources.pop(other, None)
 
 
-def _combinations(values: Mapping[str, object], sources: Mapping[str, str]) -> Iterator[_Mistake]:
+def _combinations(values: Mapping[str, object], sources: Mapping[str, str]) -> Iterator[Mistake]:
     """Yield what each value allows but the values together do not."""
     if "train.steps" in values and "train.epochs" in values:
-        yield _Mistake(
+        yield Mistake(
             message=f"train.steps ({sources['train.steps']}) and train.epochs "
             f"({sources['train.epochs']}) cannot both be given",
             hint="leave one of them out",
         )
     if values.get("data.samples") == 0 and "train.epochs" in values:
-        yield _Mistake(
+        yield Mistake(
             message="train.epochs needs a number of samples, and data.samples is 0 (endless)",
             hint="give the length as train.steps, or a number of samples",
         )
     schedule = values.get("schedule.name", "constant")
     for name, kinds in _SCHEDULE_KEYS.items():
         if values.get(name, KEYS[name].default) != KEYS[name].default and schedule not in kinds:
-            yield _Mistake(
-                message=f"{name} ({sources[name]}) says nothing of the schedule '{schedule}'",
+            yield Mistake(
+                message=f"{name} ({sources[name]}) has no effect with the schedule '{schedule}'",
                 hint=f"it is for --schedule {' or '.join(kinds)}",
             )
     yield from _unknown_arguments(values, sources)
@@ -260,7 +141,7 @@ def _combinations(values: Mapping[str, object], sources: Mapping[str, str]) -> I
 
 def _unknown_arguments(
     values: Mapping[str, object], sources: Mapping[str, str]
-) -> Iterator[_Mistake]:
+) -> Iterator[Mistake]:
     """Yield keyword arguments that the optimiser or the loss does not take, where that is known."""
     optimizer = str(values.get("optimizer.name", "adam")).lower()
     loss = str(values.get("loss.name", "auto"))
@@ -277,21 +158,11 @@ def _unknown_arguments(
         close = suggest(argument, [*allowed, "name", "lr"])
         hint = f"did you mean '{section}.{close}'?" if close else f"it takes {_listed(allowed)}"
         message = f"{owner} takes no '{argument}' ({section}.{argument}, {sources[name]})"
-        yield _Mistake(message=message, hint=hint)
+        yield Mistake(message=message, hint=hint)
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
-
-
-def _raise_for(mistakes: Sequence[_Mistake]) -> None:
-    if not mistakes:
-        return
-    if len(mistakes) == 1:
-        raise ConfigError(mistakes[0].message, mistakes[0].hint)
-    told = [f"{each.message} ({each.hint})" if each.hint else each.message for each in mistakes]
-    listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(told, 1))
-    raise ConfigError(f"{len(told)} mistakes in the configuration:{listed}", _SEE_ALL)
 
 
 def _build(values: Mapping[str, object]) -> RunConfig:

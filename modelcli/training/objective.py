@@ -1,4 +1,4 @@
-"""What a model's output is measured by."""
+"""Losses as objectives: built by name, checked against targets and outputs."""
 
 from __future__ import annotations
 

@@ -313,7 +313,12 @@ def test_digits_are_learned(run: Any) -> None:
         (["mlp", "--tensorboard"], 2, "--tensorboard needs a run directory", "--out"),
         (["mlp", "--checkpoint-every", "5"], 2, "--checkpoint-every needs a run directory", ""),
         (["mlp", "--warmup", "9", "--steps", "3"], 2, "warm-up of 9 steps", "more --steps"),
-        (["mlp", "--set", "schedule.gamma=0.5"], 2, "says nothing of the schedule 'constant'", ""),
+        (
+            ["mlp", "--set", "schedule.gamma=0.5"],
+            2,
+            "has no effect with the schedule 'constant'",
+            "",
+        ),
         (["mlp", "--set", "data.weight=1"], 2, "data.weight is set", "it is for linear"),
         (["mlp", "--data", "digits", "--samples", "9999"], 2, "'digits' has 1797", ""),
         (["mlp", "--set", "loss.reduction=sum"], 2, "takes no 'reduction'", "label_smoothing"),

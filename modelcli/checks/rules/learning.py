@@ -31,7 +31,7 @@ _MOST_FLOPS = 5e13  # some minutes on two cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drill:
+class Overfit:
     """What came of training on one batch.
 
     Attributes:
@@ -48,19 +48,19 @@ class Drill:
     unchanged: tuple[str, ...]
 
 
-def drill(context: Context) -> Drill:
+def overfit(context: Context) -> Overfit:
     """Train on one batch, at one learning rate after the other until it fits.
 
     Raises:
         CannotRun: there is nothing to train, or it would take too long.
     """
-    kept: Drill | None = context.scratch.get("drill")
+    kept: Overfit | None = context.scratch.get("overfit")
     if kept is None:
-        kept = context.scratch["drill"] = _drill(context)
+        kept = context.scratch["overfit"] = _overfit(context)
     return kept
 
 
-def _drill(context: Context) -> Drill:
+def _overfit(context: Context) -> Overfit:
     steps = context.options.train_steps
     if not context.ran.totals.trainable_params:
         raise CannotRun("there is nothing to train")
@@ -76,7 +76,7 @@ def _drill(context: Context) -> Drill:
     return min(results, key=lambda result: result.best / max(result.first, 1e-12))
 
 
-def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
+def _train(context: Context, samples: int, steps: int, rate: float) -> Overfit:
     import torch
 
     from modelcli.checks.observe.values import copy_inputs, output_tensors
@@ -118,7 +118,7 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Drill:
                 break
     same = [n for n, p in model.named_parameters() if torch.equal(p.detach(), before[n])]
     finite = [value for value in losses if math.isfinite(value)] or [math.inf]
-    return Drill(
+    return Overfit(
         model=model, samples=samples, steps=len(losses), loss=name, first=losses[0],
         best=min(finite), unchanged=tuple(same),
     )  # fmt: skip
@@ -205,7 +205,7 @@ class CannotOverfit(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Train on one batch."""
-        done = drill(context)
+        done = overfit(context)
         if not math.isfinite(done.first):
             raise CannotRun("the first loss is not finite (MC501)")
         if done.best > _ENOUGH * done.first:
@@ -249,7 +249,7 @@ class NeverChanges(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compare the parameters after training with those before."""
-        done = drill(context)
+        done = overfit(context)
         if done.steps < 2:
             raise CannotRun("the first loss is nothing to learn from")
         idle = never_run(context)

@@ -1,4 +1,4 @@
-"""Data that lies on the device in one tensor each, and the order in which it is drawn."""
+"""Samples kept on the device as whole tensors, and the order of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was learned, set beside what could be learned."""
+"""Measure a trained model and compare it with the best possible result."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Recovered:
 
 
 def recover_linear(learner: Learner, data: Data) -> Recovered | None:
-    """Return the linear map that a model computes; None if the task is none or the map is not.
+    """Return the linear map that a model computes; None if the task or the model is not linear.
 
     The model's outputs for zero and for each unit vector are its bias and its weights; that it is
     linear at all is tried on the sum of all of them.

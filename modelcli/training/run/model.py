@@ -1,4 +1,4 @@
-"""From a configuration to a model, its data and its objective."""
+"""The model of a configuration: built with its seed, on its device, with the inputs it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever follows a run: what it is told, and when it looks. Imports no torch."""
+"""What a run tells whoever follows it. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run came to."""
+"""The result of a run: what was trained, what it learned, and how fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much arithmetic a run did, and how much the device could do."""
+"""Operations per sample of a model, and the FLOP/s that the device reaches at best."""
 
 from __future__ import annotations
 

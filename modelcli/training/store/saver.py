@@ -1,4 +1,4 @@
-"""When a run is saved, what is written, and how it is taken up again."""
+"""When a checkpoint of a run is due, what goes into it, and how a run continues from it."""
 
 from __future__ import annotations
 

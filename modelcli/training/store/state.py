@@ -1,4 +1,4 @@
-"""What a continued run takes over: weights, optimiser, random states; and whether it may."""
+"""What a run restores when it continues: weights, optimiser, random states; and whether it may."""
 
 from __future__ import annotations
 
