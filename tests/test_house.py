@@ -185,6 +185,28 @@ def test_models_import_torch_and_nothing_else() -> None:
                 assert found.module.startswith("modelcli.models"), file
 
 
+@pytest.mark.parametrize(
+    ("pattern", "home"),
+    [
+        (r'startswith\(\("f', "loading/types.py"),  # InputRecord.is_floating
+        (r"/torch/|/modelcli/", "loading/user_code.py"),  # whose code a file is
+        (r"\.training\) for ", "isolation.py"),  # modes_kept
+        (r'Literal\["(meta", "fake|eval)"', "loading/types.py"),  # Execution, Mode
+        (
+            r"(?<!def )infer_inputs\(",
+            "loading/inputs.py",
+        ),  # the search for inputs ends in find_inputs
+    ],
+)
+def test_a_fact_of_loading_has_one_home(pattern: str, home: str) -> None:
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in _files().values()
+        if re.search(pattern, path.read_text(encoding="utf-8"))
+    }
+    assert found <= {home}, found
+
+
 def test_only_the_output_module_prints() -> None:
     for path in _files().values():
         if path.name == "_output.py":

@@ -130,8 +130,9 @@ def diff(a: nn.Module | str, b: nn.Module | str, *, values: bool = False) -> Com
 
 def _open(model: nn.Module | str, *, key: str | None = None, values: bool = False) -> Opened:
     if isinstance(model, str):
-        is_model = parse_target(model).kind is not TargetKind.CHECKPOINT
-        return open_target(model, key=key, options=BuildOptions() if values and is_model else None)
+        target = parse_target(model)
+        real = values and target.kind is not TargetKind.CHECKPOINT
+        return open_target(target, key=key, options=BuildOptions() if real else None)
     model = module_of(model, "a list of tensors")
     kind = type(model)
     return Opened(

@@ -57,7 +57,7 @@ class Opened:
 
 
 def open_target(
-    text: str,
+    target: Target | str,
     *,
     key: str | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
@@ -66,7 +66,7 @@ def open_target(
     """Read a checkpoint's headers, or build a model; for real only if ``options`` is given.
 
     Args:
-        text: the target, as it is typed.
+        target: the target, parsed or as it is typed.
         key: which dictionary of a ``.pt`` file.
         model_kwargs: arguments of the model's constructor; None where none were given.
         options: how to build a model whose values are looked at.
@@ -75,7 +75,8 @@ def open_target(
         ModelcliError: whatever is wrong with the target; ``--key`` beside a model, ``--set`` or
             a flag of ``options`` beside a checkpoint.
     """
-    target = parse_target(text)
+    target = parse_target(target) if isinstance(target, str) else target
+    text = target.text
     if target.kind is TargetKind.CHECKPOINT:
         useless = ["--set"] if model_kwargs is not None else []
         useless += options.given if options is not None else []

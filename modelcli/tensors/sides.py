@@ -53,7 +53,8 @@ def open_sides(
         UsageError: more than two keys, or something that is meant for neither side.
         ModelcliError: whatever is wrong with a target.
     """
-    stored = [parse_target(text).kind is TargetKind.CHECKPOINT for text in (a, b)]
+    targets = [parse_target(text) for text in (a, b)]
+    stored = [target.kind is TargetKind.CHECKPOINT for target in targets]
     if len(keys) > 2:
         raise UsageError(f"--key was given {len(keys)} times", "at most once for A and once for B")
     if keys and not any(stored):
@@ -63,12 +64,12 @@ def open_sides(
     of_side: list[str | None] = [*(keys if len(keys) == 2 else [*keys] * 2)] or [None, None]
     opened = [
         open_target(
-            text,
+            target,
             key=of_side[number] if stored[number] else None,
             model_kwargs=None if stored[number] else model_kwargs,
             options=None if stored[number] else options,
         )
-        for number, text in enumerate((a, b))
+        for number, target in enumerate(targets)
     ]
     return opened[0], opened[1]
 

@@ -266,3 +266,20 @@ def test_a_forward_that_failed_is_not_said_to_change_no_map(run: Run) -> None:
     assert result.code == 1
     assert "input" in result.out
     assert "no layer" not in result.out
+
+
+def test_a_layer_that_refuses_is_explained_where_the_input_was_inferred(run, tmp_path):
+    net = tmp_path / "net.py"
+    net.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Linear(4, 8), nn.MaxPool1d(20))\n"
+    )
+    for words in ([], ["--input", "1x4"]):
+        result = run("shapes", f"{net}:Net", *words)
+        assert result.code == 1
+        assert result.err.splitlines()[-2:] == [
+            "error: '1' (MaxPool1d) cannot take 1x8: a kernel of 20 does not fit into length 8",
+            "hint: the smallest input that works is 1x20",
+        ]
