@@ -54,7 +54,9 @@ def test_ctrl_c_ends_in_two_lines_and_130(tmp_path: Path) -> None:
         "def make():\n"
         "    raise AssertionError('not reached')\n"
     )
-    done = _run("summary", f"{waits}:make")
+    # a shell starts its background jobs with SIGINT ignored, and children inherit that
+    default = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    done = _run("summary", f"{waits}:make", preexec_fn=default)
     assert done.returncode == 128 + signal.SIGINT
     assert done.stdout == ""
     assert done.stderr.splitlines()[0] == "error: interrupted"
