@@ -10,8 +10,9 @@ from torch import nn
 from modelcli.api.shown import Shown
 from modelcli.api.structure import observed
 from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.row import MapRow
 from modelcli.tracing.record import Trace
-from modelcli.views.shapes import ShapeRow, shapes_body
+from modelcli.views.shapes import shapes_body
 from modelcli.views.shapes_table import shapes_table
 from modelcli.views.table import Table
 
@@ -26,7 +27,7 @@ class FeatureMaps(Shown):
     """
 
     trace: Trace
-    rows: tuple[ShapeRow, ...]
+    rows: tuple[MapRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rows that ``modelcli shapes --format json`` writes."""

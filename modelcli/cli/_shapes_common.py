@@ -14,7 +14,7 @@ from modelcli.cli._output import Format, Output
 from modelcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelcli.views.shapes import ShapeRow
+    from modelcli.feature_maps.row import MapRow
     from modelcli.views.table import Table
 
 PIPE_WIDTH = 100
@@ -56,7 +56,7 @@ def wants_data(out: Output) -> bool:
 
 def show_rows(
     out: Output,
-    rows: Sequence[ShapeRow],
+    rows: Sequence[MapRow],
     *,
     table: Table,
     body: dict[str, Any],
@@ -86,7 +86,7 @@ def show_rows(
     out.text("\n\n".join(parts))
 
 
-def _write_picture(out: Output, rows: Sequence[ShapeRow], path: Path, title: str) -> None:
+def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) -> None:
     from modelcli.views.pyramid import levels, svg_pyramid
 
     try:

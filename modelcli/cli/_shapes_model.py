@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,10 @@ from modelcli.cli._target import ModelArguments, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
-    from modelcli.feature_maps.proof import Claim, Key, Spans
+    from modelcli.feature_maps.row import MapRow
     from modelcli.loading.source import Source
     from modelcli.loading.types import Execution
     from modelcli.tracing.record import Trace
-    from modelcli.views.shapes import ShapeRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +133,7 @@ def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
     out.result(sizes_body(labels, columns), sizes_table(labels, columns, notes=notes))
 
 
-def _notes(trace: Trace, rows: Sequence[ShapeRow]) -> list[str]:
+def _notes(trace: Trace, rows: Sequence[MapRow]) -> list[str]:
     inputs = ", ".join(
         f"{record.name}: {record.dtype} {_show(record.shape)} ({record.origin})"
         for record in trace.inputs
@@ -169,127 +168,30 @@ def _judge(source: Source, given: ModelArguments, trace: Trace) -> None:
     """Raise where the forward failed; where a layer refused its input, say what would work."""
     if trace.failure is None:
         return
+    from modelcli.feature_maps.refused_call import explain_failure
     from modelcli.views.failure import describe_failure
 
-    message, hint = describe_failure(trace)
-    refused = _refused_by_formula(source, given, trace)
-    if refused is not None:
-        raise RunFailedError(*refused)
-    raise RunFailedError(message, hint)
-
-
-def _refused_by_formula(
-    source: Source, given: ModelArguments, trace: Trace
-) -> tuple[str, str] | None:
-    """Return the arithmetic's own words on the call that failed, None where it has none."""
-    from modelcli.feature_maps.of_call import layer_of
-    from modelcli.feature_maps.refusal import ShapeError
-    from modelcli.feature_maps.refused_call import find_refused_call
-    from modelcli.loading.build import build
-    from modelcli.loading.inputs import find_inputs
-
-    failure = trace.failure
-    if failure is None:
-        return None
-    model = build(source, execution="meta").eval()
-    inputs = find_inputs(source, model, given.request)
-    place, kind = failure.path, failure.node_type
-    if failure.op:
-        place, kind = ".".join(part for part in (place, failure.op) if part), failure.op
-    call = find_refused_call(model, inputs.args, inputs.kwargs, path=place, type_name=kind)
-    layer = layer_of(call) if call is not None else None
-    if call is None or layer is None:
-        return None
-    try:
-        layer.apply(call.input_shapes[0])
-    except ShapeError as error:
-        return error.message.replace(layer.label, _label(call.path, call.type), 1), error.hint
-    return None
-
-
-def _label(path: str, type_name: str) -> str:
-    return f"'{path}'" if path == type_name else f"'{path}' ({type_name})"
+    refused = explain_failure(source, given.request, trace.failure)
+    raise RunFailedError(*(refused or describe_failure(trace)))
 
 
 def _prove(
-    out: Output,
-    source: Source,
-    given: ModelArguments,
-    options: ModelOptions,
-    trace: Trace,
+    out: Output, source: Source, given: ModelArguments, options: ModelOptions, trace: Trace
 ) -> None:
-    from modelcli.feature_maps.proof import (
-        claims,
-        larger_input,
-        proof_body,
-        proof_table,
-        verdict,
-    )
+    from modelcli.feature_maps.proof import prove
+    from modelcli.views.shapes_proof import proof_body, proof_table
 
-    found = claims(trace)
-    if not found:
-        raise UsageError(
-            "there is no receptive field to prove",
-            "no layer of this model has a map whose cells stand for places of the input",
-        )
-    larger = larger_input(trace, found)
-    if larger is not None:
-        wider = _observe(source, _with_shape(given, trace, larger), options)
-        if len(claims(wider)) >= len(found):
-            trace, found = wider, claims(wider)
-    out.detail("measuring on the real model: one backward pass for each row")
-    measured = _measure(source, given, options, trace, found)
-    shape = next(record.shape for record in trace.inputs if record.is_floating)
-    table = proof_table(found, measured, input_shape=shape)
-    out.result(proof_body(found, measured, input_shape=shape), table)
-    wrong = [claim.path for claim in found if verdict(claim, measured) == "DIFFERS"]
-    if wrong:
+    proof = prove(
+        source,
+        given.request,
+        trace,
+        execution=options.execution,
+        allow_real=options.allow_real,
+        report=out.detail,
+    )
+    out.result(proof_body(proof), proof_table(proof))
+    if proof.wrong:
         raise RunFailedError(
-            f"measured and computed fields differ at {', '.join(wrong)}",
+            f"measured and computed fields differ at {', '.join(proof.wrong)}",
             "a weight of zero, or a function that looks at whole maps, can be the reason",
         )
-
-
-def _with_shape(given: ModelArguments, trace: Trace, shape: Sequence[int]) -> ModelArguments:
-    specs = tuple(
-        dataclasses.replace(record.spec(), shape=tuple(shape))
-        if record.is_floating
-        else record.spec()
-        for record in trace.inputs
-    )
-    request = dataclasses.replace(given.request, specs=specs)
-    return dataclasses.replace(given, request=request)
-
-
-def _measure(
-    source: Source,
-    given: ModelArguments,
-    options: ModelOptions,
-    trace: Trace,
-    found: Sequence[Claim],
-) -> Mapping[Key, Spans]:
-    from modelcli.feature_maps.measure import measure
-    from modelcli.isolation import preserved_state
-    from modelcli.loading.build import DEFAULT_GUARD_BYTES, build
-    from modelcli.loading.inputs import find_inputs
-
-    with preserved_state():
-        model = build(
-            source,
-            execution="real",
-            seed=0,
-            guard_bytes=None if options.allow_real else DEFAULT_GUARD_BYTES,
-        )
-        shape = next(r.shape for r in trace.inputs if r.is_floating)
-        request = _with_shape(given, trace, shape).request
-        inputs = find_inputs(source, model, request)
-        deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000
-        reached = measure(
-            model,
-            inputs.args,
-            inputs.kwargs,
-            [claim.key for claim in found],
-            dims=len(found[0].cell),
-            precise=deep,
-        )
-    return {key: one.spans for key, one in reached.items()}

@@ -34,7 +34,8 @@ def show_stack(out: Output, texts: Sequence[str], *, inputs: Sequence[str], show
     shape = read_shape(inputs[0])
     dims, batched = read_axes(words, shape)
     links = run_chain(makers(words, dims=dims, batched=batched), shape, dims=dims, words=True)
-    from modelcli.views.shapes import link_rows, shapes_body
+    from modelcli.feature_maps.row import link_rows
+    from modelcli.views.shapes import shapes_body
     from modelcli.views.shapes_table import shapes_table
 
     rows = link_rows(links, batched=batched)

@@ -21,9 +21,9 @@ from modelcli.feature_maps.field import (
 from modelcli.feature_maps.of_call import layer_of
 from modelcli.feature_maps.record import LayerResult, Shape
 from modelcli.feature_maps.refusal import ShapeError, show_dims
+from modelcli.feature_maps.row import MapRow
 from modelcli.tracing.record import Call, Trace
 from modelcli.tracing.vocabulary import Trait, traits
-from modelcli.views.shapes import ShapeRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,7 @@ def _broadcasts(shapes: Sequence[Shape], output: Shape) -> bool:
     return True
 
 
-def trace_rows(trace: Trace) -> tuple[ShapeRow, ...]:
+def trace_rows(trace: Trace) -> tuple[MapRow, ...]:
     """Return the layers of a model that change a feature map, in the order of execution.
 
     Raises:
@@ -217,7 +217,7 @@ def trace_rows(trace: Trace) -> tuple[ShapeRow, ...]:
     return tuple(_from_step(step, trace) for step in follow(trace) if step.result is not None)
 
 
-def _from_step(step: Step, trace: Trace) -> ShapeRow:
+def _from_step(step: Step, trace: Trace) -> MapRow:
     result = step.result
     assert result is not None  # trace_rows keeps no other
     node = trace.nodes[step.call.node]
@@ -225,7 +225,7 @@ def _from_step(step: Step, trace: Trace) -> ShapeRow:
     total = sum(prod(shape) for shape in node.output_shapes) * max(node.calls, 1)
     width = node.output_bytes // total if total and not node.output_bytes % total else 0
     dims = len(result.axes) or len(step.field.sizes)
-    return ShapeRow(
+    return MapRow(
         path=step.call.path,
         type=step.call.type,
         result=result,

@@ -1,19 +1,21 @@
-"""Computed and measured receptive fields, side by side."""
+"""Receptive fields proved: what the arithmetic claims, beside what gradients on the model reach."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
+from modelcli.errors import UsageError
 from modelcli.feature_maps.field import Field, Place
 from modelcli.feature_maps.flow import Step, follow
 from modelcli.feature_maps.record import Shape
 from modelcli.tracing.record import Call, Trace
-from modelcli.views.shapes_table import show_axes
-from modelcli.views.table import Column, Table
-from modelcli.views.text import show_dims
+
+if TYPE_CHECKING:
+    from modelcli.loading.source import Source
+    from modelcli.loading.types import Execution, InputRequest
 
 MOST_CLAIMS = 8
 LARGEST_INPUT_NUMEL = 2_000_000  # how far an input is enlarged so that no border cuts a field off
@@ -136,48 +138,93 @@ def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:
     return larger
 
 
-def proof_table(
-    found: Sequence[Claim], measured: Mapping[Key, Spans], *, input_shape: Shape
-) -> Table:
-    """Return one row per layer: computed, measured, and whether they agree."""
-    rows = tuple(
-        (
-            claim.path,
-            list(claim.output),
-            "x".join(map(str, claim.cell)),
-            show_axes(claim.extents),
-            show_spans(claim.spans),
-            show_spans(measured.get(claim.key)),
-            verdict(claim, measured),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Claims beside what was measured on an input of ``input_shape``."""
+
+    claims: tuple[Claim, ...]
+    measured: Mapping[Key, Spans]
+    input_shape: Shape
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The paths of layers whose measured field is not the computed one."""
+        return tuple(c.path for c in self.claims if verdict(c, self.measured) == "DIFFERS")
+
+
+def prove(
+    source: Source,
+    request: InputRequest,
+    trace: Trace,
+    *,
+    execution: Execution | None,
+    allow_real: bool,
+    report: Callable[[str], None],
+) -> Proof:
+    """Measure receptive fields on the real model and put them beside the computed ones.
+
+    Args:
+        source: the model.
+        request: its inputs; enlarged where a border would cut the fields off.
+        trace: the pass that was observed with them.
+        execution: how a pass at a larger input is observed.
+        allow_real: build the model whatever memory that takes.
+        report: told before the model is built for real.
+
+    Raises:
+        UsageError: no layer's cells stand for places of the input.
+    """
+    from modelcli.observe import observe
+
+    found = claims(trace)
+    if not found:
+        raise UsageError(
+            "there is no receptive field to prove",
+            "no layer of this model has a map whose cells stand for places of the input",
         )
-        for claim in found
-    )
-    notes = [f"measured on an input of {show_dims(input_shape)}: the gradient of the cell in the "
-             "middle, absolute weights, average instead of max"]  # fmt: skip
-    if any(claim.cut for claim in found):
-        notes.append("within the border: the field is larger than the input leaves room for")
-    return Table(
-        columns=(
-            Column(key="path", title="layer"),
-            Column(key="output", title="output", show=show_dims),
-            Column(key="cell", title="cell"),
-            Column(key="computed", title="field", align="right", style="green"),
-            Column(key="computed_span", title="sees, computed"),
-            Column(key="measured_span", title="sees, measured"),
-            Column(key="verdict", title="verdict"),
-        ),
-        rows=rows,
-        notes=tuple(notes),
-        title="receptive fields, proved",
-    )
+    larger = larger_input(trace, found)
+    if larger is not None:
+        enlarged = _with_shape(request, trace, larger)
+        wider = observe(source, enlarged, execution=execution, allow_real=allow_real)
+        if len(claims(wider)) >= len(found):
+            trace, found = wider, claims(wider)
+    report("measuring on the real model: one backward pass for each row")
+    shape = next(record.shape for record in trace.inputs if record.is_floating)
+    request = _with_shape(request, trace, shape)
+    measured = _measure(source, request, found, allow_real=allow_real)
+    return Proof(claims=found, measured=measured, input_shape=shape)
 
 
-def show_spans(spans: Spans | None) -> str:
-    """Write the cells seen along each axis: ``43-469``, ``43-469 x 10-20``."""
-    if spans is None:
-        return "not reached"
-    texts = ["nothing" if span is None else f"{span[0]}-{span[1]}" for span in spans]
-    return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
+def _with_shape(request: InputRequest, trace: Trace, shape: Shape) -> InputRequest:
+    specs = tuple(
+        replace(record.spec(), shape=tuple(shape)) if record.is_floating else record.spec()
+        for record in trace.inputs
+    )
+    return replace(request, specs=specs)
+
+
+def _measure(
+    source: Source, request: InputRequest, found: Sequence[Claim], *, allow_real: bool
+) -> Mapping[Key, Spans]:
+    from modelcli.feature_maps.measure import measure
+    from modelcli.isolation import preserved_state
+    from modelcli.loading.build import DEFAULT_GUARD_BYTES, build
+    from modelcli.loading.inputs import find_inputs
+
+    with preserved_state():
+        guard = None if allow_real else DEFAULT_GUARD_BYTES
+        model = build(source, execution="real", seed=0, guard_bytes=guard)
+        inputs = find_inputs(source, model, request)
+        deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000
+        reached = measure(
+            model,
+            inputs.args,
+            inputs.kwargs,
+            [claim.key for claim in found],
+            dims=len(found[0].cell),
+            precise=deep,
+        )
+    return {key: one.spans for key, one in reached.items()}
 
 
 def verdict(claim: Claim, measured: Mapping[Key, Spans]) -> str:
@@ -195,30 +242,3 @@ def _inside(measured: Spans, computed: Spans) -> bool:
         mine is None or (theirs is not None and theirs[0] <= mine[0] and mine[1] <= theirs[1])
         for mine, theirs in zip(measured, computed, strict=True)
     )
-
-
-def proof_body(
-    found: Sequence[Claim], measured: Mapping[Key, Spans], *, input_shape: Shape
-) -> dict[str, Any]:
-    """Return the comparison as JSON."""
-    return {
-        "proof": {
-            "input": list(input_shape),
-            "rows": [
-                {
-                    "path": claim.path,
-                    "output": list(claim.output),
-                    "cell": list(claim.cell),
-                    "receptive_field": list(claim.extents),
-                    "computed": _lists(claim.spans),
-                    "measured": _lists(measured.get(claim.key)),
-                    "verdict": verdict(claim, measured),
-                }
-                for claim in found
-            ],
-        }
-    }
-
-
-def _lists(spans: Spans | None) -> list[list[int] | None] | None:
-    return None if spans is None else [None if span is None else list(span) for span in spans]

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from modelcli.feature_maps.of_call import layer_of
+from modelcli.feature_maps.refusal import ShapeError
 from modelcli.tracing.operations import function_arguments, function_name
-from modelcli.tracing.record import Call
+from modelcli.tracing.record import Call, Failure
+
+if TYPE_CHECKING:
+    from modelcli.loading.source import Source
+    from modelcli.loading.types import InputRequest
+
+
+def explain_failure(
+    source: Source, request: InputRequest, failure: Failure
+) -> tuple[str, str] | None:
+    """Return the formula's own message and hint on the call that failed, None where it has none."""
+    from modelcli.loading.build import build
+    from modelcli.loading.inputs import find_inputs
+
+    model = build(source, execution="meta").eval()
+    inputs = find_inputs(source, model, request)
+    place, kind = failure.path, failure.node_type
+    if failure.op:
+        place, kind = ".".join(part for part in (place, failure.op) if part), failure.op
+    call = find_refused_call(model, inputs.args, inputs.kwargs, path=place, type_name=kind)
+    layer = layer_of(call) if call is not None else None
+    if call is None or layer is None:
+        return None
+    try:
+        layer.apply(call.input_shapes[0])
+    except ShapeError as error:
+        label = f"'{call.path}'" if call.path == call.type else f"'{call.path}' ({call.type})"
+        return error.message.replace(layer.label, label, 1), error.hint
+    return None
 
 
 def find_refused_call(

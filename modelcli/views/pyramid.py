@@ -8,7 +8,7 @@ from math import prod, sqrt
 from xml.sax.saxutils import escape
 
 from modelcli.feature_maps.record import Shape
-from modelcli.views.shapes import ShapeRow, channels_of
+from modelcli.feature_maps.row import MapRow, channels_of
 from modelcli.views.shapes_table import show_axes
 from modelcli.views.text import plural, show_count, show_dims
 
@@ -59,7 +59,7 @@ class Level:
         return f"{self.first} ... {self.last} ({plural(self.layers, 'layer')})"
 
 
-def levels(rows: Sequence[ShapeRow]) -> tuple[Level, ...]:
+def levels(rows: Sequence[MapRow]) -> tuple[Level, ...]:
     """Return the levels of a stack of maps, the input first.
 
     Gates (a map squeezed to one cell and multiplied back onto itself) are no levels.
@@ -94,8 +94,8 @@ def levels(rows: Sequence[ShapeRow]) -> tuple[Level, ...]:
     return tuple(found)
 
 
-def _without_gates(rows: Sequence[ShapeRow]) -> list[ShapeRow]:
-    kept: list[ShapeRow] = []
+def _without_gates(rows: Sequence[MapRow]) -> list[MapRow]:
+    kept: list[MapRow] = []
     gated = False  # whether the next larger map has been multiplied by a single cell
     for row in reversed(rows):
         sizes = _sizes(row, row.result.output_shape)
@@ -107,7 +107,7 @@ def _without_gates(rows: Sequence[ShapeRow]) -> list[ShapeRow]:
     return kept[::-1]
 
 
-def _sizes(row: ShapeRow, shape: Shape) -> Shape:
+def _sizes(row: MapRow, shape: Shape) -> Shape:
     dims = len(row.field.sizes)
     start = 2 if row.batched else 1
     sizes = shape[start:]

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelcli.feature_maps.record import AxisResult, Ranges
-from modelcli.views.shapes import ShapeRow, channels_of
+from modelcli.feature_maps.row import MapRow, channels_of
 from modelcli.views.shapes_table import show_share
 from modelcli.views.text import show_dims
 
 
-def explain(rows: Sequence[ShapeRow]) -> str:
+def explain(rows: Sequence[MapRow]) -> str:
     """Return the working of all rows as text."""
     return "\n\n".join("\n".join(explain_row(row)) for row in rows)
 
 
-def explain_row(row: ShapeRow) -> list[str]:
+def explain_row(row: MapRow) -> list[str]:
     """Return the working of one row as lines."""
     return list(_explain_row(row))
 
 
-def _explain_row(row: ShapeRow) -> Iterator[str]:
+def _explain_row(row: MapRow) -> Iterator[str]:
     result = row.result
     yield f"{row.path}: {row.type}{_options(result.axes)}"
     yield f"  {show_dims(result.input_shape)} goes in"
@@ -39,7 +39,7 @@ def _explain_row(row: ShapeRow) -> Iterator[str]:
     yield from _close(row)
 
 
-def _close(row: ShapeRow) -> Iterator[str]:
+def _close(row: MapRow) -> Iterator[str]:
     result = row.result
     yield ""
     if result.formula:
@@ -111,7 +111,7 @@ def show_ranges(ranges: Ranges) -> str:
     return ", ".join(texts)
 
 
-def _sight(row: ShapeRow) -> str:
+def _sight(row: MapRow) -> str:
     """Write what one output cell sees of the model's input."""
     field, sizes = row.receptive_field, row.field.sizes
     if not sizes or all(extent is None for extent in field):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.views.shapes import ShapeRow, row_body
+from modelcli.feature_maps.row import MapRow
+from modelcli.views.shapes import row_body
 from modelcli.views.shapes_table import show_axes
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_dims
 
 
 def sizes_table(
-    labels: Sequence[str], columns: Sequence[Sequence[ShapeRow]], *, notes: Sequence[str] = ()
+    labels: Sequence[str], columns: Sequence[Sequence[MapRow]], *, notes: Sequence[str] = ()
 ) -> Table:
     """Return one row per layer and one output column per input size.
 
@@ -43,7 +44,7 @@ def sizes_table(
     )
 
 
-def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[ShapeRow]]) -> dict[str, Any]:
+def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[MapRow]]) -> dict[str, Any]:
     """Return the rows of every size as JSON; ``rows`` are those of the first."""
     return {
         "rows": [row_body(row) for row in columns[0]] if columns else [],
@@ -54,7 +55,7 @@ def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[ShapeRow]]) -> 
     }
 
 
-def _paths(columns: Sequence[Sequence[ShapeRow]]) -> list[tuple[str, int]]:
+def _paths(columns: Sequence[Sequence[MapRow]]) -> list[tuple[str, int]]:
     """Return every layer of any size, in order; a layer that runs twice counts twice."""
     longest = max(columns, key=len)
     order = list(_by_path(longest))
@@ -63,8 +64,8 @@ def _paths(columns: Sequence[Sequence[ShapeRow]]) -> list[tuple[str, int]]:
     return order
 
 
-def _by_path(rows: Sequence[ShapeRow]) -> dict[tuple[str, int], ShapeRow]:
-    found: dict[tuple[str, int], ShapeRow] = {}
+def _by_path(rows: Sequence[MapRow]) -> dict[tuple[str, int], MapRow]:
+    found: dict[tuple[str, int], MapRow] = {}
     turns: dict[str, int] = {}
     for row in rows:
         turn = turns.get(row.path, 0)

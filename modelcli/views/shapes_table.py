@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from modelcli.views.shapes import ShapeRow, row_body
+from modelcli.feature_maps.row import MapRow
+from modelcli.views.shapes import row_body
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_dims
 
@@ -17,7 +18,7 @@ _Entry = tuple[str, str, bool, list[str]]  # key, title, whether flush right, ce
 
 
 def shapes_table(
-    rows: Sequence[ShapeRow],
+    rows: Sequence[MapRow],
     *,
     notes: Sequence[str] = (),
     width: int | None = None,
@@ -106,14 +107,14 @@ def show_fraction(value: int | Fraction) -> str:
     return str(value)
 
 
-def _axis_values(name: str) -> Callable[[ShapeRow], str]:
-    def cell(row: ShapeRow) -> str:
+def _axis_values(name: str) -> Callable[[MapRow], str]:
+    def cell(row: MapRow) -> str:
         return show_axes([getattr(axis, name) for axis in row.result.axes])
 
     return cell
 
 
-def _padding(row: ShapeRow) -> str:
+def _padding(row: MapRow) -> str:
     pairs = [axis.padding for axis in row.result.axes]
     texts = [
         "" if pair is None else str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}+{pair[1]}"
@@ -122,21 +123,21 @@ def _padding(row: ShapeRow) -> str:
     return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
-def _dilation(row: ShapeRow) -> str:
+def _dilation(row: MapRow) -> str:
     values = [axis.dilation for axis in row.result.axes]
     return "" if all(value in (None, 1) for value in values) else show_axes(values)
 
 
-def _without_batch(row: ShapeRow, side: int) -> str:
+def _without_batch(row: MapRow, side: int) -> str:
     shape = (row.result.input_shape, row.result.output_shape)[side]
     return show_dims(shape[1:] if row.batched and shape[0] == 1 and len(shape) > 1 else shape)
 
 
-def _unseen(row: ShapeRow) -> str:
+def _unseen(row: MapRow) -> str:
     return show_axes(row.unseen) if any(row.unseen) else ""
 
 
-def _share(row: ShapeRow) -> str:
+def _share(row: MapRow) -> str:
     return "" if row.share is None else show_share(row.share)
 
 
@@ -146,7 +147,7 @@ def show_share(share: float) -> str:
     return f"{percent:.0f}%" if percent >= 99.95 else f"{percent:.2g}%"
 
 
-def _activation(row: ShapeRow) -> str:
+def _activation(row: MapRow) -> str:
     if row.activation_bytes is not None:
         return show_bytes(row.activation_bytes)
     size = 1
@@ -156,7 +157,7 @@ def _activation(row: ShapeRow) -> str:
 
 
 # key, title, flush right, cell
-_SHOWN: tuple[tuple[str, str, bool, Callable[[ShapeRow], str]], ...] = (
+_SHOWN: tuple[tuple[str, str, bool, Callable[[MapRow], str]], ...] = (
     ("layer", "layer", False, lambda row: row.path),
     ("type", "type", False, lambda row: row.type),
     ("input", "input", False, lambda row: _without_batch(row, 0)),

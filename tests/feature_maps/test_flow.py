@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from modelcli import registry
 from modelcli.errors import RunFailedError
 from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.row import MapRow
 from modelcli.loading.build import build
 from modelcli.loading.find import find_source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.observe import observe
 from modelcli.tracing.record import Trace
-from modelcli.views.shapes import ShapeRow
 
-Rows = dict[str, ShapeRow]
+Rows = dict[str, MapRow]
 
 
 def trace_of(model: nn.Module, *shape: int) -> Trace:

@@ -8,12 +8,12 @@ import pytest
 
 from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.row import link_rows
 from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import parse_words
 from modelcli.loading.find import find_source
 from modelcli.observe import observe
 from modelcli.views.pyramid import Level, draw_pyramid, levels, svg_pyramid
-from modelcli.views.shapes import link_rows
 
 
 def levels_of(text: str, *shape: int) -> tuple[Level, ...]:

@@ -1,0 +1,131 @@
+"""One row per layer that changes a feature map: its result and what its output sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from modelcli.feature_maps.field import Field, Mixture, Place
+from modelcli.feature_maps.record import LayerResult, Shape, count_unseen
+from modelcli.feature_maps.stack import Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRow:
+    """One layer of a model or of a typed stack.
+
+    Attributes:
+        path: the layer's path, or the word that was typed.
+        batched: whether the first axis of the shapes is the batch.
+        activation_bytes: size of the output; None where no element type is known.
+    """
+
+    path: str
+    type: str
+    result: LayerResult
+    field: Field
+    batched: bool
+    activation_bytes: int | None = None
+
+    @property
+    def formula(self) -> str:
+        """The formula with its numbers; axes with the same one share it."""
+        return join_formulas(self.result)
+
+    @property
+    def receptive_field(self) -> tuple[int | None, ...]:
+        """Cells of the input seen along each of its axes."""
+        return tuple(self.field.extent(source) for source in range(len(self.field.sizes)))
+
+    @property
+    def jump(self) -> tuple[Fraction | None, ...]:
+        """Input cells between neighbouring cells of the output, per axis of the input."""
+        return tuple(None if place is None else place.reach.jump for place in _places(self.field))
+
+    @property
+    def start(self) -> tuple[int | None, ...]:
+        """First input cell that the first output cell sees, per axis of the input."""
+        return tuple(None if place is None else place.reach.start for place in _places(self.field))
+
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """Rows and columns of the layer's own input that no window covers."""
+        return tuple(count_unseen(axis.unseen) for axis in self.result.axes)
+
+    @property
+    def share(self) -> float | None:
+        """Share of the input that the cell in the middle of the output sees, at most 1."""
+        return _share(self.field, self.result.output_shape)
+
+
+def _places(field: Field) -> tuple[Place | None, ...]:
+    """Return, for each axis of the input, the axis of the tensor that still stands for it."""
+    found: list[Place | None] = [None] * len(field.sizes)
+    for axis in field.axes:
+        if isinstance(axis, Place):
+            found[axis.source] = axis
+    return tuple(found)
+
+
+def _share(field: Field, shape: Shape) -> float | None:
+    if not field.sizes or not field.sources or any(isinstance(a, Mixture) for a in field.axes):
+        return None  # after a flatten no cell is in the middle
+    middle = {
+        axis.source: shape[index] // 2
+        for index, axis in enumerate(field.axes)
+        if isinstance(axis, Place)
+    }
+    share = Fraction(1)
+    for source, size in enumerate(field.sizes):
+        share *= Fraction(_seen(field, source, middle), size)
+    return float(share)
+
+
+def _seen(field: Field, source: int, middle: dict[int, int]) -> int:
+    size = field.sizes[source]
+    if source in field.everything:
+        return size
+    windows = [place.reach.seen(0, size) for place in field.fixed if place.source == source]
+    reach = field.reach(source)
+    if reach is not None and source in middle:
+        windows.append(reach.seen(middle[source], size))
+    if not windows:
+        return 0
+    return max(max(last for _, last in windows) - min(first for first, _ in windows) + 1, 0)
+
+
+def join_formulas(result: LayerResult) -> str:
+    """Write the formulas of all axes, once where they agree."""
+    formulas = [axis.formula for axis in result.axes]
+    if not formulas:
+        return result.formula
+    if len(set(formulas)) == 1:
+        joined = formulas[0]
+    else:
+        joined = "; ".join(f"{axis.axis.letter}: {axis.formula}" for axis in result.axes)
+    return f"{joined}; {result.formula}" if result.formula else joined
+
+
+def link_rows(links: Iterable[Link], *, batched: bool) -> tuple[MapRow, ...]:
+    """Return one row per layer of a typed stack."""
+    return tuple(
+        MapRow(
+            path=link.layer.name,
+            type=link.result.type,
+            result=link.result,
+            field=link.field,
+            batched=batched,
+        )
+        for link in links
+    )
+
+
+def channels_of(row: MapRow, side: int) -> int | None:
+    """Return the channel count before (0) or after (1) a layer; None where it has none."""
+    shape = (row.result.input_shape, row.result.output_shape)[side]
+    count = len(row.result.axes)
+    if count:
+        return shape[-count - 1] if len(shape) > count else None
+    position = 1 if row.batched else 0
+    return shape[position] if len(shape) > position else None
