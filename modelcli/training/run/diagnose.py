@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from modelcli.errors import RunFailedError
 from modelcli.identity import storage_bytes, storage_key
 from modelcli.loading.device import memory_bytes
+from modelcli.nested import tensors_in
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Learner
 from modelcli.training.optimizer import optimizer_states
@@ -96,23 +97,15 @@ def _describe(module: nn.Module, path: str) -> Culprit:
 
 
 def _largest(value: Any) -> float:
-    if isinstance(value, Tensor):
-        return float(value.detach().abs().max()) if value.numel() else 0.0
-    if isinstance(value, dict):
-        return max(map(_largest, value.values()), default=0.0)
-    if isinstance(value, (tuple, list)):
-        return max(map(_largest, value), default=0.0)
-    return 0.0
+    return max((float(t.detach().abs().max()) for t in tensors_in(value) if t.numel()), default=0.0)
 
 
 def _is_finite(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not value.is_floating_point() or bool(torch.isfinite(value).all())
-    if isinstance(value, dict):
-        return all(_is_finite(item) for item in value.values())
-    if isinstance(value, (tuple, list)):
-        return all(_is_finite(item) for item in value)
-    return True
+    return all(
+        bool(torch.isfinite(tensor).all())
+        for tensor in tensors_in(value)
+        if tensor.is_floating_point()
+    )
 
 
 def describe_culprit(culprit: Culprit | None) -> str:
