@@ -270,6 +270,23 @@ def test_a_directory_in_use_is_refused_with_the_process(tmp_path: Path) -> None:
     RunDir(tmp_path / "r").close()  # and free again
 
 
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    code = (
+        "import sys; from modelcli.training.store.run_dir import RunDir; "
+        "held = RunDir(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "r")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(UsageError) as caught:
+            RunDir(tmp_path / "r")
+        assert caught.value.message.endswith(f"is in use by process {process.pid}")
+        process.kill()
+    RunDir(tmp_path / "r").close()
+
+
 def test_a_finished_run_is_not_overwritten(unbroken: Path) -> None:
     with pytest.raises(UsageError) as caught:
         RunDir(unbroken)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import nn
 
@@ -67,7 +68,7 @@ class RunDir:
 
     def close(self) -> None:
         """Let go of the directory."""
-        self._lock.close()
+        self._lock.release()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file as a whole: a reader sees the old one or the new one.
@@ -170,27 +171,24 @@ def _os_error_number(error: Exception) -> int | None:
     return int(found[1]) if number is None and found else number
 
 
-def _acquire(path: Path) -> IO[str]:
-    """Lock a directory for as long as the process lives, however it ends."""
-    file = (path / ".lock").open("a+", encoding="utf-8")
+def _acquire(path: Path) -> FileLock:
+    """Lock a directory for as long as the process lives, however it ends.
+
+    Raises:
+        UsageError: another process, or another :class:`RunDir` of this one, holds the lock.
+    """
+    lock = FileLock(path / ".lock", thread_local=False)
+    owner = path / ".owner"  # a file of its own: taking the lock empties the lock's
     try:
-        import fcntl
-    except ImportError:  # Windows has no flock
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().strip()
-        file.close()
+        lock.acquire(timeout=0)
+    except Timeout:
+        held_by = owner.read_text(encoding="utf-8").strip() if owner.exists() else ""
         raise UsageError(
-            f"run directory '{path}' is in use" + (f" by process {owner}" if owner else ""),
+            f"run directory '{path}' is in use" + (f" by process {held_by}" if held_by else ""),
             "wait for it to end, or choose another --out",
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+    owner.write_text(str(os.getpid()), encoding="utf-8")
+    return lock
 
 
 def _flush(file: IO[Any]) -> None:
