@@ -9,7 +9,7 @@ from modelcli.errors import RunFailedError, UsageError
 from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.inverse import inputs_for
 from modelcli.feature_maps.record import Shape
-from modelcli.feature_maps.solve import Solution, Wish, combine, make_layer, solve, why_not
+from modelcli.feature_maps.solve import Solution, SolveRequest, combine, make_layer, solve, why_not
 from modelcli.feature_maps.words import Word
 from modelcli.views.shapes_solve import solutions_body, solutions_table
 
@@ -26,16 +26,16 @@ def solve_layer(out: Output, word: Word, shape: Shape, output: str) -> None:
     kind = _kind(word)
     sizes = _spatial(shape, word)
     wanted = _wanted(output, sizes)
-    wishes = [
-        _wish(word, kind, size, goal, axis, len(sizes))
+    tasks = [
+        _to_solve(word, kind, size, goal, axis, len(sizes))
         for axis, (size, goal) in enumerate(zip(sizes, wanted, strict=True))
     ]
-    per_axis = [solve(wish) for wish in wishes]
-    for wish, found in zip(wishes, per_axis, strict=True):
+    per_axis = [solve(task) for task in tasks]
+    for task, found in zip(tasks, per_axis, strict=True):
         if not found:
-            reason, hint = why_not(wish)
+            reason, hint = why_not(task)
             raise RunFailedError(
-                f"no {word.vocable.name} leads from {wish.size_in} to {wish.size_out}: {reason}",
+                f"no {word.spec.name} leads from {task.size_in} to {task.size_out}: {reason}",
                 hint,
             )
     together = combine(
@@ -53,12 +53,12 @@ def solve_layer(out: Output, word: Word, shape: Shape, output: str) -> None:
 
 
 def _kind(word: Word) -> str:
-    kind = _KINDS.get(word.vocable.family)
+    kind = _KINDS.get(word.spec.family)
     if kind is None:
-        raise word.problem(
+        raise word.refusal(
             "--solve does not know this layer", "it solves conv, convT, maxpool, avgpool, lppool"
         )
-    return kind or word.vocable.kind
+    return kind or word.spec.kind
 
 
 def _spatial(shape: Shape, word: Word) -> Shape:
@@ -87,11 +87,11 @@ def _wanted(text: str, sizes: Shape) -> Shape:
     return numbers
 
 
-def _wish(word: Word, kind: str, size: int, goal: int, axis: int, dims: int) -> Wish:
+def _to_solve(word: Word, kind: str, size: int, goal: int, axis: int, dims: int) -> SolveRequest:
     given = {name: _given(word, name, axis, dims) for name in _FREE}
     if word.options.get("padding") in ("same", "valid"):
         given["padding"] = None if word.options["padding"] == "same" else 0
-    return Wish(
+    return SolveRequest(
         kind=kind,
         size_in=size,
         size_out=goal,
@@ -111,7 +111,7 @@ def _given(word: Word, name: str, axis: int, dims: int) -> int | None:
     if len(value) == 1:
         return int(value[0])
     if len(value) != dims:
-        raise word.problem(
+        raise word.refusal(
             f"the {name} has {len(value)} numbers for {dims} axes", f"give one number, or {dims}"
         )
     return int(value[axis])

@@ -47,13 +47,13 @@ def makers(words: tuple[Word, ...], *, dims: int, batched: bool) -> tuple[MakeLa
 
 
 def _maker(word: Word, dims: int, batched: bool) -> MakeLayer:
-    for option in word.vocable.needs:
+    for option in word.spec.needs:
         if option not in word.options:
-            raise word.problem(
+            raise word.refusal(
                 f"it lacks its {option.replace('_', ' ')}",
-                f"write it as in {word.vocable.example}",
+                f"write it as in {word.spec.example}",
             )
-    build = _FAMILIES[word.vocable.family]
+    build = _FAMILIES[word.spec.family]
 
     def make(shape: Shape) -> Layer:
         site = Site(shape, word.dims or max(dims, 1), batched)
@@ -67,7 +67,7 @@ def _ints(word: Word, option: str, default: int | None = None) -> tuple[int, ...
     if value is None:
         return None if default is None else (default,)
     if isinstance(value, str):
-        raise word.problem(f"the {option} is '{value}'", f"give a number: {word.vocable.example}")
+        raise word.refusal(f"the {option} is '{value}'", f"give a number: {word.spec.example}")
     return tuple(int(number) for number in value)
 
 
@@ -80,8 +80,8 @@ def _one(word: Word, option: str, default: int | None = None) -> int | None:
     if numbers is None:
         return None
     if len(numbers) != 1:
-        raise word.problem(
-            f"the {option} has {len(numbers)} numbers", f"give one: {word.vocable.example}"
+        raise word.refusal(
+            f"the {option} has {len(numbers)} numbers", f"give one: {word.spec.example}"
         )
     return numbers[0]
 
@@ -98,7 +98,7 @@ def _conv_padding(word: Word) -> Padding:
 def _conv(word: Word, site: Site) -> Layer:
     dims = site.dims
     channels = site.shape[-dims - 1] if len(site.shape) > dims else 1
-    depthwise = word.vocable.kind == "depthwise"
+    depthwise = word.spec.kind == "depthwise"
     return Convolution(
         dims=dims,
         kernel=_sizes(word, "kernel", 1),
@@ -126,7 +126,7 @@ def _conv_transposed(word: Word, site: Site) -> Layer:
 
 def _pool(word: Word, site: Site) -> Layer:
     kinds = {"max": "max", "avg": "avg", "lp": "lp"}
-    kind = kinds[word.vocable.kind]
+    kind = kinds[word.spec.kind]
     return Pooling(
         dims=site.dims,
         kind="max" if kind == "max" else "avg" if kind == "avg" else "lp",
@@ -155,7 +155,7 @@ def _fractional(word: Word, site: Site) -> Layer:
 def _adaptive(word: Word, site: Site) -> Layer:
     return AdaptivePooling(
         dims=site.dims,
-        kind="max" if word.vocable.kind == "max" else "avg",
+        kind="max" if word.spec.kind == "max" else "avg",
         output_size=_ints(word, "output_size", 1),
     )
 
@@ -168,7 +168,7 @@ def _resize(word: Word, site: Site) -> Layer:
         factors = factors * dims
     mode = str(word.options.get("mode", "nearest"))
     if mode not in MODES:
-        raise word.problem(f"mode '{mode}' is unknown", f"the modes are {', '.join(MODES)}")
+        raise word.refusal(f"mode '{mode}' is unknown", f"the modes are {', '.join(MODES)}")
     return Resize(
         dims=dims,
         size=_ints(word, "output_size"),
@@ -180,7 +180,7 @@ def _resize(word: Word, site: Site) -> Layer:
 
 
 def _shuffle(word: Word, site: Site) -> Layer:
-    return PixelShuffle(factor=_one(word, "factor", 1) or 0, reverse=word.vocable.kind == "reverse")
+    return PixelShuffle(factor=_one(word, "factor", 1) or 0, reverse=word.spec.kind == "reverse")
 
 
 def _pad(word: Word, site: Site) -> Layer:
@@ -191,10 +191,10 @@ def _pad(word: Word, site: Site) -> Layer:
     elif len(numbers) == dims:  # one per axis, outermost first, as everywhere else
         numbers = tuple(number for number in reversed(numbers) for _ in range(2))
     elif len(numbers) != 2 * dims:
-        raise word.problem(
+        raise word.refusal(
             f"{len(numbers)} numbers for {dims} axes", f"give 1, {dims} or {2 * dims} numbers"
         )
-    return Pad(pads=numbers, mode=str(word.options.get("mode", word.vocable.kind)))
+    return Pad(pads=numbers, mode=str(word.options.get("mode", word.spec.kind)))
 
 
 def _unfold(word: Word, site: Site) -> Layer:
@@ -219,12 +219,12 @@ def _fold(word: Word, site: Site) -> Layer:
 def _linear(word: Word, site: Site) -> Layer:
     features = _one(word, "channels") or 0
     if features < 1:
-        raise word.problem("it has no features", f"give 1 or more: {word.vocable.example}")
+        raise word.refusal("it has no features", f"give 1 or more: {word.spec.example}")
     return Linear(out_features=features)
 
 
 def _point(word: Word, site: Site) -> Layer:
-    kind = word.vocable.kind
+    kind = word.spec.kind
     if kind in _NORMS:
         kind += f"{site.dims}d"
     return Pointwise(kind=kind)

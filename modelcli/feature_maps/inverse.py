@@ -1,4 +1,4 @@
-"""Backwards through a whole stack: which input sizes end as a wanted output size."""
+"""The inverse of a whole stack: which input sizes end as a wanted output size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backwards: which stride, padding and dilation lead from one size to another."""
+"""The inverse: which stride, padding and dilation lead from one size to another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_DILATION = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class SolveRequest:
     """What is sought: a layer from one size to another; None is free, a number is fixed.
 
     Attributes:
@@ -71,75 +71,77 @@ class Solution:
         )
 
 
-def solve(wish: Wish) -> tuple[Solution, ...]:
+def solve(task: SolveRequest) -> tuple[Solution, ...]:
     """Return every solution along one axis, the simplest first."""
-    found = (solution for solution in _candidates(wish) if solution is not None)
+    found = (solution for solution in _candidates(task) if solution is not None)
     return tuple(sorted(found, key=lambda solution: solution.effort))
 
 
-def _candidates(wish: Wish) -> Iterator[Solution | None]:
-    for kernel in _kernels(wish):
-        for dilation in _dilations(wish, kernel):
-            for stride in _strides(wish):
-                for padding in _paddings(wish, kernel, dilation):
-                    yield _fits(wish, kernel, stride, padding, dilation)
+def _candidates(task: SolveRequest) -> Iterator[Solution | None]:
+    for kernel in _kernels(task):
+        for dilation in _dilations(task, kernel):
+            for stride in _strides(task):
+                for padding in _paddings(task, kernel, dilation):
+                    yield _fits(task, kernel, stride, padding, dilation)
 
 
-def _kernels(wish: Wish) -> Sequence[int]:
-    if wish.kernel is not None:
-        return (wish.kernel,)
-    if wish.kind == "conv":
+def _kernels(task: SolveRequest) -> Sequence[int]:
+    if task.kernel is not None:
+        return (task.kernel,)
+    if task.kind == "conv":
         return KERNELS
     return (2, *(kernel for kernel in KERNELS if kernel != 2))
 
 
-def _dilations(wish: Wish, kernel: int) -> Sequence[int]:
-    if wish.dilation is not None:
-        return (wish.dilation,)
-    if kernel == 1 or wish.kind in ("avg", "lp"):
+def _dilations(task: SolveRequest, kernel: int) -> Sequence[int]:
+    if task.dilation is not None:
+        return (task.dilation,)
+    if kernel == 1 or task.kind in ("avg", "lp"):
         return (1,)
     return range(1, MOST_DILATION + 1)
 
 
-def _strides(wish: Wish) -> Sequence[int]:
-    if wish.stride is not None:
-        return (wish.stride,)
-    if wish.size_out < 1 or wish.size_in < 1:
+def _strides(task: SolveRequest) -> Sequence[int]:
+    if task.stride is not None:
+        return (task.stride,)
+    if task.size_out < 1 or task.size_in < 1:
         return (1,)
-    if wish.kind == "convT":
-        return range(1, wish.size_out // max(wish.size_in - 1, 1) + 2)
-    return range(1, wish.size_in // wish.size_out + 2)
+    if task.kind == "convT":
+        return range(1, task.size_out // max(task.size_in - 1, 1) + 2)
+    return range(1, task.size_in // task.size_out + 2)
 
 
-def _paddings(wish: Wish, kernel: int, dilation: int) -> Sequence[int]:
-    if wish.padding is not None:
-        return (wish.padding,)
-    if wish.kind == "lp":
+def _paddings(task: SolveRequest, kernel: int, dilation: int) -> Sequence[int]:
+    if task.padding is not None:
+        return (task.padding,)
+    if task.kind == "lp":
         return (0,)
-    if wish.kind in ("max", "avg"):
+    if task.kind in ("max", "avg"):
         return range(kernel // 2 + 1)
     if dilation > 1:
         return range(dilation * (kernel - 1) // 2 + 1)
     return range(kernel)  # with more, a window would see nothing but padding
 
 
-def _fits(wish: Wish, kernel: int, stride: int, padding: int, dilation: int) -> Solution | None:
-    output_padding = wish.output_padding or 0
-    if wish.kind == "convT" and wish.output_padding is None:
-        least = (wish.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        output_padding = wish.size_out - least
+def _fits(
+    task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int
+) -> Solution | None:
+    output_padding = task.output_padding or 0
+    if task.kind == "convT" and task.output_padding is None:
+        least = (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+        output_padding = task.size_out - least
         if not 0 <= output_padding < max(stride, dilation):
             return None
-    elif wish.kind != "convT" and not wish.ceil and stride > 0:
-        room = wish.size_in + 2 * padding - dilation * (kernel - 1) - 1
-        if room // stride + 1 != wish.size_out:
+    elif task.kind != "convT" and not task.ceil and stride > 0:
+        room = task.size_in + 2 * padding - dilation * (kernel - 1) - 1
+        if room // stride + 1 != task.size_out:
             return None  # most candidates end here, before a layer is made
-    layer = make_layer(wish.kind, kernel, stride, padding, dilation, output_padding, wish.ceil)
+    layer = make_layer(task.kind, kernel, stride, padding, dilation, output_padding, task.ceil)
     try:
-        axis = layer.apply((1, 1, wish.size_in)).axes[0]
+        axis = layer.apply((1, 1, task.size_in)).axes[0]
     except ShapeError:
         return None
-    if axis.size_out != wish.size_out:
+    if axis.size_out != task.size_out:
         return None
     return Solution(
         kernel=kernel,
@@ -147,7 +149,7 @@ def _fits(wish: Wish, kernel: int, stride: int, padding: int, dilation: int) -> 
         padding=padding,
         dilation=dilation,
         output_padding=output_padding,
-        usual=tuple(_kernels(wish)).index(kernel),
+        usual=tuple(_kernels(task)).index(kernel),
         unseen=count_unseen(axis.unseen),
     )
 
@@ -206,81 +208,83 @@ def combine(
     return tuple(c for c in agreeing if len({same(s) for s in c}) == fewest)
 
 
-def reachable(wish: Wish) -> tuple[int, ...]:
-    """Return the outputs, ascending, that the fixed numbers of a wish leave possible."""
+def reachable(task: SolveRequest) -> tuple[int, ...]:
+    """Return the outputs, ascending, that the fixed numbers of a request leave possible."""
     sizes: set[int] = set()
-    strides: Sequence[int] = range(1, wish.size_in + 1)
-    if wish.stride is not None:
-        strides = (wish.stride,)
-    elif wish.kind == "convT":
-        strides = _strides(wish)
-    for kernel in _kernels(wish):
-        for dilation in _dilations(wish, kernel):
+    strides: Sequence[int] = range(1, task.size_in + 1)
+    if task.stride is not None:
+        strides = (task.stride,)
+    elif task.kind == "convT":
+        strides = _strides(task)
+    for kernel in _kernels(task):
+        for dilation in _dilations(task, kernel):
             for stride in strides:
-                for padding in _paddings(wish, kernel, dilation):
-                    sizes.update(_outputs(wish, kernel, stride, padding, dilation))
+                for padding in _paddings(task, kernel, dilation):
+                    sizes.update(_outputs(task, kernel, stride, padding, dilation))
     return tuple(sorted(sizes))
 
 
-def _outputs(wish: Wish, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[int]:
+def _outputs(
+    task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int
+) -> Iterator[int]:
     """Yield the outputs of one choice, by the formulas alone: there are many thousand choices."""
-    if wish.kind != "convT":
+    if task.kind != "convT":
         window = Window(
             kernel=kernel,
             stride=max(stride, 1),
             before=padding,
             after=padding,
             dilation=dilation,
-            ceil=wish.ceil,
+            ceil=task.ceil,
         )
-        size = window.count(wish.size_in)
+        size = window.count(task.size_in)
         if size >= 1:
             yield size
         return
-    extras: Sequence[int] = (wish.output_padding or 0,)
-    if wish.output_padding is None:
+    extras: Sequence[int] = (task.output_padding or 0,)
+    if task.output_padding is None:
         extras = range(max(stride, dilation))
-    least = (wish.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+    least = (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
     yield from (least + extra for extra in extras if least + extra >= 1)
 
 
-def why_not(wish: Wish) -> tuple[str, str]:
-    """Return which constraint stands in the way of a wish that has no solution, and what to do."""
-    sizes = reachable(wish)
-    fixed = _fixed(wish)
+def why_not(task: SolveRequest) -> tuple[str, str]:
+    """Return which constraint stands in the way where there is no solution, and what to do."""
+    sizes = reachable(task)
+    fixed = _fixed(task)
     if not sizes:
-        return f"no output at all comes of {wish.size_in}{fixed}", "let one of the numbers go"
+        return f"no output at all comes of {task.size_in}{fixed}", "let one of the numbers go"
     largest, smallest = sizes[-1], sizes[0]
-    if wish.size_out > largest:
+    if task.size_out > largest:
         return (
-            f"the largest output of {wish.size_in} is {largest}{fixed}",
-            _to_grow(wish),
+            f"the largest output of {task.size_in} is {largest}{fixed}",
+            _to_grow(task),
         )
-    if wish.size_out < smallest:
+    if task.size_out < smallest:
         return (
-            f"the smallest output of {wish.size_in} is {smallest}{fixed}",
+            f"the smallest output of {task.size_in} is {smallest}{fixed}",
             "use a larger stride, a larger kernel, or a second layer",
         )
-    below = max((size for size in sizes if size < wish.size_out), default=smallest)
-    above = min((size for size in sizes if size > wish.size_out), default=largest)
+    below = max((size for size in sizes if size < task.size_out), default=smallest)
+    above = min((size for size in sizes if size > task.size_out), default=largest)
     return (
-        f"{wish.size_in} gives {below} or {above}, and nothing between{fixed}",
+        f"{task.size_in} gives {below} or {above}, and nothing between{fixed}",
         f"ask for {below} or {above}, or let one of the numbers go",
     )
 
 
-def _to_grow(wish: Wish) -> str:
-    if wish.kind == "convT":
+def _to_grow(task: SolveRequest) -> str:
+    if task.kind == "convT":
         return "use a larger stride or kernel, or a second layer"
-    if wish.size_out > wish.size_in:
-        return f"a {_NOUNS[wish.kind]} hardly grows a map: use convT or upsample"
+    if task.size_out > task.size_in:
+        return f"a {_NOUNS[task.kind]} hardly grows a map: use convT or upsample"
     return "use a smaller stride or kernel, or more padding"
 
 
 _NOUNS = {"conv": "convolution", "max": "pooling", "avg": "pooling", "lp": "pooling"}
 
 
-def _fixed(wish: Wish) -> str:
+def _fixed(task: SolveRequest) -> str:
     names = ("kernel", "stride", "padding", "dilation", "output_padding")
-    given = [f"{name} {getattr(wish, name)}" for name in names if getattr(wish, name) is not None]
+    given = [f"{name} {getattr(task, name)}" for name in names if getattr(task, name) is not None]
     return f" with {', '.join(given)}" if given else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from modelcli.errors import suggest
 from modelcli.feature_maps.refusal import ShapeError
-from modelcli.feature_maps.spellings import OPTIONS, SWITCHES, VOCABULARY, Vocable, show_option
+from modelcli.feature_maps.spellings import OPTIONS, SWITCHES, VOCABULARY, LayerSpec, show_option
 
 Value = tuple[int, ...] | tuple[float, ...] | str
 
@@ -25,18 +25,18 @@ class Word:
     Attributes:
         text: as it was typed.
         position: 1 for the first.
-        vocable: the layer that it names.
+        spec: the layer that it names.
         dims: 1, 2 or 3 where the name ends in ``1d`` and so on, else None.
         options: what was given, by option.
     """
 
     text: str
     position: int
-    vocable: Vocable
+    spec: LayerSpec
     dims: int | None = None
     options: dict[str, Value] = field(default_factory=dict)
 
-    def problem(self, message: str, hint: str) -> ShapeError:
+    def refusal(self, message: str, hint: str) -> ShapeError:
         """Return an error that points at this word."""
         return ShapeError(f"word {self.position}, '{self.text}': {message}", hint)
 
@@ -58,13 +58,13 @@ def parse_words(texts: Sequence[str]) -> tuple[Word, ...]:
 def parse_word(text: str, position: int = 1) -> Word:
     """Return one word, with the options that its items give."""
     name, _, rest = text.partition(":")
-    vocable, dims = _look_up(name, text, position)
-    word = Word(text=text, position=position, vocable=vocable, dims=dims)
+    spec, dims = _look_up(name, text, position)
+    word = Word(text=text, position=position, spec=spec, dims=dims)
     for item in (item.strip() for item in rest.split(",")):
         if item:
             option, value = _parse_item(item, word)
             if option in word.options:
-                raise word.problem(f"'{item}' gives the {option} again", "give it once")
+                raise word.refusal(f"'{item}' gives the {option} again", "give it once")
             word.options[option] = value
     return word
 
@@ -74,25 +74,25 @@ def is_layer_name(name: str) -> bool:
     return _find(name)[0] is not None
 
 
-def _find(name: str) -> tuple[Vocable | None, int | None]:
+def _find(name: str) -> tuple[LayerSpec | None, int | None]:
     bare, dims = name.strip(), None
     match = re.fullmatch(r"(?i)(.+?)([123])d", bare)
     if match:
         bare, dims = match.group(1), int(match.group(2))
     known = {
-        spelling.lower(): vocable
-        for vocable in VOCABULARY
-        for spelling in (vocable.name, vocable.kind, *vocable.aliases)
-        if vocable.family == "point" or spelling != vocable.kind
+        spelling.lower(): spec
+        for spec in VOCABULARY
+        for spelling in (spec.name, spec.kind, *spec.aliases)
+        if spec.family == "point" or spelling != spec.kind
     }
     return known.get(bare.lower()), dims
 
 
-def _look_up(name: str, text: str, position: int) -> tuple[Vocable, int | None]:
-    vocable, dims = _find(name)
-    if vocable is not None:
-        return vocable, dims
-    close = suggest(name, [vocable.name for vocable in VOCABULARY])
+def _look_up(name: str, text: str, position: int) -> tuple[LayerSpec, int | None]:
+    spec, dims = _find(name)
+    if spec is not None:
+        return spec, dims
+    close = suggest(name, [spec.name for spec in VOCABULARY])
     did = f"did you mean '{close}'? " if close else ""
     raise ShapeError(
         f"word {position}, '{text}': no layer is called '{name}'",
@@ -101,13 +101,13 @@ def _look_up(name: str, text: str, position: int) -> tuple[Vocable, int | None]:
 
 
 def _parse_item(item: str, word: Word) -> tuple[str, Value]:
-    vocable = word.vocable
-    if vocable.first == "any":
+    spec = word.spec
+    if spec.first == "any":
         return item, item  # layers that keep the shape may carry any number
-    if item in SWITCHES and item in vocable.options:
+    if item in SWITCHES and item in spec.options:
         return item, item
     for option, values in _WORDS_AS_VALUES.items():
-        if item in values and option in vocable.options:
+        if item in values and option in spec.options:
             return option, item
     key, equals, value = item.partition("=")
     if equals and not re.fullmatch(r"-?[0-9.x-]+", value):
@@ -116,7 +116,7 @@ def _parse_item(item: str, word: Word) -> tuple[str, Value]:
     if match is None:
         raise _unknown(item, word)
     letter = match.group("letter")
-    option = vocable.first if not letter else _option(letter, word)
+    option = spec.first if not letter else _option(letter, word)
     if not option:
         raise _unknown(item, word)
     return option, _numbers(match.group("numbers"), item, option, word)
@@ -132,7 +132,7 @@ def _parse_text(key: str, value: str, item: str, word: Word) -> tuple[str, Value
 
 
 def _option(letter: str, word: Word) -> str:
-    takes = (*word.vocable.options, word.vocable.first)
+    takes = (*word.spec.options, word.spec.first)
     for option, (short, spellings) in OPTIONS.items():
         if option in takes and letter.lower() in (short, *spellings):
             return option
@@ -146,15 +146,15 @@ def _numbers(text: str, item: str, option: str, word: Word) -> Value:
             return tuple(float(part) for part in parts)
         return tuple(int(part) for part in parts)
     except ValueError:
-        raise word.problem(
-            f"'{item}' is no whole number", f"write it like {word.vocable.example}"
+        raise word.refusal(
+            f"'{item}' is no whole number", f"write it like {word.spec.example}"
         ) from None
 
 
 def _unknown(item: str, word: Word) -> ShapeError:
-    vocable = word.vocable
-    takes = [show_option(option) for option in vocable.options]
-    if vocable.first and vocable.first not in vocable.options:
-        takes.insert(0, f"a number ({vocable.first})")
-    listed = f"{vocable.name} takes {', '.join(takes)}" if takes else f"{vocable.name} takes none"
-    return word.problem(f"'{item}' is not understood", f"{listed}: {vocable.example}")
+    spec = word.spec
+    takes = [show_option(option) for option in spec.options]
+    if spec.first and spec.first not in spec.options:
+        takes.insert(0, f"a number ({spec.first})")
+    listed = f"{spec.name} takes {', '.join(takes)}" if takes else f"{spec.name} takes none"
+    return word.refusal(f"'{item}' is not understood", f"{listed}: {spec.example}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, Vocable, show_option
+from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, LayerSpec, show_option
 
 _INTRO = """\
 A stack of layers is written as words, one a layer:
@@ -32,23 +32,23 @@ def describe_language(*, width: int = 88) -> str:
 
 
 def _layers(width: int) -> Iterator[str]:
-    made = [vocable for vocable in VOCABULARY if vocable.family != "point"]
-    room = max(len(vocable.example) for vocable in made)
-    for vocable in made:
-        yield from _entry(vocable, room, width)
+    made = [spec for spec in VOCABULARY if spec.family != "point"]
+    room = max(len(spec.example) for spec in made)
+    for spec in made:
+        yield from _entry(spec, room, width)
     yield ""
-    kept = ", ".join(vocable.name for vocable in VOCABULARY if vocable.family == "point")
+    kept = ", ".join(spec.name for spec in VOCABULARY if spec.family == "point")
     yield from textwrap.wrap(f"These keep the shape: {kept}.", width=width, subsequent_indent="  ")
 
 
-def _entry(vocable: Vocable, room: int, width: int) -> Iterator[str]:
-    takes = [show_option(option) for option in vocable.options]
-    text = vocable.about
+def _entry(spec: LayerSpec, room: int, width: int) -> Iterator[str]:
+    takes = [show_option(option) for option in spec.options]
+    text = spec.about
     if takes:
         text += f" [{', '.join(takes)}]"
     indent = " " * (room + 4)
     lines = textwrap.wrap(text, width=max(width - room - 4, 30))
-    yield f"  {vocable.example:<{room}}  {lines[0]}"
+    yield f"  {spec.example:<{room}}  {lines[0]}"
     yield from (f"{indent}{line}" for line in lines[1:])
 
 
@@ -57,15 +57,15 @@ def language_body() -> dict[str, object]:
     return {
         "rows": [
             {
-                "name": vocable.name,
-                "example": vocable.example,
-                "about": vocable.about,
-                "options": list(vocable.options),
-                "needs": list(vocable.needs),
-                "bare_number": vocable.first or None,
-                "aliases": list(vocable.aliases),
+                "name": spec.name,
+                "example": spec.example,
+                "about": spec.about,
+                "options": list(spec.options),
+                "needs": list(spec.needs),
+                "bare_number": spec.first or None,
+                "aliases": list(spec.aliases),
             }
-            for vocable in VOCABULARY
+            for spec in VOCABULARY
         ],
         "options": {
             name: {"letter": letter or None, "names": list(names)}
