@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 
 ENTRY_POINT_GROUP = "modelcli.models"
 
@@ -256,8 +256,7 @@ def get(name: str) -> ModelSpec:
     known = _with_plugins()
     if name in known:
         return known[name]
-    close = suggest(name, list(known))
-    asked = f"did you mean '{close}'? " if close else ""
+    asked = did_you_mean(name, list(known))
     raise UsageError(f"unknown model '{name}'", f"{asked}'modelcli list' shows all")
 
 

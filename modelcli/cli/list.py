@@ -10,7 +10,7 @@ import typer
 from modelcli import registry
 from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
 from modelcli.cli._output import Output
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.providers import PROVIDERS, list_names, provider_names
 from modelcli.views.listing import models_body, models_table, names_table
 
@@ -43,8 +43,7 @@ def command(
         _list_provider(out, str(provider), pattern or "*")
         return
     if pattern is not None:
-        close = suggest(str(provider), list(provider_names()))
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(str(provider), list(provider_names()))
         raise UsageError(
             f"unknown provider '{provider}'",
             f"{did}the providers are {', '.join(provider_names())}",
@@ -56,8 +55,7 @@ def _list_registered(out: Output, pattern: str) -> None:
     specs = registry.all_specs()
     found = [spec for spec in specs if fnmatch.fnmatchcase(spec.name, pattern)]
     if not found:
-        close = suggest(pattern, [spec.name for spec in specs])
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(pattern, [spec.name for spec in specs])
         raise UsageError(f"no model matches '{pattern}'", f"{did}'modelcli list' shows all")
     out.result(models_body(found), models_table(found, verbose=out.verbose))
 
