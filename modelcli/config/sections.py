@@ -204,7 +204,8 @@ class OptimizerConfig:
 
     name: str = option(
         "adam",
-        "`sgd`, `adam`, `adamw`, `rmsprop`, `adagrad` or another of `torch.optim`",
+        "`sgd`, `adam`, `adamw`, `rmsprop`, `adagrad`, another of `torch.optim`, or "
+        "`package.mod:NAME`",
         flag="--optimizer",
         short="-o",
         metavar="NAME",

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from modelcli.config import OptimizerConfig, ScheduleConfig
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, describe, did_you_mean, suggest
+from modelcli.isolation import importable
 
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
-    """Return a class of ``torch.optim`` by its name, whatever its case.
+    """Return a class of ``torch.optim`` by its name, whatever its case, or ``package.mod:NAME``.
 
     Raises:
-        UsageError: there is none of that name; the closest is suggested.
+        UsageError: there is none of that name, where the closest is suggested; or a module that
+            does not import, or something in it that is no optimiser.
     """
-    known = {
-        each.lower(): value
-        for each, value in vars(torch.optim).items()
-        if inspect.isclass(value)
-        and issubclass(value, torch.optim.Optimizer)
-        and value is not torch.optim.Optimizer
-    }
-    found = known.get(name.lower())
-    if found is None:
-        close = suggest(name, sorted(known))
-        hint = f"did you mean '{close}'? " if close else ""
-        raise UsageError(
-            f"unknown optimizer '{name}'", f"{hint}there are {', '.join(sorted(known))}"
-        )
+    found = _of_package(name) if ":" in name else _of_torch(name)
     if found is torch.optim.LBFGS or found is torch.optim.SparseAdam:
         reason = (
             "calls the model several times a step"
@@ -43,6 +34,56 @@ def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
         )
         raise UsageError(f"the optimizer '{name}' {reason}, which train does not do", "try adam")
     return found
+
+
+def _of_torch(name: str) -> type[torch.optim.Optimizer]:
+    known = {
+        each.lower(): value for each, value in vars(torch.optim).items() if _is_optimizer(value)
+    }
+    found: type[torch.optim.Optimizer] | None = known.get(name.lower())
+    if found is None:
+        hint = f"{did_you_mean(name, sorted(known))}there are {', '.join(sorted(known))}"
+        raise UsageError(
+            f"unknown optimizer '{name}'", f"{hint}; one of another package is package.mod:NAME"
+        )
+    return found
+
+
+def _of_package(name: str) -> type[torch.optim.Optimizer]:
+    """Import an optimiser; modules in the folder that one is in are found, as models are."""
+    place, _, attribute = name.partition(":")
+    try:
+        with importable(Path.cwd()):
+            module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"unknown optimizer '{name}': no module named '{error.name}'",
+            "is it installed, or in the folder that you are in? It is written package.mod:NAME",
+        ) from None
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"unknown optimizer '{name}': '{place}' cannot be imported: {describe(error)}",
+            "it is written package.mod:NAME",
+        ) from error
+    known = [each for each, value in vars(module).items() if _is_optimizer(value)]
+    found = getattr(module, attribute, None)
+    if not _is_optimizer(found):
+        said = f"'{place}' has no '{attribute}'"
+        if hasattr(module, attribute):
+            said = f"'{attribute}' is no subclass of torch.optim.Optimizer"
+        listed = f"there are {', '.join(sorted(known))}" if known else f"'{place}' has no optimizer"
+        raise UsageError(
+            f"unknown optimizer '{name}': {said}", did_you_mean(attribute, known) + listed
+        )
+    return cast(type[torch.optim.Optimizer], found)
+
+
+def _is_optimizer(value: object) -> bool:
+    return (
+        inspect.isclass(value)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
+    )
 
 
 def build_optimizer(
@@ -66,8 +107,9 @@ def build_optimizer(
     kwargs: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
     kwargs.update({key: tuple(v) if isinstance(v, list) else v for key, v in config.kwargs.items()})
     signature = inspect.signature(kind).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in signature.values())
     for key in kwargs:
-        if key not in signature:
+        if key not in signature and not takes_any:
             close = suggest(key, list(signature))
             takes = ", ".join(each for each in signature if each not in ("params", "lr"))
             hint = f"did you mean 'optimizer.{close}'?" if close else f"it takes {takes}"

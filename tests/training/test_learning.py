@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from training.training_runs import Silent, make_run, run
+from training.training_runs import Silent, make_run, run, run_in
 
 from modelcli.config import OptimizerConfig, ScheduleConfig
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.registry import all_specs
+from modelcli.training.engine.graph import refuse_reason
 from modelcli.training.objective import Objective, float_tensors
 from modelcli.training.optimizer import build_optimizer, optimizer_class, schedule_factor
 from modelcli.training.run.session import Session
+from modelcli.training.store.checkpoint import load_checkpoint
 
 LEARNABLE = [spec for spec in all_specs() if spec.params]
 EMPTY = [spec for spec in all_specs() if not spec.params]
@@ -287,6 +291,120 @@ def test_arguments_reach_the_optimiser() -> None:
 def test_an_optimiser_that_needs_another_loop_is_refused() -> None:
     with pytest.raises(UsageError, match="calls the model several times a step"):
         optimizer_class("lbfgs")
+    with pytest.raises(UsageError, match="calls the model several times a step"):
+        optimizer_class("torch.optim:LBFGS")
+
+
+@pytest.fixture
+def signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module of another package, whose optimiser moves each weight by the sign of a mean."""
+    (tmp_path / "signs_of_others.py").write_text(
+        textwrap.dedent(
+            """
+            import torch
+
+            Sum = torch.nn.Sequential
+
+            class Sign(torch.optim.Optimizer):
+                def __init__(self, params, lr=1e-3, beta=0.9):
+                    super().__init__(params, {"lr": lr, "beta": beta})
+
+                @torch.no_grad()
+                def step(self, closure=None):
+                    for group in self.param_groups:
+                        for weight in group["params"]:
+                            if weight.grad is None:
+                                continue
+                            state = self.state[weight]
+                            if not state:
+                                state["mean"] = torch.zeros_like(weight)
+                            state["mean"].lerp_(weight.grad, 1 - group["beta"])
+                            weight.sub_(group["lr"] * state["mean"].sign())
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "signs_of_others"
+    sys.modules.pop("signs_of_others", None)
+
+
+def test_an_optimiser_of_another_package_takes_its_arguments_and_its_step(signs: str) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+    config = OptimizerConfig(name=f"{signs}:Sign", lr=0.25, kwargs={"beta": 0.5})
+    optimizer = build_optimizer(config, [weight], device=torch.device("cpu"))
+    assert optimizer.defaults == {"lr": 0.25, "beta": 0.5}
+    (weight**2).sum().backward()
+    optimizer.step()
+    assert weight.tolist() == [0.75, -0.75]
+    with pytest.raises(UsageError) as caught:
+        build_optimizer(replace(config, kwargs={"betas": 1}), [weight], device=torch.device("cpu"))
+    assert caught.value.message == f"the optimizer '{signs}:Sign' takes no 'betas'"
+    assert caught.value.hint == "did you mean 'optimizer.beta'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "no_such_signs:Sign",
+            "unknown optimizer 'no_such_signs:Sign': no module named 'no_such_signs'",
+            "is it installed, or in the folder that you are in? It is written package.mod:NAME",
+        ),
+        (
+            "signs_of_others:Sing",
+            "unknown optimizer 'signs_of_others:Sing': 'signs_of_others' has no 'Sing'",
+            "did you mean 'Sign'? there are Sign",
+        ),
+        (
+            "signs_of_others:Sum",
+            "unknown optimizer 'signs_of_others:Sum': "
+            "'Sum' is no subclass of torch.optim.Optimizer",
+            "there are Sign",
+        ),
+        (
+            "json:dumps",
+            "unknown optimizer 'json:dumps': 'dumps' is no subclass of torch.optim.Optimizer",
+            "'json' has no optimizer",
+        ),
+    ],
+)
+def test_what_is_no_optimiser_of_another_package_is_told(
+    signs: str, name: str, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        optimizer_class(name)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_an_optimiser_of_another_package_is_captured_only_where_it_says_so(signs: str) -> None:
+    learner = make_run(optimizer_name=f"{signs}:Sign", model_target="mlp", train_steps=1).learner
+    told = refuse_reason(
+        replace(learner, device=torch.device("cuda")), accumulate=1, schedule_is_constant=True
+    )
+    assert told == "Sign of another package does not say that it can be captured"
+
+
+def test_a_run_with_an_optimiser_of_another_package_goes_on_with_it(
+    signs: str, tmp_path: Path
+) -> None:
+    flags: dict[str, object] = {
+        "model_target": "autoencoder",
+        "model_kwargs": {"channels": 2},
+        "optimizer_name": f"{signs}:Sign",
+        "optimizer_kwargs": {"beta": 0.5},
+        "data_samples": 40,
+        "train_batch_size": 4,
+    }
+    run_in(tmp_path / "whole", {**flags, "train_steps": 12})
+    run_in(tmp_path / "parts", {**flags, "train_steps": 6})
+    run_in(tmp_path / "parts", {**flags, "train_steps": 12}, resume=True)
+    assert f'name = "{signs}:Sign"' in (tmp_path / "parts" / "config.toml").read_text()
+    whole, parts = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "parts")
+    assert whole is not None
+    assert parts is not None
+    assert parts.step == 12
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(tensor, parts.tensors[name]), name
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,11 @@ def refuse_reason(learner: Learner, *, accumulate: int, schedule_is_constant: bo
     if not schedule_is_constant and not _lr_is_tensor(learner.optimizer):
         kind = type(learner.optimizer).__name__
         return f"{kind} takes its learning rate from Python, and the schedule changes it"
+    optimizer = type(learner.optimizer)
+    of_torch = optimizer.__module__.startswith("torch.")
+    if not of_torch and "capturable" not in learner.optimizer.defaults:
+        # it may count its steps in Python, and a replay would see the same count for ever
+        return f"{optimizer.__name__} of another package does not say that it can be captured"
     return ""
 
 
