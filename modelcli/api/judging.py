@@ -14,7 +14,7 @@ from modelcli.checks.catalogue import all_rules
 from modelcli.checks.record import Finding, Options, Report, Severity
 from modelcli.checks.runner import run_checks
 from modelcli.checks.settings import check_names
-from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.loading.types import InputRequest
 from modelcli.losses import find_loss
 from modelcli.views.check import check_body, describe, findings_table
 from modelcli.views.table import Table
@@ -86,14 +86,7 @@ def check(
     check_names((*select, *ignore), [rule.id for rule in all_rules()])
     request = InputRequest()
     if inputs is not None:
-        specs = tuple(
-            InputSpec(
-                shape=record.shape,
-                name=None if record.name.isdigit() else record.name,
-                dtype=record.dtype,
-            )
-            for record in given_inputs(inputs, {}, source).records
-        )
+        specs = tuple(record.spec() for record in given_inputs(inputs, {}, source).records)
         request = InputRequest(specs=specs)
     options = Options(
         loss=find_loss(loss).name if loss is not None else None,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from modelcli.cli._options import (
     AllowRealOption,
@@ -19,6 +16,17 @@ from modelcli.cli._options import (
 )
 from modelcli.cli._output import Format, Output
 from modelcli.cli._shapes_common import Picture
+from modelcli.cli._shapes_options import (
+    ExplainOption,
+    LayersOption,
+    OutputSizeOption,
+    PictureOption,
+    PlotOption,
+    ProveOption,
+    ShapeInputOption,
+    SolveOption,
+    WordsArgument,
+)
 from modelcli.errors import UsageError
 
 EXAMPLES = (
@@ -33,68 +41,15 @@ EXAMPLES = (
 
 
 def command(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TARGET | LAYER...",
-            help="A model (registered name, PATH.py:NAME, torchvision:NAME, ...), or a stack of "
-            "layers as --layers describes.",
-            show_default=False,
-        ),
-    ] = None,
-    input: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="SHAPE[,SHAPE...]",
-            help="For a model one input tensor with its batch, as 1x3x224x224, or several sizes "
-            "side by side, 1x3x224x224,1x3x256x256; for a stack its input, as 3x224x224.",
-            show_default=False,
-        ),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Work every formula in words, one step a line.")
-    ] = False,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Draw the pyramid of feature maps in the terminal.")
-    ] = False,
-    picture: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--picture",
-            metavar="FILE.svg",
-            help="Draw the pyramid as a picture.",
-            show_default=False,
-        ),
-    ] = None,
-    prove: Annotated[
-        bool,
-        typer.Option(
-            "--prove", help="Measure receptive fields on the real model, by backpropagation."
-        ),
-    ] = False,
-    layers: Annotated[
-        bool, typer.Option("--layers", help="Describe how a stack of layers is written.")
-    ] = False,
-    solve: Annotated[
-        bool,
-        typer.Option(
-            "--solve",
-            help="Find the stride, padding and dilation that lead from --input to --output; "
-            "without --input, the inputs that a stack turns into --output.",
-        ),
-    ] = False,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            metavar="SIZE|same",
-            help="The size to solve for, as 112, 112x56 or same.",
-            show_default=False,
-        ),
-    ] = None,
+    words: WordsArgument = None,
+    input: ShapeInputOption = None,
+    explain: ExplainOption = False,
+    plot: PlotOption = False,
+    picture: PictureOption = None,
+    prove: ProveOption = False,
+    layers: LayersOption = False,
+    solve: SolveOption = False,
+    output: OutputSizeOption = None,
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,

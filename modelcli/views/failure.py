@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelcli.tracing.record import Failure, Trace
-from modelcli.tracing.vocabulary import convolution_dims
+from modelcli.tracing.unbatched import lacks_batch
 from modelcli.views.text import show_shapes
 
 
@@ -19,18 +19,9 @@ def describe_failure(trace: Trace) -> tuple[str, str]:
         where += f", in {failure.op}"
     shapes = show_shapes(failure.input_shapes) if failure.input_shapes else "no tensor"
     message = f"forward failed in {where} on {shapes}: {failure.type}: {failure.message}"
-    if _lacks_batch(trace):
+    if lacks_batch(trace, failure.message.lower()):
         return message, _BATCH_HINT
     return message, suggest_fix(failure)
-
-
-def _lacks_batch(trace: Trace) -> bool:
-    """Tell whether the first convolution took its input for one unbatched sample."""
-    for call in trace.calls:
-        ndim = convolution_dims(call.base)
-        if ndim is not None and call.input_shapes:
-            return len(call.input_shapes[0]) == ndim + 1
-    return False
 
 
 _BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input takes it as 1x..."
@@ -39,10 +30,6 @@ _BATCH_HINT = "is the batch dimension missing? x.unsqueeze(0) adds it; --input t
 def suggest_fix(failure: Failure) -> str:
     """Return what most likely fixes a failed forward."""
     text = failure.message.lower()
-    batchless = ("expected 2d or 3d", "expected 3d or 4d", "expected 3d (unbatched) or 4d",
-                 "expected 4d", "self must be a matrix", "unbatched")  # fmt: skip
-    if any(part in text for part in batchless) or "dimension out of range" in text:
-        return _BATCH_HINT
     if any(part in text for part in ("same dtype", "scalar type", "input type (", "dtype")):
         return "the input's dtype does not fit: --input takes one, as int64:1x128"
     if "indices" in text and ("long" in text or "int" in text):

@@ -288,6 +288,41 @@ def test_a_provider_knows_the_inputs_of_a_model_in_a_users_file(
 
 
 @pytest.mark.usefixtures("distribution")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    def __init__(self):\n        raise RuntimeError('broken')\n",
+        "    def inputs_of(self, model):\n        raise KeyError('broken')\n",
+        "    def inputs_of(self, model):\n        raise SystemExit(9)\n",
+    ],
+    ids=["constructor", "inputs", "exit"],
+)
+def test_a_broken_provider_of_another_package_leaves_other_models_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+):
+    net = net_file(tmp_path)
+    (tmp_path / "broken_provider.py").write_text(f"class Broken:\n{body}")
+    points = tmp_path / "acme_models-1.0.dist-info" / "entry_points.txt"
+    points.write_text(ENTRY_POINTS + "broken = broken_provider:Broken\n")
+    done = run("summary", f"{net}:Net", "--format", "json")
+    monkeypatch.delitem(sys.modules, "broken_provider")
+    assert done.code == 0, done.err
+    assert done.json["inputs"][0]["shape"] == [1, 3, 224, 224]
+
+
+@pytest.mark.usefixtures("distribution")
+def test_a_provider_whose_constructor_raises_is_told_in_two_lines(run: Run, tmp_path: Path):
+    (tmp_path / "raising.py").write_text(
+        "class Broken:\n    def __init__(self):\n        raise RuntimeError('broken')\n"
+    )
+    points = tmp_path / "acme_models-1.0.dist-info" / "entry_points.txt"
+    points.write_text(ENTRY_POINTS + "raising = raising:Broken\n")
+    run("summary", "raising:x").assert_error(
+        3, "provider 'raising' does not load: RuntimeError: broken", "raising:Broken"
+    )
+
+
+@pytest.mark.usefixtures("distribution")
 def test_a_line_of_the_table_is_all_that_a_provider_of_ours_needs(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ):

@@ -9,7 +9,7 @@ from modelcli.checks.observe.locate import raising_place
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 from modelcli.errors import RunFailedError, UsageError
-from modelcli.tracing.vocabulary import convolution_dims
+from modelcli.tracing.unbatched import lacks_batch
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -130,7 +130,7 @@ def _sentence(text: str) -> str:
 
 def _likely_fix(trace: Trace, failure: Failure, text: str) -> str:
     """Return what most likely fixes a failed forward."""
-    if _lacks_batch(trace) or any(part in text for part in _BATCHLESS):
+    if lacks_batch(trace, text):
         return "Add the batch dimension: x.unsqueeze(0), or on the command line --input 1x..."
     misfit = "cannot be multiplied" in text or "same reduction dim" in text
     if misfit and failure.input_shapes:
@@ -149,21 +149,6 @@ def _likely_fix(trace: Trace, failure: Failure, text: str) -> str:
     if "missing" in text and "argument" in text:
         return "Give every input of forward: --input NAME:SHAPE, --kwarg KEY=VALUE."
     return ForwardRaises.fix
-
-
-_BATCHLESS = (
-    "expected 2d or 3d", "expected 3d or 4d", "expected 4d", "expected 3d (unbatched)",
-    "self must be a matrix", "dimension out of range", "unbatched",
-)  # fmt: skip
-
-
-def _lacks_batch(trace: Trace) -> bool:
-    """Tell whether the first convolution took its input for one unbatched sample."""
-    for call in trace.calls:
-        ndim = convolution_dims(call.base)
-        if ndim is not None and call.input_shapes:
-            return len(call.input_shapes[0]) == ndim + 1
-    return False
 
 
 def _raise_again(context: Context) -> Exception | None:

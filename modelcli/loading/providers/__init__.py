@@ -6,10 +6,9 @@ the same way.
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -88,30 +87,32 @@ def get_provider(name: str) -> Provider:
         raise UsageError(f"unknown provider '{name}'", f"{did}the providers are {', '.join(known)}")
     try:
         found = EntryPoint(name=name, value=place, group=GROUP).load()
-    except Exception as error:  # another package's import
+        return cast(Provider, found() if inspect.isclass(found) else found)
+    except (Exception, SystemExit) as error:  # another package's import, or its constructor
         raise UnavailableError(
             f"provider '{name}' does not load: {describe(error)}",
             f"look into the package of {place}",
         ) from error
-    return cast(Provider, found() if inspect.isclass(found) else found)
 
 
 def inputs_from_providers(model: nn.Module) -> ExampleInputs | None:
     """Return the inputs that the first provider which knows the model's library has for it."""
-    for provider in _working_providers():
-        inputs_of = getattr(provider, "inputs_of", None)
-        found: ExampleInputs | None = inputs_of(model) if inputs_of is not None else None
+    for name in provider_names():
+        try:
+            found = _inputs_from(name, model)
+        except (Exception, SystemExit):
+            if name in PROVIDERS:
+                raise
+            continue  # another package's fault, which need not have to do with this model
         if found is not None:
             return found
     return None
 
 
-def _working_providers() -> Iterator[Provider]:
-    for name in PROVIDERS:
-        yield get_provider(name)
-    for name in _others():
-        with contextlib.suppress(UnavailableError):  # the model need not have to do with it
-            yield get_provider(name)
+def _inputs_from(name: str, model: nn.Module) -> ExampleInputs | None:
+    inputs_of = getattr(get_provider(name), "inputs_of", None)
+    found: ExampleInputs | None = inputs_of(model) if inputs_of is not None else None
+    return found
 
 
 def _others() -> dict[str, str]:
