@@ -1,4 +1,4 @@
-"""Two recipes of CONTRIBUTING.md, followed to the letter in a package of their own."""
+"""Three recipes of CONTRIBUTING.md, followed to the letter in a package of their own."""
 
 from __future__ import annotations
 
@@ -71,6 +71,16 @@ def test_the_provider_of_models(tmp_path: Path) -> None:
     assert [model["target"] for model in said["models"]] == ["acme:large", "acme:small"]
     code, said = modelcli(tmp_path, "summary", "acme:small", "--set", "width=5")
     assert (code, said["totals"]["params"]) == (0, 5 * 3 + 5 + 2 * 5 + 2)
+
+
+def test_the_optimiser_of_another_package(tmp_path: Path) -> None:
+    section = PAGE.partition("\n## An optimiser of another package\n")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    (words,) = re.findall(r"^`modelcli (.*)`$", section, flags=re.MULTILINE)
+    (tmp_path / code.splitlines()[0].removeprefix("# ")).write_text(code, encoding="utf-8")
+    exit_code, said = modelcli(tmp_path, *words.split(), "--device", "cpu")
+    assert (exit_code, said["steps"]) == (0, 200)
+    assert said["loss"]["last"] < said["loss"]["first"]
 
 
 @pytest.mark.parametrize("section", PAGE.split("\n## ")[1:], ids=lambda text: text.split("\n")[0])
