@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,9 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
-from modelcli.nested import tensors_in
+from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import unfused_attention
 from modelcli.tracing.costs import Costs
+from modelcli.tracing.listener import Listener
 from modelcli.tracing.notes import CallNotes, Frame, Observation, take_turn
 from modelcli.tracing.operations import (
     function_arguments,
@@ -32,6 +32,7 @@ from modelcli.tracing.operations import (
     layer_attributes,
     layer_base,
 )
+from modelcli.tracing.origins import Origins
 from modelcli.tracing.record import Failure
 from modelcli.tracing.tree import Branch
 from modelcli.tracing.vocabulary import is_silent
@@ -44,6 +45,8 @@ def observe_pass(
     *,
     on_meta: bool,
     backward: bool = False,
+    grad: bool = False,
+    listener: Listener | None = None,
 ) -> Observation:
     """Run a module of our own once and note what happens; an exception ends up in the result.
 
@@ -51,11 +54,13 @@ def observe_pass(
         model: a private module; its gradients are filled if ``backward``.
         on_meta: keep devices from mixing, as a model on meta with real ids needs.
         backward: also run the backward pass from all outputs, with gradients of the inputs.
+        grad: keep the graph of autograd, so that the caller can run a backward pass.
+        listener: is given every output and every torch function with its values.
     """
-    observer = _Observer(model, on_meta, backward)
+    observer = _Observer(model, on_meta, backward, listener)
     if backward:
-        args, kwargs = _with_gradients(args), _with_gradients(kwargs)
-    with observer.watching(), torch.set_grad_enabled(backward):
+        args, kwargs = map_tensors((args, kwargs), _with_gradients)
+    with observer.watching(), torch.set_grad_enabled(backward or grad):
         try:
             observer.notes.output = model(*args, **kwargs)
             if backward:
@@ -65,24 +70,22 @@ def observe_pass(
     return observer.notes
 
 
-def _with_gradients(value: Any) -> Any:
-    """Copy the floating tensors so that they want gradients and may be changed in place."""
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
-        return value.detach().requires_grad_(True).clone()
-    if type(value) in (tuple, list):
-        return type(value)(_with_gradients(item) for item in value)
-    if type(value) is dict:
-        return {key: _with_gradients(item) for key, item in value.items()}
-    return value
+def _with_gradients(tensor: torch.Tensor) -> torch.Tensor:
+    """Copy a floating tensor so that it wants gradients and may be changed in place."""
+    wants = tensor.is_floating_point()
+    return tensor.detach().requires_grad_(True).clone() if wants else tensor
 
 
 class _Observer:
     """The state of one pass, and what its three observers do."""
 
-    def __init__(self, model: nn.Module, on_meta: bool, backward: bool) -> None:
+    def __init__(
+        self, model: nn.Module, on_meta: bool, backward: bool, listener: Listener | None = None
+    ) -> None:
         self.notes = Observation(model)
         self._tree = self.notes.tree
         self._on_meta = on_meta
+        self._listener = listener
         self._thread = threading.get_ident()
         self._stack = [Frame(self._tree.root, leaf=False)]
         self._stack[0].leaf = is_layer(model)
@@ -93,7 +96,7 @@ class _Observer:
             if tensor is not None
         }
         self.costs = Costs(self.notes, self._stack, shortcuts=on_meta and not backward)
-        self._origins: dict[int, tuple[Any, int]] = {}
+        self._origins = Origins()
         self._failed_with: BaseException | None = None
 
     @contextlib.contextmanager
@@ -168,10 +171,9 @@ class _Observer:
         shapes = tuple(tuple(t.shape) for t in inputs)
         if branch.input_shapes is None:
             branch.input_shapes = shapes
-        sources = tuple(self._source(t) for t in inputs) if leaf else ()
+        sources = tuple(self._origins.find(t) for t in inputs) if leaf else ()
         if branch is self._tree.root and len(self._stack) == 1:
-            for tensor in inputs:
-                self._origins[id(tensor)] = (weakref.ref(tensor), -1)
+            self._origins.add(inputs, -1)
             sources = tuple(-1 for _ in inputs)
         branch.calls += 1
         return branch, leaf, shapes, sources
@@ -194,6 +196,8 @@ class _Observer:
         if branch.output_shapes is None:
             branch.output_shapes = tuple(tuple(t.shape) for t in found)
         branch.output_bytes += sum(t.numel() * t.element_size() for t in found if not t.is_sparse)
+        if self._listener is not None:
+            self._listener.on_output(branch.path, output)
 
     def _note_call(
         self,
@@ -206,8 +210,7 @@ class _Observer:
     ) -> None:
         index = len(self.notes.calls)
         outputs = list(tensors_in(output))
-        for tensor in outputs:
-            self._origins[id(tensor)] = (weakref.ref(tensor), index)
+        self._origins.add(outputs, index)
         self.notes.calls.append(
             CallNotes(
                 branch=branch,
@@ -223,10 +226,6 @@ class _Observer:
     def _activations(self, value: Any) -> list[torch.Tensor]:
         return [t for t in tensors_in(value) if id(t) not in self._known]
 
-    def _source(self, tensor: torch.Tensor) -> int | None:
-        found = self._origins.get(id(tensor))
-        return found[1] if found is not None and found[0]() is tensor else None
-
     # functions
 
     def run_function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -241,15 +240,21 @@ class _Observer:
     def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._on_meta:
             return call_on_meta(func, args, kwargs)
-        return func(*args, **kwargs)
+        if self._listener is None:
+            return func(*args, **kwargs)
+        output = func(*args, **kwargs)
+        path = self._stack[-1].branch.path
+        with torch._C.DisableTorchFunction():
+            self._listener.on_function(path, function_name(func), args, kwargs, output)
+        return output
 
     def _pass_through(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Read an attribute; one that is a tensor (``.T``, ``.data``) keeps its origin."""
         value = func(*args, **kwargs)
-        if isinstance(value, torch.Tensor) and args and id(args[0]) in self._origins:
-            source = self._source(args[0])
+        if isinstance(value, torch.Tensor) and args:
+            source = self._origins.find(args[0])
             if source is not None:
-                self._origins[id(value)] = (weakref.ref(value), source)
+                self._origins.add([value], source)
         return value
 
     def _run_op(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -259,7 +264,7 @@ class _Observer:
         branch = self._tree.place_op(frame.branch, name, turn)
         inputs = self._activations((args, kwargs))
         shapes = tuple(tuple(t.shape) for t in inputs)
-        sources = tuple(self._source(t) for t in inputs)
+        sources = tuple(self._origins.find(t) for t in inputs)
         if branch.input_shapes is None:
             branch.input_shapes = shapes
         branch.calls += 1
