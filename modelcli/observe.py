@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +22,7 @@ from modelcli.loading.inference import needs_values
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
+from modelcli.nested import map_tensors
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Trace
 from modelcli.tracing.tracer import observe_pass
@@ -219,23 +219,17 @@ def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
     """Give the floating inputs values, from a generator of their own."""
     generator = torch.Generator().manual_seed(0)
 
-    def fill(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            if not value.is_meta:
-                return value.detach().to(device, copy=True)
-            if value.is_floating_point():
-                return torch.rand(value.shape, generator=generator, device=device).to(value.dtype)
-            return torch.zeros(value.shape, dtype=value.dtype, device=device)
-        if type(value) in (tuple, list):
-            return type(value)(fill(item) for item in value)
-        if type(value) is dict:
-            return {key: fill(item) for key, item in value.items()}
-        return value
+    def fill(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_meta:
+            return tensor.detach().to(device, copy=True)
+        if tensor.is_floating_point():
+            return torch.rand(tensor.shape, generator=generator, device=device).to(tensor.dtype)
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
 
     return dataclasses.replace(
         inputs,
-        args=tuple(fill(arg) for arg in inputs.args),
-        kwargs={key: fill(value) for key, value in inputs.kwargs.items()},
+        args=map_tensors(inputs.args, fill),
+        kwargs=map_tensors(dict(inputs.kwargs), fill),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,10 @@ from torch import nn
 
 from modelcli.errors import UsageError
 from modelcli.loading.types import InputRecord, InputSpec
+from modelcli.nested import map_tensors, named_tensors_in
 
 _SMALL_INTEGER_NUMEL = 1 << 20  # ids up to here stay real on meta, so that masks can be looked at
+_STRING_KEY = re.compile(r"\['(\w+)'\]")  # batch['x'] is batch.x, as --input writes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +104,14 @@ def with_batch_size(inputs: ExampleInputs, batch_size: int | None) -> ExampleInp
     if batch_size is None:
         return inputs
 
-    def resize(value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.dim():
-            shape = (batch_size, *value.shape[1:])
-            return value[:1].expand(shape).contiguous() if value.shape[0] else value
-        if type(value) in (tuple, list):
-            return type(value)(resize(item) for item in value)
-        if type(value) is dict:
-            return {key: resize(item) for key, item in value.items()}
-        return value
+    def resize(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.dim() or not tensor.shape[0]:
+            return tensor
+        return tensor[:1].expand(batch_size, *tensor.shape[1:]).contiguous()
 
     return ExampleInputs(
-        args=tuple(resize(arg) for arg in inputs.args),
-        kwargs={key: resize(value) for key, value in inputs.kwargs.items()},
+        args=map_tensors(inputs.args, resize),
+        kwargs=map_tensors(dict(inputs.kwargs), resize),
         records=tuple(
             dataclasses.replace(r, shape=(batch_size, *r.shape[1:])) if r.shape else r
             for r in inputs.records
@@ -121,8 +119,16 @@ def with_batch_size(inputs: ExampleInputs, batch_size: int | None) -> ExampleInp
     )
 
 
-def example_from(value: Any, origin: str, *, lead: str = "") -> ExampleInputs | None:
-    """Turn what a convention gives (a tensor, a tuple of them or a dict) into inputs on meta."""
+def example_from(
+    value: Any, origin: str, parameters: Mapping[str, inspect.Parameter] | None = None
+) -> ExampleInputs | None:
+    """Turn what a convention gives (a tensor, a tuple of them or a dict) into inputs on meta.
+
+    What is inside may be nested as deep as it likes.
+
+    Args:
+        parameters: of the ``forward`` that takes it; they name what is nested.
+    """
     if isinstance(value, torch.Tensor):
         value = (value,)
     if isinstance(value, Mapping):
@@ -131,41 +137,46 @@ def example_from(value: Any, origin: str, *, lead: str = "") -> ExampleInputs | 
         return ExampleInputs(kwargs=kwargs, records=records)
     if isinstance(value, (tuple, list)):
         args = tuple(to_example(item) for item in value)
-        records = record_inputs(((str(i), arg) for i, arg in enumerate(args)), origin)
+        names = argument_names(args, parameters or {})
+        records = record_inputs(zip(names, args, strict=True), origin)
         return ExampleInputs(args=args, records=records)
     return None
 
 
-def record_inputs(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
-    """Return one record for each tensor inside the named arguments."""
-    from modelcli.nested import tensors_in
+def argument_names(
+    args: Sequence[Any], parameters: Mapping[str, inspect.Parameter]
+) -> Iterator[str]:
+    """Yield what to call positional arguments: a tensor by its place, a nest by its parameter."""
+    named = [n for n, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    for number, arg in enumerate(args):
+        is_nest = not isinstance(arg, torch.Tensor) and number < len(named)
+        yield named[number] if is_nest else str(number)
 
-    records: list[InputRecord] = []
-    for name, value in pairs:
-        found = list(tensors_in(value))
-        for number, tensor in enumerate(found):
-            suffix = f".{number}" if len(found) > 1 else ""
-            records.append(_record(name + suffix, tensor, origin))
-    return tuple(records)
+
+def record_inputs(pairs: Iterable[tuple[str, Any]], origin: str) -> tuple[InputRecord, ...]:
+    """Return one record for each tensor inside the named arguments: ``batch.x``, ``xs[0]``."""
+    return tuple(
+        _record(name + _STRING_KEY.sub(r".\1", path), tensor, origin)
+        for name, value in pairs
+        for path, tensor in named_tensors_in(value)
+    )
 
 
 def to_example(value: Any) -> Any:
-    """Move floating tensors to meta; keep small integer ones as they are, on the CPU."""
-    if isinstance(value, torch.Tensor):
-        if value.is_floating_point() or value.is_complex() or value.numel() > _SMALL_INTEGER_NUMEL:
-            return value.detach().to("meta")
-        return value.detach().cpu() if not value.is_meta else torch.zeros_like(value, device="cpu")
-    if type(value) in (tuple, list):
-        return type(value)(to_example(item) for item in value)
-    if type(value) is dict:
-        return {key: to_example(item) for key, item in value.items()}
-    return value
+    """Move floating tensors of a nest to meta; keep small integer ones on the CPU as they are."""
+    return map_tensors(value, _example)
+
+
+def _example(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > _SMALL_INTEGER_NUMEL:
+        return tensor.detach().to("meta")
+    return tensor.detach().cpu() if not tensor.is_meta else torch.zeros_like(tensor, device="cpu")
 
 
 def on_meta(inputs: ExampleInputs) -> ExampleInputs:
     """Return the same inputs without the values of floating tensors."""
     return dataclasses.replace(
         inputs,
-        args=tuple(to_example(arg) for arg in inputs.args),
-        kwargs={key: to_example(value) for key, value in inputs.kwargs.items()},
+        args=to_example(inputs.args),
+        kwargs=to_example(dict(inputs.kwargs)),
     )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import nn
 
-from modelcli.errors import UsageError, describe, suggest
+from modelcli.errors import UsageError, suggest
+from modelcli.loading.convention import inputs_by_convention, with_request
 from modelcli.loading.example import (
     ExampleInputs,
-    example_from,
     forward_parameters,
     from_specs,
     with_batch_size,
 )
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.meta import copy_to_meta
-from modelcli.loading.providers import inputs_from_providers
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 
@@ -45,8 +42,7 @@ def find_inputs(
         copied = copy_to_meta(model)
         copied.train(training)
         return infer_inputs(copied, request, source.label)
-    known = dataclasses.replace(known, kwargs={**known.kwargs, **extra})
-    return with_batch_size(known, request.batch_size)
+    return with_batch_size(with_request(known, extra), request.batch_size)
 
 
 def _known_inputs(source: Source, model: nn.Module, request: InputRequest) -> ExampleInputs | None:
@@ -56,7 +52,7 @@ def _known_inputs(source: Source, model: nn.Module, request: InputRequest) -> Ex
         shape = (1, *source.spec.input_shape_for(source.kwargs))
         spec = InputSpec(shape=shape, dtype=source.spec.input_dtype)
         return from_specs([spec], model, origin="registry")
-    return _from_convention(source, model)
+    return inputs_by_convention(source, model)
 
 
 def _check_count(model: nn.Module, request: InputRequest) -> None:
@@ -95,36 +91,3 @@ def check_forward_names(model: nn.Module, names: Sequence[str]) -> None:
                 f"forward of {type(model).__name__} takes no '{name}'",
                 f"{did}it takes {', '.join(known) or 'nothing'}",
             )
-
-
-def _from_convention(source: Source, model: nn.Module) -> ExampleInputs | None:
-    method = getattr(type(model), "example_inputs", None)
-    if callable(method):
-        return example_from(_asked(lambda: method(model), source), "example_inputs()")
-    array = getattr(model, "example_input_array", None)
-    if array is not None:
-        return example_from(array, "example_input_array")
-    if source.convention is not None:
-        found = source.convention(model)
-        if found is not None:
-            value, origin = found
-            return _from_shapes(value, model, origin)
-    return inputs_from_providers(model)
-
-
-def _from_shapes(value: Any, model: nn.Module, origin: str) -> ExampleInputs | None:
-    if isinstance(value, InputSpec):
-        value = (value,)
-    if isinstance(value, tuple) and value and all(isinstance(v, InputSpec) for v in value):
-        return from_specs(value, model, origin=origin)
-    return example_from(value, origin)
-
-
-def _asked(method: Callable[[], Any], source: Source) -> Any:
-    try:
-        return method()
-    except Exception as error:  # the user's code
-        raise UsageError(
-            f"example_inputs() of '{source.label}' failed: {describe(error)}",
-            "mend it, or give the inputs with --input",
-        ) from error
