@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelcli.checkpoints.records import brief
 from modelcli.errors import CheckpointError
+from modelcli.files import check_regular
 
 _MAX_INDEX_BYTES = 100_000_000
 
@@ -42,6 +44,7 @@ def check_held(index: Path, shard: Path, promised: tuple[str, ...], held: set[st
 
 
 def _load(path: Path) -> Any:
+    check_regular(path, CheckpointError)
     try:
         with path.open("rb") as file:
             raw = file.read(_MAX_INDEX_BYTES + 1)
@@ -89,7 +92,9 @@ def _shard_path(index: Path, shard: str) -> Path:
 
 
 def _check_present(index: Path, shards: list[Path]) -> None:
-    missing = [shard.name for shard in shards if not shard.is_file()]
+    for shard in shards:
+        check_regular(shard, CheckpointError)
+    missing = [shard.name for shard in shards if not os.path.isfile(shard)]
     if missing:
         listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise CheckpointError(

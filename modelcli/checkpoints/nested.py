@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcli.checkpoints.formats.inert import InertArray
 from modelcli.checkpoints.records import KeyChoice, brief
 from modelcli.errors import CheckpointError, suggest
 
@@ -163,6 +164,13 @@ def _nothing(path: Path, loaded: Any, key: str, choices: tuple[KeyChoice, ...]) 
     if choices:
         return CheckpointError(
             f"there is no tensor {where}", f"try --key {' or --key '.join(c.key for c in choices)}"
+        )
+    if isinstance(loaded, InertArray) or any(
+        isinstance(leaf, InertArray) for _, leaf in _walk(loaded)
+    ):
+        return CheckpointError(
+            f"there is no tensor {where}: it holds NumPy arrays in a pickle",
+            "save them with numpy.savez, which is read here, or as tensors",
         )
     names = [name for name, _ in _items(loaded)][:6]
     what = f"its entries are {', '.join(names)}" if names else f"it holds {_a_kind(loaded)}"

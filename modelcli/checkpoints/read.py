@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcli.checkpoints.detect import sniff
+from modelcli.checkpoints.detect import looks_like_index, sniff
 from modelcli.checkpoints.folder import choose_in_folder
-from modelcli.checkpoints.formats import INDEX_SUFFIX
 from modelcli.checkpoints.index import check_held, read_index
 from modelcli.checkpoints.records import Checkpoint, FileFormat, KeyChoice, TensorRecord, brief
 from modelcli.errors import CheckpointError
@@ -39,11 +39,11 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """
     path = Path(path)
     parts = _Parts()
-    if path.is_dir():
+    if os.path.isdir(path):
         chosen = choose_in_folder(path)
     else:
         chosen = (path,)
-    if len(chosen) == 1 and chosen[0].name.endswith(INDEX_SUFFIX):
+    if len(chosen) == 1 and looks_like_index(chosen[0]):
         files = _read_sharded(chosen[0], key, parts)
     else:
         files = chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,23 @@ from typing import NoReturn
 from modelcli import registry
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.errors import TargetError, suggest
+from modelcli.files import check_regular
 from modelcli.loading.providers import provider_names
+
+# A name that ends so was meant as a file, even if there is none.
+_OF_FILES = (
+    ".tar",
+    ".gz",
+    ".zip",
+    ".pkl",
+    ".pickle",
+    ".th",
+    ".npz",
+    ".npy",
+    ".gguf",
+    ".h5",
+    ".onnx",
+)
 
 
 class TargetKind(StrEnum):
@@ -55,6 +72,8 @@ def parse_target(text: str) -> Target:
         return Target(text=text, kind=TargetKind.CONFIG, place=_existing(text))
     if _is_checkpoint(text):
         return Target(text=text, kind=TargetKind.CHECKPOINT, place=_existing(text))
+    if _is_other_file(text):
+        return Target(text=text, kind=TargetKind.CHECKPOINT, place=text)
     place, colon, attribute = text.rpartition(":")
     if not colon:
         return _parse_bare(text)
@@ -77,11 +96,15 @@ def refuse_checkpoint(target: Target) -> NoReturn:
     Raises:
         TargetError: always.
     """
-    if Path(target.place).is_dir():
+    if os.path.isdir(target.place):
         raise TargetError(
             f"'{target.text}' is a folder, not a model",
             f"a model saved by transformers is hf:{target.text}; a file's is path/net.py:Net",
         )
+    if not _is_checkpoint(target.text):
+        from modelcli.checkpoints.detect import sniff
+
+        sniff(Path(target.place))  # a text or a picture is no checkpoint either, and says so
     raise TargetError(
         f"'{target.text}' is a checkpoint: it holds tensors, no model to run",
         f"'modelcli params {target.text}' lists them; a saved model's folder is hf:DIR",
@@ -94,8 +117,10 @@ def _parse_bare(text: str) -> Target:
         names = _callables_in(Path(place))
         shown = " or ".join(f"{text}:{name}" for name in names[:3]) or f"{text}:NAME"
         raise TargetError(f"'{text}' names a file but no model in it", f"write {shown}")
-    if Path(text).is_dir() and not _is_registered(text):
+    if os.path.isdir(text) and not _is_registered(text):
         return Target(text=text, kind=TargetKind.CHECKPOINT, place=text)
+    if "/" in text or os.sep in text or text.endswith(_OF_FILES):
+        _existing(text)
     registry.get(text)
     return Target(text=text, kind=TargetKind.REGISTRY, place=text)
 
@@ -130,6 +155,13 @@ def _is_checkpoint(text: str) -> bool:
     return text.endswith((*file_suffixes(), INDEX_SUFFIX)) and ":" not in text
 
 
+def _is_other_file(text: str) -> bool:
+    """Tell whether something lies under a name that says nothing: its content tells what it is."""
+    if text.endswith(".py") or os.path.isdir(text) or _is_registered(text):
+        return False
+    return os.path.lexists(text)
+
+
 def _is_registered(name: str) -> bool:
     return any(spec.name == name for spec in registry.all_specs())
 
@@ -142,10 +174,11 @@ def _importable(name: str) -> bool:
 
 def _existing(text: str) -> str:
     path = Path(text)
-    if path.exists():
+    check_regular(path, TargetError)
+    if os.path.exists(path):
         return text
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise TargetError(f"file '{text}' does not exist", f"there is no folder '{folder}' either")
     close = suggest(path.name, sorted(item.name for item in folder.iterdir()))
     hint = f"did you mean '{folder / close}'?" if close else f"look into '{folder}'"

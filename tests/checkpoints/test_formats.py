@@ -60,4 +60,6 @@ def test_its_folder_and_its_name_are_known_too(toy):
 def test_without_the_line_it_is_no_checkpoint(toy, run, monkeypatch):
     monkeypatch.delitem(formats.FORMATS, "toyformat:TOY")
     assert run("params", str(toy)).code == 2
-    assert [each.name for each in file_formats()] == ["safetensors", "torch", "torch (before 1.6)"]
+    assert [each.name for each in file_formats()] == [
+        "safetensors", "npz (NumPy)", "torch", "torch (before 1.6)",
+    ]  # fmt: skip

@@ -103,7 +103,12 @@ def test_a_bad_index(tmp_path, text, said):
         (b'{"error": "not found"}', "is a JSON text", "index.json"),
         (b"GGUF\x03\x00\x00\x00", "is a GGUF file", ".safetensors"),
         (b"\x89HDF\r\n\x1a\n", "is an HDF5 file", ".pt"),
-        (b"hello, world", "begins with b'hello, w'", "torch.save"),
+        (
+            b"hello, world",
+            "is a text, not a checkpoint: it begins with 'hello, world'",
+            "torch.save",
+        ),
+        (b"\0hello, world", "begins with b'\\x00hello, '", "torch.save"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".bin", ".pt"])

@@ -17,10 +17,15 @@ _TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "modelcli.checkpoints.formats.safetensors:SAFETENSORS": (".safetensors",),
+    "modelcli.checkpoints.formats.npz:NPZ": (),
     "modelcli.checkpoints.formats.torchfile:TORCH_ZIP": _TORCH_SUFFIXES,
     "modelcli.checkpoints.formats.torchfile:TORCH_LEGACY": _TORCH_SUFFIXES,
 }
-"""Where a `FileFormat` is, as an entry point says it, and its suffixes; asked in this order."""
+"""Where a `FileFormat` is, as an entry point says it, and its suffixes; asked in this order.
+
+A suffix makes a file one of the checkpoints of its folder; a file that is named itself is told by
+its content, whatever its suffix.
+"""
 
 INDEX_SUFFIX = ".index.json"
 

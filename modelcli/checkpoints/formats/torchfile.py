@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checkpoints.dtypes import DTYPES
+from modelcli.checkpoints.formats.inert import inert_names, is_inert
+from modelcli.checkpoints.formats.torch_archive import AGAIN, read_archive
 from modelcli.checkpoints.nested import Found, collect_tensors
 from modelcli.checkpoints.records import Contents, FileFormat, TensorRecord, brief
 from modelcli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    import zipfile
-
     import torch
 
 _ASKED = re.compile(r"GLOBAL ([\w.]+)")
-_AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
 def read_torch(path: Path, *, zipped: bool, key: str | None) -> tuple[list[TensorRecord], Found]:
@@ -33,17 +32,21 @@ def read_torch(path: Path, *, zipped: bool, key: str | None) -> tuple[list[Tenso
             file; a pickle that asks for names outside the safe list; no tensors in it; ``key``
             leads nowhere, or is needed and was not given.
     """
-    extents = _zip_extents(path) if zipped else None
-    loaded = _load(path, zipped=zipped, device="meta")
+    archive = read_archive(path) if zipped else None
+    # torch turns bytes round in memory: on the meta device it would turn them where there are none
+    turned = archive is not None and archive.big_endian
+    extents = None if archive is None or turned else archive.extents
+    loaded = None if turned else _load(path, zipped=zipped, device="meta")
     if loaded is None:
-        loaded = _load(path, zipped=zipped, device="cpu")
+        loaded = _load(path, zipped=zipped, device="cpu", mapped=zipped and not turned)
     found = collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor)
     return list(_records(path, found, extents)), found
 
 
 def read_torch_values(path: Path, *, zipped: bool, key: str) -> dict[str, torch.Tensor]:
     """Return the tensors of one file themselves, on the CPU, by the names of `read_torch`."""
-    loaded = _load(path, zipped=zipped, device="cpu")
+    mapped = zipped and not read_archive(path).big_endian
+    loaded = _load(path, zipped=zipped, device="cpu", mapped=mapped)
     return dict(collect_tensors(loaded, path=path, key=key, is_tensor=_is_tensor).tensors)
 
 
@@ -53,8 +56,8 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _load(path: Path, *, zipped: bool, device: str) -> Any:
-    """Unpickle a file without running anything from it, on ``meta`` or lazily on ``cpu``.
+def _load(path: Path, *, zipped: bool, device: str, mapped: bool = False) -> Any:
+    """Unpickle a file without running anything from it, on ``meta`` or, mapped or not, ``cpu``.
 
     None where it holds tensors that the meta device does not know, as quantised ones.
     """
@@ -63,13 +66,16 @@ def _load(path: Path, *, zipped: bool, device: str) -> Any:
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file, inert_names():
             warnings.simplefilter("ignore")
-            return torch.load(path, weights_only=True, mmap=zipped, map_location=device)
+            # a name is needed to map a file, but torch takes its suffix at its word
+            named = mapped and not path.name.endswith(".safetensors")
+            where = path if named else file
+            return torch.load(where, weights_only=True, mmap=named, map_location=device)
     except pickle.UnpicklingError as error:
         raise _refusal(path, zipped, str(error)) from None
     except MemoryError:
-        raise CheckpointError(f"'{path}' asks for more memory than there is", _AGAIN) from None
+        raise CheckpointError(f"'{path}' asks for more memory than there is", AGAIN) from None
     except NotImplementedError as error:
         if device == "meta":
             return None
@@ -81,65 +87,18 @@ def _load(path: Path, *, zipped: bool, device: str) -> Any:
     except Exception as error:  # a damaged pickle can fail in any way; none of them is a bug here
         what = str(error).strip().partition("\n")[0].partition(". ")[0]
         raise CheckpointError(
-            f"'{path}' cannot be read: {brief(what or type(error).__name__, 120)[1:-1]}", _AGAIN
+            f"'{path}' cannot be read: {brief(what or type(error).__name__, 120)[1:-1]}", AGAIN
         ) from None
-
-
-def _zip_extents(path: Path) -> dict[int, int]:
-    """Return offset -> size of every stored tensor of the archive, having looked what it is."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-            members = archive.infolist()
-            _refuse_programs(path, {member.filename.partition("/")[2] for member in members})
-            return dict(_extents(members, file))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        what = "no central directory at its end" if "not a zip" in str(error) else str(error)
-        raise CheckpointError(
-            f"'{path}' is truncated or damaged: a zip archive, but {what}", _AGAIN
-        ) from None
-
-
-def _refuse_programs(path: Path, names: set[str]) -> None:
-    if "constants.pkl" in names:
-        raise CheckpointError(
-            f"'{path}' is a TorchScript archive: it holds a program, not only tensors",
-            "save the weights alone: torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt')",
-        )
-    if "archive_format" in names or any(name.startswith("models/") for name in names):
-        raise CheckpointError(
-            f"'{path}' is an archive of torch.export: it holds a program, not only tensors",
-            "save the weights alone: torch.save(torch.export.load(FILE).state_dict, 'weights.pt')",
-        )
-    if "data.pkl" not in names:
-        raise CheckpointError(
-            f"'{path}' is a zip archive, but not one of torch.save (it has no data.pkl)",
-            "unpack it and name the checkpoint inside",
-        )
-
-
-def _extents(members: list[zipfile.ZipInfo], file: Any) -> Iterator[tuple[int, int]]:
-    """Yield where each record's bytes begin: behind its local header, whose length varies."""
-    import zipfile
-
-    for member in members:
-        if "/data/" not in member.filename or member.compress_type != zipfile.ZIP_STORED:
-            continue
-        file.seek(member.header_offset + 26)
-        lengths = file.read(4)  # of the name and of the extra field, 2 bytes each
-        begin = member.header_offset + 30
-        begin += int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        yield begin, member.file_size
 
 
 def _refusal(path: Path, zipped: bool, message: str) -> CheckpointError:
     """Name what the pickle asked for: the difference between an attack and an odd checkpoint."""
     asked = _unsafe_names(path, zipped) or sorted(set(_ASKED.findall(message)))
+    asked = [name for name in asked if not is_inert(name)]
     if not asked:
         what = message.strip().splitlines()[-3:][0] if message.strip() else "no reason given"
         return CheckpointError(
-            f"'{path}' was refused by the safe unpickler: {brief(what, 120)[1:-1]}", _AGAIN
+            f"'{path}' was refused by the safe unpickler: {brief(what, 120)[1:-1]}", AGAIN
         )
     listed = ", ".join(asked[:5]) + (", ..." if len(asked) > 5 else "")
     return CheckpointError(
@@ -238,7 +197,7 @@ def _check_extent(
         raise CheckpointError(
             f"tensor {brief(name)} in '{path}' claims {size:,} bytes at {begin:,}, where the "
             f"archive has {max(extents.get(begin, 0), 0):,}",
-            _AGAIN,
+            AGAIN,
         )
 
 

@@ -1,0 +1,84 @@
+"""Files that a user names: regular ones only, and only so much of them. Imports no torch.
+
+A pipe, a device or a socket would keep us waiting, or never end; a link that leads nowhere looks
+like a file in a listing. Whoever opens a file by its name asks here first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from modelcli.errors import ModelcliError, UsageError
+
+TEXT_BYTES = 16_000_000
+"""The most that a configuration or a source file may have; real ones have a thousandth of it."""
+
+_SPECIAL = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def special_kind(path: str | Path) -> str:
+    """Return ``"a pipe"``, ``"a socket"`` or ``"a device"``; empty for files and folders."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    return next((name for is_one, name in _SPECIAL if is_one(mode)), "")
+
+
+def dead_link(path: str | Path) -> str:
+    """Return where a link leads if nothing is there; empty for everything else."""
+    try:
+        return os.readlink(path) if os.path.islink(path) and not os.path.exists(path) else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def check_regular(path: str | Path, kind: type[ModelcliError] = UsageError) -> None:
+    """Refuse what is no regular file, before it is opened; a folder or nothing at all passes.
+
+    Args:
+        path: what is about to be opened.
+        kind: of the error.
+
+    Raises:
+        ModelcliError: of ``kind``; it is a pipe, a socket, a device, or a link that leads nowhere.
+    """
+    special = special_kind(path)
+    if special:
+        raise kind(
+            f"'{path}' is {special}, not a regular file",
+            "write what it gives into a file, and name that",
+        )
+    leads_to = dead_link(path)
+    if leads_to:
+        raise kind(f"'{path}' is a link to '{leads_to}', which is not there", _of_link(leads_to))
+
+
+def _of_link(leads_to: str) -> str:
+    if "blobs" in Path(leads_to).parts:
+        return "the download into this cache of Hugging Face is not complete: download it again"
+    return "put the file back to where the link leads, or name the file itself"
+
+
+def read_limited(
+    path: str | Path, kind: type[ModelcliError] = UsageError, *, limit: int = TEXT_BYTES
+) -> bytes:
+    """Return the bytes of a regular file that has no more than ``limit`` of them.
+
+    Raises:
+        ModelcliError: of ``kind``; it is no regular file, or larger.
+        OSError: it cannot be read.
+    """
+    check_regular(path, kind)
+    with Path(path).open("rb") as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise kind(f"'{path}' is above {limit / 1e6:,.0f} MB", "is it the right file?")
+    return raw
