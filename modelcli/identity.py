@@ -61,8 +61,46 @@ def count_elements(tensor: torch.Tensor) -> int:
 
 
 def count_bytes(tensor: torch.Tensor) -> int:
-    """Return the bytes that a tensor's elements take."""
-    return count_elements(tensor) * tensor.element_size()
+    """Return the bytes that a tensor's elements take; of a sparse one, its values and indices."""
+    if is_lazy(tensor):
+        return 0
+    return sum(part.numel() * part.element_size() for part in stored_parts(tensor))
+
+
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return a tensor's shape; -1 where the parts of a nested tensor differ in size."""
+    if not tensor.is_nested:
+        return tuple(tensor.shape)
+    if tensor.layout is torch.jagged:
+        return tuple(size if isinstance(size, int) else -1 for size in tensor.shape)
+    sizes = tensor._nested_tensor_size().tolist()
+    inner = (set(along) for along in zip(*sizes, strict=True))
+    return (len(sizes), *(along.pop() if len(along) == 1 else -1 for along in inner))
+
+
+def stored_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return the dense tensors that hold a tensor: the values first, then the indices.
+
+    A dense tensor holds itself. A jagged one holds the values of its sequences.
+    """
+    layout = tensor.layout
+    if layout is torch.strided:
+        return (tensor,)
+    if layout is torch.sparse_coo:
+        return tensor._values(), tensor._indices()
+    if layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.values(), tensor.crow_indices(), tensor.col_indices()
+    if layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.values(), tensor.ccol_indices(), tensor.row_indices()
+    if layout is torch.jagged:
+        held: torch.Tensor = getattr(tensor, "_values")  # noqa: B009  # an attribute, no method
+        return (held,)
+    return (tensor,)
+
+
+def stored_elements(tensor: torch.Tensor) -> int:
+    """Return how many values a tensor holds: of a sparse one, those that it does not leave out."""
+    return stored_parts(tensor)[0].numel()
 
 
 def unique_tensors(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:

@@ -25,6 +25,7 @@ from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.nested import map_tensors
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Trace
+from modelcli.tracing.sparse import TOLD_BY_VALUES
 from modelcli.tracing.tracer import observe_pass
 
 # A small model with an input below it runs sooner for real than on meta, whose first operation
@@ -99,16 +100,32 @@ class _Ladder:
         if execution == "fake":
             return self._run_fake(meta)
         trace, error = self._run(meta, self.inputs, "meta")
-        if error is None or execution == "meta":
+        if execution == "meta":
             return trace
+        if error is None:
+            return self._with_what_values_tell(trace)
         return self._fall_back(trace, error)
+
+    def _with_what_values_tell(self, trace: Trace) -> Trace:
+        """Run for real what only its values tell the cost of, if that costs next to nothing."""
+        reasons = [text for text in trace.coverage.reasons.values() if text in TOLD_BY_VALUES]
+        if not reasons or not self._is_cheap(trace):
+            return trace
+        real, error = self._try_real()
+        if real is None or error is not None:
+            return trace
+        return dataclasses.replace(real, remarks=(*real.remarks, f"ran for real: {reasons[0]}"))
+
+    def _is_cheap(self, trace: Trace) -> bool:
+        param_bytes = trace.totals.param_bytes + trace.totals.buffer_bytes
+        return param_bytes <= _CHEAP_BYTES and self._inputs_are_small()
 
     def _fall_back(self, trace: Trace, error: BaseException) -> Trace:
         """Go on to the rungs with values, if the failure may be meta's."""
         self._note("meta", error)
         param_bytes = trace.totals.param_bytes + trace.totals.buffer_bytes
         if not needs_values(error):
-            if param_bytes > _CHEAP_BYTES or not self._inputs_are_small():
+            if not self._is_cheap(trace):
                 return trace
             real, real_error = self._try_real()
             return real if real is not None and real_error is None else trace

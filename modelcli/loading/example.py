@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from modelcli.errors import UsageError
+from modelcli.identity import shape_of
 from modelcli.loading.types import InputRecord, InputSpec
 from modelcli.nested import map_tensors, named_tensors_in
 
@@ -95,7 +96,7 @@ def torch_dtype(name: str) -> torch.dtype:
 
 def _record(name: str, tensor: torch.Tensor, origin: str) -> InputRecord:
     return InputRecord(
-        name=name, dtype=str(tensor.dtype)[6:], shape=tuple(tensor.shape), origin=origin
+        name=name, dtype=str(tensor.dtype)[6:], shape=shape_of(tensor), origin=origin
     )
 
 
@@ -168,6 +169,8 @@ def to_example(value: Any) -> Any:
 
 
 def _example(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_nested or tensor.layout is not torch.strided:
+        return tensor.detach()  # what it holds is known by its values alone
     if tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > _SMALL_INTEGER_NUMEL:
         return tensor.detach().to("meta")
     return tensor.detach().cpu() if not tensor.is_meta else torch.zeros_like(tensor, device="cpu")

@@ -16,6 +16,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from modelcli.identity import stored_parts
+
 # Factories whose result is a weight more often than an index.
 _WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
 _SMALL_NUMEL = 256  # below it a tensor costs nothing, and .item() on it may be wanted
@@ -188,6 +190,8 @@ class Twins:
         storage = _storage(tensor)
         if storage is None and self.values:
             return tensor.detach().clone().to(self.device)
+        if tensor.layout in _SPARSE:
+            return self._sparse(tensor)
         if storage is None:
             return torch.empty(tensor.shape, dtype=_plain_dtype(tensor), device=self.device)
         base = self._storages.get(storage._cdata)
@@ -196,12 +200,28 @@ class Twins:
         empty = torch.empty(0, dtype=tensor.dtype, device=self.device)
         return empty.set_(base, tensor.storage_offset(), tensor.shape, tensor.stride())
 
+    def _sparse(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a twin of the same layout that holds as many values."""
+        if self.device.type != "meta":
+            raise NotImplementedError("sparse tensors have no fake twin")
+        values, *indices = (part.to(self.device) for part in stored_parts(tensor.detach()))
+        if tensor.layout is torch.sparse_coo:
+            return torch.sparse_coo_tensor(indices[0], values, tensor.shape)
+        return torch.sparse_compressed_tensor(
+            indices[0], indices[1], values, tensor.shape, layout=tensor.layout
+        )
+
     def _copy(self, storage: torch.UntypedStorage) -> torch.UntypedStorage:
         made = torch.empty(storage.nbytes(), dtype=torch.uint8, device=self.device)
         if self.values:
             seen = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
             made.copy_(seen)
         return made.untyped_storage()
+
+
+_SPARSE = frozenset(
+    (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+)
 
 
 def _storage(tensor: torch.Tensor) -> torch.UntypedStorage | None:

@@ -47,7 +47,12 @@ def make_trace(
         calls=seen.make_calls(),
         tensors=tensors,
         totals=totals,
-        coverage=Coverage(counted=seen.counted, free=seen.free, uncounted=dict(seen.uncounted)),
+        coverage=Coverage(
+            counted=seen.counted,
+            free=seen.free,
+            uncounted=dict(seen.uncounted),
+            reasons=dict(seen.reasons),
+        ),
         ties=find_ties(tensors),
         failure=seen.failure if seen.error is not None else None,
         remarks=_remark_on(seen, tensors),

@@ -18,6 +18,7 @@ from modelcli.nested import tensors_in
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.notes import Frame, Observation
 from modelcli.tracing.shortcuts import SHORTCUTS
+from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
 from modelcli.tracing.tree import Branch
 
 
@@ -51,17 +52,23 @@ class Costs:
         if torch.is_grad_enabled():
             self._spans.append((torch._C._autograd._get_sequence_nr(), branch))
 
-    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Run one dispatched operation and book its cost."""
         for arg in args:
             if isinstance(arg, torch.Tensor):
                 self._notes.used.add(id(arg))
             elif isinstance(arg, (list, tuple)):
                 self._notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
+        if types and any(_takes_itself_apart(kind) for kind in types):
+            return NotImplemented  # its parts come here
         if func in self._formulas:
             formula = self._formulas[func]
         else:
             formula = self._formulas[func] = find_formula(func)
+        if formula is not free and is_special(args):
+            return self._run_special(func, args, kwargs)
         if formula is None:
             parts = self._run_parts(func, args, kwargs)
             if parts is not NotImplemented:
@@ -74,6 +81,19 @@ class Costs:
             self._notes.free += 1
         else:
             self._book(func, formula, args, kwargs, output)
+        return output
+
+    def _run_special(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation on sparse or nested tensors, and book what it multiplies."""
+        with torch._C.DisableTorchFunction():
+            flops = product_flops(func, args)
+            if flops == UNKNOWN_VALUES:
+                args = tuple(without_layout(arg) for arg in args)
+            output = func(*args, **kwargs)
+        if isinstance(flops, str):
+            self._book_unknown(_operation_name(func), flops)
+        else:
+            self._book_flops(flops)
         return output
 
     def _run_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -105,18 +125,28 @@ class Costs:
         output: Any,
     ) -> None:
         """Book a cost, or that it is not known, on the innermost open module or function."""
-        branch = self._branch_of_backward() if self.in_backward else self._frames[-1].branch
         if formula is None:
-            name = _operation_name(func)
-            self._notes.uncounted[name] = self._notes.uncounted.get(name, 0) + 1
-            branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
-            return
-        flops = int(formula(*args, **kwargs, out_val=output))
+            self._book_unknown(_operation_name(func))
+        else:
+            self._book_flops(int(formula(*args, **kwargs, out_val=output)))
+
+    def _book_unknown(self, name: str, reason: str = "") -> None:
+        branch = self._branch()
+        self._notes.uncounted[name] = self._notes.uncounted.get(name, 0) + 1
+        branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
+        if reason:
+            self._notes.reasons[name] = reason
+
+    def _book_flops(self, flops: int) -> None:
+        branch = self._branch()
         self._notes.counted += 1
         if self.in_backward:
             branch.backward_flops += flops
         else:
             branch.flops += flops
+
+    def _branch(self) -> Branch:
+        return self._branch_of_backward() if self.in_backward else self._frames[-1].branch
 
     def run_backward(self) -> None:
         """Run the backward pass from every output that wants gradients."""
@@ -141,6 +171,12 @@ class Costs:
         return self._spans[place][1] if place >= 0 else self._notes.tree.root
 
 
+def _takes_itself_apart(kind: type) -> bool:
+    """Tell whether tensors of a class hold others, on which the class runs what is asked of it."""
+    own = getattr(kind, "__torch_dispatch__", None)
+    return own is not torch.Tensor.__torch_dispatch__ and kind.__name__ != "FakeTensor"
+
+
 def _operation_name(func: Any) -> str:
     """Return an operation's name with its namespace, unless that is ATen's."""
     schema = getattr(func, "_schema", None)  # operations of higher order have none
@@ -157,4 +193,4 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return self._costs.run(func, args, kwargs or {})
+        return self._costs.run(func, types, args, kwargs or {})

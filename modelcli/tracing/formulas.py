@@ -137,6 +137,21 @@ def _matrix_product(a: Any, b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
     return 2 * math.prod(_shape(a)) * _shape(out_val)[-1]
 
 
+def _semi_structured_linear(x: Any, *_args: Any, out_val: Any, **_: Any) -> int:
+    """Of four weights in a row two are left."""
+    return math.prod(_shape(out_val)) * _shape(x)[-1]
+
+
+def _semi_structured_mm(*args: Any, out_val: Any, **_: Any) -> int:
+    """The dense factor is the last tensor among the arguments, with the inner size first."""
+    dense = [arg for arg in args if isinstance(arg, torch.Tensor)][-1]
+    return math.prod(_shape(out_val)) * _shape(dense)[0]
+
+
+def _semi_structured_cslt(_packed: Any, dense: Any, *_args: Any, out_val: Any, **_: Any) -> int:
+    return math.prod(_shape(out_val)) * _shape(dense)[0]
+
+
 def _linear(x: Any, w: Any, *_args: Any, out_val: Any, **_: Any) -> int:
     return 2 * math.prod(_shape(x)) * _shape(w)[0]
 
@@ -255,6 +270,10 @@ _FORMULAS: dict[str, Formula] = {
     "_weight_int4pack_mm": _matrix_product,
     "_weight_int4pack_mm_for_cpu": _matrix_product,
     "_grouped_mm": _matrix_product,
+    "_sparse_semi_structured_linear": _semi_structured_linear,
+    "_sparse_semi_structured_mm": _semi_structured_mm,
+    "_sparse_semi_structured_addmm": _semi_structured_mm,
+    "_cslt_sparse_mm": _semi_structured_cslt,
     "_trilinear": _trilinear,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention,

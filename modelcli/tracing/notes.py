@@ -55,6 +55,7 @@ class Observation:
         self.counted = 0
         self.free = 0
         self.uncounted: dict[str, int] = {}
+        self.reasons: dict[str, str] = {}
         self.failure: Failure | None = None
         self.error: BaseException | None = None
         self.output: Any = None

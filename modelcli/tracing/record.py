@@ -166,11 +166,13 @@ class Coverage:
         counted: calls of operations with a formula.
         free: calls of operations that cost nothing by convention.
         uncounted: calls of every operation whose cost is not known, by name.
+        reasons: why it is not known, of those of which more than that is to be said.
     """
 
     counted: int
     free: int
     uncounted: Mapping[str, int]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

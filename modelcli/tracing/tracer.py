@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from modelcli.identity import count_bytes, shape_of
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.nested import map_tensors, tensors_in
@@ -168,7 +169,7 @@ class _Observer:
         branch = self._tree.place_module(parent, module, turn)
         leaf = is_layer(module)
         inputs = self._activations((args, kwargs))
-        shapes = tuple(tuple(t.shape) for t in inputs)
+        shapes = tuple(shape_of(t) for t in inputs)
         if branch.input_shapes is None:
             branch.input_shapes = shapes
         sources = tuple(self._origins.find(t) for t in inputs) if leaf else ()
@@ -194,8 +195,8 @@ class _Observer:
     def _note_output(self, branch: Branch, output: Any) -> None:
         found = list(tensors_in(output))
         if branch.output_shapes is None:
-            branch.output_shapes = tuple(tuple(t.shape) for t in found)
-        branch.output_bytes += sum(t.numel() * t.element_size() for t in found if not t.is_sparse)
+            branch.output_shapes = tuple(shape_of(t) for t in found)
+        branch.output_bytes += sum(count_bytes(t) for t in found)
         if self._listener is not None:
             self._listener.on_output(branch.path, output)
 
@@ -217,7 +218,7 @@ class _Observer:
                 type=branch.type,
                 base=base,
                 input_shapes=input_shapes,
-                output_shapes=tuple(tuple(t.shape) for t in outputs),
+                output_shapes=tuple(shape_of(t) for t in outputs),
                 sources=sources,
                 geometry=geometry,
             )
@@ -263,7 +264,7 @@ class _Observer:
         turn = take_turn(frame.op_turns, name)
         branch = self._tree.place_op(frame.branch, name, turn)
         inputs = self._activations((args, kwargs))
-        shapes = tuple(tuple(t.shape) for t in inputs)
+        shapes = tuple(shape_of(t) for t in inputs)
         sources = tuple(self._origins.find(t) for t in inputs)
         if branch.input_shapes is None:
             branch.input_shapes = shapes

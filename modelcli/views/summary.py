@@ -225,7 +225,9 @@ def describe_coverage(trace: Trace) -> str:
     if not coverage.uncounted:
         return f"complete: {ran}"
     names = ", ".join(
-        f"{name} ({plural(calls, 'call')})" for name, calls in coverage.uncounted.items()
+        f"{name} ({plural(calls, 'call')}"
+        + (f"; {coverage.reasons[name]})" if name in coverage.reasons else ")")
+        for name, calls in coverage.uncounted.items()
     )
     return f"NOT complete: {ran}, not known: {names}"
 
@@ -252,6 +254,7 @@ def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str
             "counted": trace.coverage.counted,
             "free": trace.coverage.free,
             "uncounted": dict(trace.coverage.uncounted),
+            "reasons": dict(trace.coverage.reasons),
             "complete": trace.coverage.complete,
         },
         "ties": [list(names) for names in trace.ties],
