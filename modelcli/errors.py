@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+
+from modelcli.meanings import Kind, meanings
 
 
 class ExitCode(IntEnum):
@@ -61,19 +63,98 @@ class UnavailableError(ModelcliError):
     exit_code = ExitCode.UNAVAILABLE
 
 
-def suggest(name: str, candidates: list[str]) -> str | None:
-    """Return the candidate closest to a mistyped name, or None when nothing is close."""
+def did_you_mean(
+    name: str,
+    candidates: Iterable[str],
+    form: str = "{}",
+    *,
+    kind: Kind = "name",
+    otherwise: str = "",
+) -> str:
+    """Return ``"did you mean 'lenet'? "`` to begin a hint with; nothing close, nothing said.
+
+    Args:
+        name: what was typed.
+        candidates: what it could have been.
+        form: how a candidate is written, ``{}`` being its place: ``"optimizer.{}"``.
+        kind: what the candidates are, for what people mean by a word.
+        otherwise: the whole hint where nothing is close; with it the question stands alone.
+    """
+    asked = ask(*closest(name, candidates, kind=kind), form=form)
+    return (asked.rstrip() or otherwise) if otherwise else asked
+
+
+def ask(*names: str, form: str = "{}") -> str:
+    """Return the question whether one of these names was meant, ``""`` for none."""
+    if not names:
+        return ""
+    *first, last = [f"'{form.replace('{}', name)}'" for name in names]
+    return f"did you mean {', '.join(first)} or {last}? " if first else f"did you mean {last}? "
+
+
+def closest(name: str, candidates: Iterable[str], *, kind: Kind = "name") -> tuple[str, ...]:
+    """Return what a name was meant for: by meaning, else by spelling, else as a part of it.
+
+    A suggestion that is wrong is worse than none: spelling must agree in three letters of four
+    (of a short name in two of three), and in the first one unless nearly all agree.
+    """
+    known = _by_plain(candidates)
+    plain = _plain(name)
+    if plain in known:
+        return (known[plain],)
+    return _by_meaning(name, known, kind) or _by_spelling(plain, known) or _by_part(plain, known)
+
+
+def ignoring_case(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that only case, ``-`` and ``_`` tell from a name, or None."""
+    return _by_plain(candidates).get(_plain(name))
+
+
+def _by_plain(candidates: Iterable[str]) -> dict[str, str]:
+    return {_plain(candidate): candidate for candidate in reversed(list(candidates))}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _by_meaning(name: str, known: Mapping[str, str], kind: Kind) -> tuple[str, ...]:
+    """Look a word up; of a dotted key its last part, which must be the candidate's last part."""
+    typed = name.lower().replace("_", "-")
+    owner, _, last = typed.rpartition(".")
+    found = []
+    for words in meanings(kind).get(last if owner else typed, ()):
+        first, _, rest = words.partition(" ")
+        at = _plain(first)
+        if at in known:
+            found.append(f"{known[at]} {rest}".rstrip())
+        elif owner:
+            found += [each for key, each in known.items() if key.endswith(f".{at}")]
+    return tuple(found[:3])
+
+
+def _by_spelling(plain: str, known: Mapping[str, str]) -> tuple[str, ...]:
     import difflib
 
-    lowered = {candidate.lower(): candidate for candidate in reversed(candidates)}
-    close = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
+    if not 2 <= len(plain) <= 200:
+        return ()
+    cutoff = {2: 0.8, 3: 0.66}.get(len(plain), 0.75)
+    for close in difflib.get_close_matches(plain, known, n=3, cutoff=cutoff):
+        if close[:1] == plain[:1] or difflib.SequenceMatcher(None, close, plain).ratio() >= _SURE:
+            return (known[close],)
+    return ()
 
 
-def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return ``"did you mean 'lenet'? "`` to begin a hint with, or ``""`` when nothing is close."""
-    close = suggest(name, list(candidates))
-    return f"did you mean '{close}'? " if close else ""
+_SURE = 0.85  # the likeness at which even the first letter may be the mistake
+
+
+def _by_part(plain: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Find at most three candidates that begin with a name, or end in it after a dot."""
+    if len(plain) < 3:
+        return ()
+    found = [each for key, each in known.items() if key.startswith(plain)]
+    found = found or [each for key, each in known.items() if key.endswith(f".{plain}")]
+    return tuple(reversed(found)) if len(found) <= 3 else ()
 
 
 def describe(error: BaseException) -> str:

@@ -251,13 +251,23 @@ def get(name: str) -> ModelSpec:
     Raises:
         UsageError: no model has that name; the closest one is suggested.
     """
+    found = find(name)
+    if found is None:
+        asked = did_you_mean(name, _with_plugins())
+        raise UsageError(f"unknown model '{name}'", f"{asked}'modelcli list' shows all")
+    return found
+
+
+def find(name: str) -> ModelSpec | None:
+    """Return the record of a name, or of the class that it stands for; None where there is none.
+
+    A class is what the views print: ``LeNet`` is ``lenet``, unless a model has that very name.
+    """
     if name in _REGISTRY:
         return _REGISTRY[name]
     known = _with_plugins()
-    if name in known:
-        return known[name]
-    asked = did_you_mean(name, list(known))
-    raise UsageError(f"unknown model '{name}'", f"{asked}'modelcli list' shows all")
+    classes = {spec.target.rpartition(":")[2]: spec for spec in reversed(known.values())}
+    return known.get(name) or classes.get(name)
 
 
 def all_specs() -> tuple[ModelSpec, ...]:

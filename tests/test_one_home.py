@@ -127,6 +127,16 @@ def own_walks_of_nests(tree: ast.AST) -> Iterator[ast.AST]:
             yield function
 
 
+def own_suggestions(tree: ast.AST) -> Iterator[ast.AST]:
+    """Find a text that asks by hand whether something else was meant, and calls to difflib."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if "did you mean" in node.value.lower():
+                yield node
+        elif _is_call(node, "get_close_matches", "SequenceMatcher"):
+            yield node
+
+
 # Fact: (how its copies are found, its home, {file: why it is no copy}).
 FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
     "parameter counts": (own_parameter_counts, "identity.py", {}),
@@ -137,16 +147,19 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
     }),
     "the table of losses": (tables_of_losses, "losses.py", {
         "tracing/free.py": "lists names that torch exports, losses or not",
+        "meanings.py": "what people type for them, when it is no spelling that we take",
     }),
     "the words for torch's operations": (tables_of_operations, "tracing/", {
         "checks/observe/probe/numbers.py": "functions whose result may be infinite by intent",
         "checks/rules/usage/gradients.py": "functions that one hint calls without a gradient",
         "feature_maps/spellings.py": "the words of the command line's own maps",
         "initialise/rules.py": "the values of torch.nn.init's nonlinearity",
+        "meanings.py": "what people type for the words of the command line",
         "loading/build.py": "factories that take memory while a model is built",
         "loading/meta.py": "functions that the meta device treats in its own way",
         "views/params_stats.py": "the columns of a tensor's statistics",
     }),
+    "suggestions of what was meant": (own_suggestions, "errors.py", {}),
     "the walk over nested tensors": (own_walks_of_nests, "nested.py", {
         "loading/meta.py": "asked at every call while a model is built; plain arguments only",
     }),

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelcli.checkpoints.formats.inert import InertArray
 from modelcli.checkpoints.records import KeyChoice, brief
-from modelcli.errors import CheckpointError, suggest
+from modelcli.errors import CheckpointError, did_you_mean
 
 # Where the weights are, by the custom of Lightning, the PyTorch tutorials, timm, detectron, DDP.
 _USUAL = (
@@ -150,12 +150,11 @@ def _descend(loaded: Any, key: str, choices: tuple[KeyChoice, ...], path: Path) 
 def _no_key(
     path: Path, key: str, choices: tuple[KeyChoice, ...], names: list[str]
 ) -> CheckpointError:
-    near = suggest(key, names)
     listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     what = "the dictionaries with tensors are" if choices else "it has"
     return CheckpointError(
         f"'{path}' has no key {brief(key)}",
-        (f"did you mean '{near}'? " if near else "") + f"{what}: {listed or 'none'}",
+        f"{did_you_mean(key, names)}{what}: {listed or 'none'}",
     )
 
 

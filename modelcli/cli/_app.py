@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from modelcli import __version__
+from modelcli.cli._mistakes import explain
 from modelcli.cli._output import ClosedPipeError, abandon_stdout, write_error
-from modelcli.errors import ExitCode, ModelcliError, UsageError, suggest
+from modelcli.errors import ExitCode, ModelcliError
 
 # The order in which --help lists them: looking first, then judging, then running.
 COMMANDS = ("summary", "params", "shapes", "check", "diff", "train", "plot", "list", "env")
@@ -94,6 +95,8 @@ def _epilog(examples: Sequence[str]) -> str:
 def run_command(argv: Sequence[str] | None = None) -> int:
     """Run one command line and turn every way of ending into its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
         return _run(words)
     except ModelcliError as error:
@@ -120,25 +123,5 @@ def _run(words: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(str(error.args[0]) if error.args else error.format_message())
             return int(ExitCode.OK)
-        raise _explain(error, words) from None
+        raise explain(error, words, COMMANDS) from None
     return code if isinstance(code, int) else int(ExitCode.OK)
-
-
-def _explain(error: Any, words: list[str]) -> UsageError:
-    """Turn the parser's complaint into our two lines."""
-    command = next((word for word in words if word in COMMANDS), None)
-    see = f"'modelcli {command} --help' shows what it takes" if command else "see 'modelcli --help'"
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    message = message[:1].lower() + message[1:]
-    if message.startswith("no such command"):
-        wrong = next((word for word in words if not word.startswith("-")), "")
-        close = suggest(wrong, list(COMMANDS))
-        commands = ", ".join(COMMANDS)
-        did = f"did you mean '{close}'? " if close else ""
-        return UsageError(f"unknown command '{wrong}'", f"{did}the commands are {commands}")
-    possible = getattr(error, "possibilities", None)
-    if possible:
-        message = message.split(" Did you mean")[0].rstrip(".")
-        message = message.split(" (Possible")[0].rstrip(".")
-        return UsageError(message, f"did you mean '{possible[0]}'? {see}")
-    return UsageError(message, see)

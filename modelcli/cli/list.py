@@ -11,6 +11,7 @@ from modelcli import registry
 from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.loading.known import libraries_with
 from modelcli.loading.providers import PROVIDERS, list_names, provider_names
 from modelcli.views.listing import models_body, models_table, names_table
 
@@ -55,7 +56,8 @@ def _list_registered(out: Output, pattern: str) -> None:
     specs = registry.all_specs()
     found = [spec for spec in specs if fnmatch.fnmatchcase(spec.name, pattern)]
     if not found:
-        did = did_you_mean(pattern, [spec.name for spec in specs])
+        theirs = libraries_with(pattern)
+        did = theirs or did_you_mean(pattern, [spec.name for spec in specs])
         raise UsageError(f"no model matches '{pattern}'", f"{did}'modelcli list' shows all")
     out.result(models_body(found), models_table(found, verbose=out.verbose))
 

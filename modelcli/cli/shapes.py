@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelcli import registry
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
@@ -138,18 +139,12 @@ def _is_stack(words: list[str]) -> bool:
     if len(words) != 1:
         return True
     head, colon, rest = words[0].partition(":")
-    if "." in head or "/" in head or (not colon and _is_model(head)):
+    if "." in head or "/" in head or (not colon and registry.find(head) is not None):
         return False
     from modelcli.feature_maps.words import is_layer_name
+    from modelcli.loading.providers import provider_names
+    from modelcli.meanings import meanings
 
-    return is_layer_name(head) or (bool(colon) and "," in rest)
-
-
-def _is_model(name: str) -> bool:
-    from modelcli.registry import get
-
-    try:
-        get(name)
-    except UsageError:
-        return False
-    return True
+    if is_layer_name(head) or head.lower() in meanings("layer"):
+        return True
+    return head not in provider_names() and (rest[:1].isdigit() or "," in rest)

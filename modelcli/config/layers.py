@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS
 from modelcli.config.values import check_value, parse_value
-from modelcli.errors import ConfigError, suggest
+from modelcli.errors import ConfigError, ask, did_you_mean
 
 _SEE_ALL = "'modelcli train --dry-run' prints every key with its value"
 
@@ -48,8 +48,7 @@ def file_layer(file: str | Path) -> Layer:
     layer = Layer(source=str(file))
     for section, table in _read_toml(file).items():
         if section not in SECTIONS:
-            close = suggest(section, list(SECTIONS))
-            hint = f"did you mean '{close}'?" if close else f"there are {', '.join(SECTIONS)}"
+            hint = did_you_mean(section, SECTIONS, otherwise=f"there are {', '.join(SECTIONS)}")
             layer.mistakes.append(
                 Mistake(message=f"unknown section '{section}' in {file}", hint=hint)
             )
@@ -87,8 +86,7 @@ def _read_toml(file: str | Path) -> dict[str, object]:
 def _nearby(file: str | Path) -> str:
     path = Path(file)
     here = sorted(str(each) for each in path.parent.glob("*.toml"))
-    close = suggest(str(path), here)
-    return f"did you mean '{close}'?" if close else "a configuration is a TOML file"
+    return did_you_mean(str(path), here, otherwise="a configuration is a TOML file")
 
 
 def settings_layer(settings: Sequence[str]) -> Layer:
@@ -149,8 +147,7 @@ def _refused(where: str, error: ValueError, doc: str) -> Mistake:
 def _unknown(name: str, source: str) -> Mistake:
     last = name.rpartition(".")[2]
     elsewhere = next((key for key in KEYS if key.endswith(f".{last}")), None)
-    close = elsewhere or suggest(name, list(KEYS))
-    hint = f"did you mean '{close}'?" if close else _SEE_ALL
+    hint = ask(elsewhere).rstrip() if elsewhere else did_you_mean(name, KEYS, otherwise=_SEE_ALL)
     return Mistake(message=f"unknown key '{name}' ({source})", hint=hint)
 
 

@@ -16,7 +16,7 @@ from modelcli.config.layers import (
     settings_layer,
 )
 from modelcli.config.sections import DEFAULT_STEPS, OPTIMIZERS, RunConfig
-from modelcli.errors import ConfigError, suggest
+from modelcli.errors import ConfigError, did_you_mean
 from modelcli.losses import LOSSES
 
 _SCHEDULE_KEYS = {
@@ -155,8 +155,12 @@ def _unknown_arguments(
         owner, allowed = known.get(section, ("", None))
         if allowed is None or argument in (*allowed, "name", "lr"):
             continue
-        close = suggest(argument, [*allowed, "name", "lr"])
-        hint = f"did you mean '{section}.{close}'?" if close else f"it takes {_listed(allowed)}"
+        hint = did_you_mean(
+            argument,
+            (*allowed, "name", "lr"),
+            f"{section}.{{}}",
+            otherwise=f"it takes {_listed(allowed)}",
+        )
         message = f"{owner} takes no '{argument}' ({section}.{argument}, {sources[name]})"
         yield Mistake(message=message, hint=hint)
 

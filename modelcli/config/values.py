@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 from modelcli.config.keys import Key
 from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES
-from modelcli.errors import suggest
+from modelcli.errors import did_you_mean
 from modelcli.losses import canonical_name
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
@@ -125,9 +125,9 @@ def _check_text(name: str, value: Any) -> None:
 
 
 def _not_among(value: str, choices: tuple[str, ...]) -> ValueError:
-    close = suggest(value, list(choices))
+    did = did_you_mean(value, choices).rstrip()
     text = f"must be one of {', '.join(choices)}, not '{value}'"
-    return ValueError(text, f"did you mean '{close}'?") if close else ValueError(text)
+    return ValueError(text, did) if did else ValueError(text)
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelcli.errors import suggest
+from modelcli.errors import did_you_mean
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.spellings import OPTIONS, SWITCHES, VOCABULARY, LayerSpec, show_option
 
@@ -92,8 +92,7 @@ def _look_up(name: str, text: str, position: int) -> tuple[LayerSpec, int | None
     spec, dims = _find(name)
     if spec is not None:
         return spec, dims
-    close = suggest(name, [spec.name for spec in VOCABULARY])
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(name, [spec.name for spec in VOCABULARY], kind="layer")
     raise ShapeError(
         f"word {position}, '{text}': no layer is called '{name}'",
         f"{did}'modelcli shapes --layers' lists what can be written",

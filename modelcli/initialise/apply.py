@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.identity import Key, tensor_key
 from modelcli.initialise.rules import SCHEMES, InitRule, parse_init
 
@@ -202,8 +202,7 @@ def _refuse_unused(model: nn.Module, rules: Sequence[InitRule], used: set[int]) 
             continue
         slots = list(_slots(model))
         names = sorted({t for slot in slots for t in slot.types} | {s.path for s in slots} - {""})
-        close = suggest(rule.pattern.strip("*"), names)
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(rule.pattern.strip("*"), names)
         kinds = ", ".join(sorted({slot.types[0] for slot in slots})[:6]) or "none"
         raise UsageError(
             f"--init: no layer fits '{rule.pattern}'",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +118,7 @@ def _rule_start(piece: str) -> tuple[str, str, str] | None:
 
 def _unknown_scheme(text: str, piece: str) -> UsageError:
     wrong = piece.partition(":")[0].rpartition("=")[2].strip()
-    close = suggest(wrong.removesuffix("_"), list(SCHEMES))
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(wrong.removesuffix("_"), SCHEMES)
     return UsageError(
         f"--init '{text}': '{wrong}' is no scheme of torch.nn.init",
         f"{did}there are {', '.join(SCHEMES)}",

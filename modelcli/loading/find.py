@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from modelcli import registry
-from modelcli.errors import TargetError, UsageError, describe, suggest
+from modelcli.errors import TargetError, UsageError, describe, did_you_mean
 from modelcli.isolation import importable
 from modelcli.loading.providers import get_provider
 from modelcli.loading.source import Source, check_arguments
@@ -135,9 +135,8 @@ def _attribute(module: ModuleType, target: Target) -> Any:
         )
         and getattr(value, "__module__", None) == module.__name__
     ]
-    close = suggest(target.attribute, models)
     has = f"it has {', '.join(models[:6])}" if models else "it defines no model"
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(target.attribute, models)
     raise TargetError(f"'{target.place}' has no '{target.attribute}'", did + has)
 
 

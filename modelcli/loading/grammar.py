@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.types import InputRequest, InputSpec
 
 DTYPES = (
@@ -78,8 +78,7 @@ def _parse_dtype(word: str, text: str) -> str:
     name = _ALIASES.get(word, word)
     if name in DTYPES:
         return name
-    close = suggest(word, [*DTYPES, *_ALIASES])
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(word, [*DTYPES, *_ALIASES])
     raise UsageError(
         f"unknown dtype '{word}' in input '{text}'", f"{did}the dtypes are {', '.join(DTYPES)}"
     )

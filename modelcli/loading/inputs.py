@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.convention import inputs_by_convention, with_request
 from modelcli.loading.example import (
     ExampleInputs,
@@ -85,8 +85,7 @@ def check_forward_names(model: nn.Module, names: Sequence[str]) -> None:
     known = [n for n, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
     for name in names:
         if name not in known:
-            close = suggest(name, known)
-            did = f"did you mean '{close}'? " if close else ""
+            did = did_you_mean(name, known)
             raise UsageError(
                 f"forward of {type(model).__name__} takes no '{name}'",
                 f"{did}it takes {', '.join(known) or 'nothing'}",

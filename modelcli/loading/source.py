@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from modelcli import registry
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 
 _SMALL_PARAMS = 1_000_000
 
@@ -63,8 +63,7 @@ def check_arguments(found: Callable[..., Any], label: str, kwargs: Mapping[str, 
     ]
     for key in kwargs:
         if key not in named and not open_ended:
-            close = suggest(key, named)
-            did = f"did you mean '{close}'? " if close else ""
+            did = did_you_mean(key, named)
             takes = f"it takes {', '.join(named)}" if named else "it takes no arguments"
             raise UsageError(f"'{label}' takes no argument '{key}'", did + takes)
     missing = [

@@ -11,8 +11,9 @@ from typing import NoReturn
 
 from modelcli import registry
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
-from modelcli.errors import TargetError, suggest
+from modelcli.errors import TargetError, ask, closest, did_you_mean
 from modelcli.files import check_regular
+from modelcli.loading.known import unknown_model
 from modelcli.loading.providers import provider_names
 
 # A name that ends so was meant as a file, even if there is none.
@@ -121,8 +122,10 @@ def _parse_bare(text: str) -> Target:
         return Target(text=text, kind=TargetKind.CHECKPOINT, place=text)
     if "/" in text or os.sep in text or text.endswith(_OF_FILES):
         _existing(text)
-    registry.get(text)
-    return Target(text=text, kind=TargetKind.REGISTRY, place=text)
+    spec = registry.find(text)
+    if spec is None:
+        raise unknown_model(text)
+    return Target(text=text, kind=TargetKind.REGISTRY, place=spec.name)
 
 
 def _parse_import(text: str, place: str, attribute: str) -> Target:
@@ -137,9 +140,9 @@ def _parse_import(text: str, place: str, attribute: str) -> Target:
             f"'{text}' is not a target",
             "write a registered name, path/net.py:Net, pkg.mod:Net or timm:NAME",
         )
-    close = suggest(place, list(provider_names()))
-    if len(words) == 1 and close is not None and not _importable(place):
-        raise TargetError(f"unknown provider '{place}'", f"did you mean '{close}:{attribute}'?")
+    did = did_you_mean(place, provider_names(), f"{{}}:{attribute}").rstrip()
+    if len(words) == 1 and did and not _importable(place):
+        raise TargetError(f"unknown provider '{place}'", did)
     return Target(text=text, kind=TargetKind.IMPORT, place=place, attribute=attribute)
 
 
@@ -180,8 +183,9 @@ def _existing(text: str) -> str:
     folder = path.parent
     if not os.path.isdir(folder):
         raise TargetError(f"file '{text}' does not exist", f"there is no folder '{folder}' either")
-    close = suggest(path.name, sorted(item.name for item in folder.iterdir()))
-    hint = f"did you mean '{folder / close}'?" if close else f"look into '{folder}'"
+    there = {item.name: str(item) for item in sorted(folder.iterdir())}
+    close = [there[name] for name in closest(path.name, there)]
+    hint = ask(*close).rstrip() or f"look into '{folder}'"
     raise TargetError(f"file '{text}' does not exist", hint)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.tensors.rows import ParamRow
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
     match = _PART.match(text)
     name = match["name"] if match else text
     if match is None or name not in names:
-        close = suggest(name, names[:5000])
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(name, names[:5000])
         raise UsageError(
             f"--values: there is no tensor '{name}'",
             f"{did}write a count, as 5, or a quoted part, as '{(names or ['weight'])[0]}[0]'",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelcli.checkpoints.records import Checkpoint, TensorStats
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.tracing.record import Tensor
 
 
@@ -158,8 +158,7 @@ def _matching(chosen: list[ParamRow], rows: Sequence[ParamRow], match: str) -> l
         return found
     if any(_fits(row.name, match) for row in rows):
         raise UsageError(f"only buffers match '{match}'", "add --buffers to list them")
-    close = suggest(match, [row.name for row in rows[:2000]])
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(match, [row.name for row in rows[:2000]])
     raise UsageError(
         f"no name matches '{match}'",
         f"{did}a pattern is quoted and matches the whole name, as '*{match.strip('*')}*'",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.config import OptimizerConfig, ScheduleConfig
-from modelcli.errors import UsageError, describe, did_you_mean, suggest
+from modelcli.errors import UsageError, ask, describe, did_you_mean
 from modelcli.isolation import importable
 
 
@@ -110,9 +110,8 @@ def build_optimizer(
     takes_any = any(each.kind is each.VAR_KEYWORD for each in signature.values())
     for key in kwargs:
         if key not in signature and not takes_any:
-            close = suggest(key, list(signature))
             takes = ", ".join(each for each in signature if each not in ("params", "lr"))
-            hint = f"did you mean 'optimizer.{close}'?" if close else f"it takes {takes}"
+            hint = did_you_mean(key, signature, "optimizer.{}", otherwise=f"it takes {takes}")
             raise UsageError(f"the optimizer '{config.name}' takes no '{key}'", hint)
     kwargs.update(_fastest(signature, device, params, kwargs))
     lr: Any = config.lr
@@ -185,10 +184,10 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
-            close = suggest(pattern, names)
-            starts = any(name.startswith(f"{pattern}.") for name in names)
-            close = f"{pattern}.*" if starts else close
-            hint = f"did you mean '{close}'?" if close else "'modelcli params' lists the names"
+            if any(name.startswith(f"{pattern}.") for name in names):
+                hint = ask(f"{pattern}.*").rstrip()
+            else:
+                hint = did_you_mean(pattern, names, otherwise="'modelcli params' lists the names")
             raise UsageError(f"--freeze '{pattern}' matches no parameter", hint)
         frozen += [name for name in matching if name not in frozen]
     for name, param in model.named_parameters():

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.training.store.metrics import Curve
 from modelcli.views.curve_files import save_png, svg_curves
 from modelcli.views.curves import draw_curve, sparkline
 from modelcli.views.table import Column, Table, table_of
 
+PICTURES = (".svg", ".png")
 _DRAWN_HEIGHT = 12
 
 
@@ -90,9 +91,9 @@ def save_curves(curves: Sequence[Curve], metric: str, path: Path) -> None:
         UsageError: another suffix, or the file cannot be written.
         UnavailableError: a ``.png`` without matplotlib.
     """
-    if path.suffix not in (".svg", ".png"):
-        close = suggest(path.suffix, [".svg", ".png"])
-        hint = f"did you mean '{path.with_suffix(close)}'?" if close else "name it .svg or .png"
+    if path.suffix not in PICTURES:
+        form = f"{path.with_suffix('')}{{}}"
+        hint = did_you_mean(path.suffix, PICTURES, form, otherwise="name it .svg or .png")
         raise UsageError(f"plot writes .svg and .png, not '{path.name}'", hint)
     named = {curve.run: curve.points for curve in curves}
     try:

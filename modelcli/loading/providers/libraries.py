@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from modelcli.errors import TargetError, UnavailableError, describe, suggest
+from modelcli.errors import TargetError, UnavailableError, describe, did_you_mean
 
 
 def import_library(package: str) -> Any:
@@ -85,8 +85,7 @@ def torchvision_remarks() -> tuple[str, ...]:
 
 def unknown_model(provider: str, reference: str, names: list[str]) -> TargetError:
     """Return the error for a name that a library does not have."""
-    close = suggest(reference, names)
-    did = f"did you mean '{provider}:{close}'? " if close else ""
+    did = did_you_mean(reference, names, f"{provider}:{{}}")
     return TargetError(
         f"{provider} has no model '{reference}'",
         f"{did}'modelcli list {provider} \"*{reference[:4]}*\"' lists some",

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from modelcli.errors import TargetError, UnavailableError, UsageError, describe, suggest
+from modelcli.errors import TargetError, UnavailableError, UsageError, describe, did_you_mean
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
 from modelcli.loading.source import Source
@@ -33,8 +33,7 @@ class Transformers:
         config = _hub_or_local_config(transformers, reference)
         for key, value in kwargs.items():
             if not hasattr(config, key):
-                close = suggest(key, list(config.to_dict()))
-                did = f"did you mean '{close}'? " if close else ""
+                did = did_you_mean(key, config.to_dict())
                 raise UsageError(
                     f"{type(config).__name__} has no '{key}'", f"{did}see the config's keys"
                 )
@@ -88,8 +87,7 @@ def _hub_config(transformers: Any, reference: str) -> Any:
     try:
         return transformers.AutoConfig.from_pretrained(reference)
     except Exception as error:  # no such name, a private one, a damaged cache
-        close = suggest(reference, list(mapping))
-        did = f"did you mean '{close}'? " if close and close != reference else ""
+        did = did_you_mean(reference, mapping) if reference not in mapping else ""
         raise TargetError(
             f"the Hub gave no configuration for '{reference}': {type(error).__name__}",
             f"{did}is the name right, and public? A local folder is hf:DIR",
@@ -126,8 +124,7 @@ def _local_config(transformers: Any, path: Path) -> Any:
     model_type = values.get("model_type") if isinstance(values, dict) else None
     known = list(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
     if model_type not in known:
-        close = suggest(str(model_type), known)
-        did = f"did you mean '{close}'? " if close else ""
+        did = did_you_mean(str(model_type), known)
         raise TargetError(
             f"'{path}' has the model_type {model_type!r}, which this transformers does not know",
             f"{did}a newer transformers may: pip install --upgrade transformers",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelcli.errors import UsageError, suggest
+from modelcli.errors import UsageError, did_you_mean
 
 METRICS = "metrics.jsonl"
 
@@ -68,6 +68,5 @@ def read_curve(run: Path, metric: str) -> Curve:
     known = [key for key in known if key not in ("step", "steps")]
     if not known:
         raise UsageError(f"'{run}' has measured nothing yet", "wait for its first step")
-    close = suggest(metric, known)
-    did = f"did you mean '{close}'? " if close else ""
+    did = did_you_mean(metric, known)
     raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
