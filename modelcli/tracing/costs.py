@@ -7,6 +7,8 @@ the module or function whose forward made its autograd node.
 from __future__ import annotations
 
 import bisect
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,9 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.nested import tensors_in
 from modelcli.tracing.formulas import Formula, find_formula, free
-from modelcli.tracing.notes import Frame, Observation
+from modelcli.tracing.notes import Observation
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
+from modelcli.tracing.threads import PROCESS, PROCESS_REASON, OpenCalls, fake_modes
 from modelcli.tracing.tree import Branch
 
 
@@ -27,19 +30,25 @@ class Costs:
 
     Args:
         notes: takes the sums, and which tensors were used.
-        frames: the open calls, the innermost last; its owner changes it as the pass goes on.
+        calls: the open calls of each thread; their owner changes them as the pass goes on.
         shortcuts: answer some operations on meta without asking torch.
 
     Attributes:
+        notes: as given.
         in_backward: whether the backward pass is running.
     """
 
-    def __init__(self, notes: Observation, frames: Sequence[Frame], *, shortcuts: bool) -> None:
+    def __init__(self, notes: Observation, calls: OpenCalls, *, shortcuts: bool) -> None:
         self.in_backward = False
-        self._notes = notes
-        self._frames = frames
+        self.notes = notes
+        self._calls = calls
+        self._lock = threading.Lock()
+        # A mode of fake tensors is for one thread at a time.
+        self._turns = threading.RLock() if fake_modes() else contextlib.nullcontext()
+        self._thread = threading.get_ident()
         self._formulas: dict[Any, Formula | None] = {}
         self._shortcuts = SHORTCUTS if shortcuts else {}
+        self._has_two_clocks = False
         self._spans: list[tuple[int, Branch]] = []
         self._starts: list[int] = []  # of the spans, once the backward pass begins
 
@@ -49,7 +58,11 @@ class Costs:
 
     def mark_span(self, branch: Branch) -> None:
         """Remember whose autograd nodes the following sequence numbers are."""
-        if torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
+            return
+        if threading.get_ident() != self._thread:
+            self._has_two_clocks = True
+        else:
             self._spans.append((torch._C._autograd._get_sequence_nr(), branch))
 
     def run(
@@ -58,9 +71,9 @@ class Costs:
         """Run one dispatched operation and book its cost."""
         for arg in args:
             if isinstance(arg, torch.Tensor):
-                self._notes.used.add(id(arg))
+                self.notes.used.add(id(arg))
             elif isinstance(arg, (list, tuple)):
-                self._notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
+                self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
         if types and any(_takes_itself_apart(kind) for kind in types):
             return NotImplemented  # its parts come here
         if func in self._formulas:
@@ -76,9 +89,10 @@ class Costs:
         shortcut = self._shortcuts.get(func)
         output = None if shortcut is None else shortcut(*args, **kwargs)
         if output is None:
-            output = func(*args, **kwargs)
+            with self._turns:
+                output = func(*args, **kwargs)
         if formula is free:
-            self._notes.free += 1
+            self.notes.free += 1
         else:
             self._book(func, formula, args, kwargs, output)
         return output
@@ -132,26 +146,32 @@ class Costs:
 
     def _book_unknown(self, name: str, reason: str = "") -> None:
         branch = self._branch()
-        self._notes.uncounted[name] = self._notes.uncounted.get(name, 0) + 1
-        branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
-        if reason:
-            self._notes.reasons[name] = reason
+        with self._lock:
+            self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
+            branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
+            if reason:
+                self.notes.reasons[name] = reason
 
     def _book_flops(self, flops: int) -> None:
         branch = self._branch()
-        self._notes.counted += 1
-        if self.in_backward:
-            branch.backward_flops += flops
-        else:
-            branch.flops += flops
+        with self._lock:
+            self.notes.counted += 1
+            if self.in_backward:
+                branch.backward_flops += flops
+            else:
+                branch.flops += flops
+
+    def book_process(self) -> None:
+        """Book that the innermost open call gives work to another process."""
+        self._book_unknown(PROCESS, PROCESS_REASON)
 
     def _branch(self) -> Branch:
-        return self._branch_of_backward() if self.in_backward else self._frames[-1].branch
+        return self._branch_of_backward() if self.in_backward else self._calls.frames[-1].branch
 
     def run_backward(self) -> None:
         """Run the backward pass from every output that wants gradients."""
-        outputs = [t for t in tensors_in(self._notes.output) if t.requires_grad]
-        self._notes.backward_ran = True
+        outputs = [t for t in tensors_in(self.notes.output) if t.requires_grad]
+        self.notes.backward_ran = True
         if not outputs:
             return
         seeds = [torch.ones_like(t) for t in outputs]
@@ -164,11 +184,11 @@ class Costs:
 
     def _branch_of_backward(self) -> Branch:
         node = torch._C._current_autograd_node()
-        if node is None:
-            return self._notes.tree.root
+        if node is None or self._has_two_clocks:  # each thread numbers its nodes by itself
+            return self.notes.tree.root
         number = node._sequence_nr()
         place = bisect.bisect_right(self._starts, number) - 1
-        return self._spans[place][1] if place >= 0 else self._notes.tree.root
+        return self._spans[place][1] if place >= 0 else self.notes.tree.root
 
 
 def _takes_itself_apart(kind: type) -> bool:
@@ -193,4 +213,6 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if self._costs.notes.over:
+            return func(*args, **(kwargs or {}))
         return self._costs.run(func, types, args, kwargs or {})

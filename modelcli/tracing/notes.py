@@ -45,6 +45,20 @@ class CallNotes:
     geometry: dict[str, Any]
 
 
+def failure_at(error: BaseException, branch: Branch) -> Failure:
+    """Return what there is to say of an exception that left a call."""
+    owner = branch if branch.kind == "module" else branch.parent
+    lines = str(error).strip().splitlines()
+    return Failure(
+        path=owner.path if owner is not None else "",
+        type=type(error).__name__,
+        message=lines[0] if lines else "",
+        input_shapes=branch.input_shapes or (),
+        op=branch.type if branch.kind == "op" else None,
+        node_type=owner.type if owner is not None else "",
+    )
+
+
 class Observation:
     """Everything that one pass leaves, before it is put into records."""
 
@@ -60,6 +74,7 @@ class Observation:
         self.error: BaseException | None = None
         self.output: Any = None
         self.backward_ran = False
+        self.over = False
 
     def make_calls(self) -> tuple[Call, ...]:
         """Return the calls as records; the tree's rows must have been made before."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from modelcli.identity import count_bytes, shape_of
 from modelcli.loading.meta import call_on_meta
@@ -24,8 +23,9 @@ from modelcli.loading.types import Shape
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import unfused_attention
 from modelcli.tracing.costs import Costs
+from modelcli.tracing.functions import Functions
 from modelcli.tracing.listener import Listener
-from modelcli.tracing.notes import CallNotes, Frame, Observation, take_turn
+from modelcli.tracing.notes import CallNotes, Frame, Observation, failure_at, take_turn
 from modelcli.tracing.operations import (
     function_arguments,
     function_name,
@@ -35,8 +35,11 @@ from modelcli.tracing.operations import (
 )
 from modelcli.tracing.origins import Origins
 from modelcli.tracing.record import Failure
+from modelcli.tracing.threads import OpenCalls, Threads
 from modelcli.tracing.tree import Branch
 from modelcli.tracing.vocabulary import is_silent
+
+_KEPT_FAILURES = 8  # a model that catches what its layers raise may go on for long
 
 
 def observe_pass(
@@ -87,18 +90,18 @@ class _Observer:
         self._tree = self.notes.tree
         self._on_meta = on_meta
         self._listener = listener
-        self._thread = threading.get_ident()
-        self._stack = [Frame(self._tree.root, leaf=False)]
-        self._stack[0].leaf = is_layer(model)
+        self._calls = OpenCalls(Frame(self._tree.root, leaf=is_layer(model)))
+        self._lock = threading.RLock()  # of what every thread of the model writes to
         self._known = {
             id(tensor)
             for module in model.modules()
             for tensor in (*module._parameters.values(), *module._buffers.values())
             if tensor is not None
         }
-        self.costs = Costs(self.notes, self._stack, shortcuts=on_meta and not backward)
+        self.costs = Costs(self.notes, self._calls, shortcuts=on_meta and not backward)
+        self._threads = Threads(self._calls, self._modes, self.costs.book_process)
         self._origins = Origins()
-        self._failed_with: BaseException | None = None
+        self._failures: list[tuple[BaseException, Failure]] = []  # the latest, of all threads
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -106,35 +109,38 @@ class _Observer:
         original = nn.Module.__call__
 
         def observed(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread or self.costs.in_backward:
+            if self.costs.in_backward:
                 return original(module, *args, **kwargs)
-            return self._run_module(original, module, args, kwargs)
+            if self._calls.followed:
+                return self._run_module(original, module, args, kwargs)
+            if id(module) in self._tree.paths:  # on a thread that nobody saw start
+                return self._threads.run_here(lambda: observed(module, *args, **kwargs))
+            return original(module, *args, **kwargs)
 
         nn.Module.__call__ = observed  # type: ignore[method-assign]
         try:
-            with unfused_attention(), _Functions(self), self.costs.watching():
+            with unfused_attention(), self._threads.following(), self._modes():
                 yield
         finally:
+            self.notes.over = True
             nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    @contextlib.contextmanager
+    def _modes(self) -> Iterator[None]:
+        """Watch functions and operations on this thread."""
+        with Functions(self.notes, self.run_function), self.costs.watching():
+            yield
 
     def fail(self, error: BaseException) -> None:
         """Note an exception that left the model."""
         self.notes.error = error
-        if self.notes.failure is None:
-            self._note_failure(error, self._stack[-1].branch)
+        self._note_failure(error, self._calls.frames[-1].branch)
+        self.notes.failure = next(told for known, told in self._failures if known is error)
 
     def _note_failure(self, error: BaseException, branch: Branch) -> None:
-        owner = branch if branch.kind == "module" else branch.parent
-        lines = str(error).strip().splitlines()
-        self.notes.failure = Failure(
-            path=owner.path if owner is not None else "",
-            type=type(error).__name__,
-            message=lines[0] if lines else "",
-            input_shapes=branch.input_shapes or (),
-            op=branch.type if branch.kind == "op" else None,
-            node_type=owner.type if owner is not None else "",
-        )
-        self._failed_with = error
+        """Note the innermost call that an exception left."""
+        if not any(known is error for known, _ in self._failures):
+            self._failures = [*self._failures[-_KEPT_FAILURES:], (error, failure_at(error, branch))]
 
     # modules
 
@@ -145,10 +151,11 @@ class _Observer:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        frame = self._stack[-1]
+        frame = self._calls.frames[-1]
         if frame.leaf and frame.branch is not self._tree.root:
             return original(module, *args, **kwargs)  # a parametrisation inside its layer
-        with torch._C.DisableTorchFunction():  # our own questions are no functions of the model
+        # Our own questions are no functions of the model.
+        with torch._C.DisableTorchFunction(), self._lock:
             branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
         output = self._enter(branch, leaf, lambda: original(module, *args, **kwargs))
         with torch._C.DisableTorchFunction():
@@ -173,30 +180,30 @@ class _Observer:
         if branch.input_shapes is None:
             branch.input_shapes = shapes
         sources = tuple(self._origins.find(t) for t in inputs) if leaf else ()
-        if branch is self._tree.root and len(self._stack) == 1:
+        if branch is self._tree.root and len(self._calls.frames) == 1:
             self._origins.add(inputs, -1)
             sources = tuple(-1 for _ in inputs)
         branch.calls += 1
         return branch, leaf, shapes, sources
 
     def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
-        self._stack.append(Frame(branch, leaf))
+        self._calls.frames.append(Frame(branch, leaf))
         self.costs.mark_span(branch)
         try:
             return run()
         except (Exception, SystemExit) as error:
-            if self._failed_with is not error:
-                self._note_failure(error, branch)
+            self._note_failure(error, branch)
             raise
         finally:
-            self._stack.pop()
-            self.costs.mark_span(self._stack[-1].branch)
+            self._calls.frames.pop()
+            self.costs.mark_span(self._calls.frames[-1].branch)
 
     def _note_output(self, branch: Branch, output: Any) -> None:
         found = list(tensors_in(output))
-        if branch.output_shapes is None:
-            branch.output_shapes = tuple(shape_of(t) for t in found)
-        branch.output_bytes += sum(count_bytes(t) for t in found)
+        with self._lock:
+            if branch.output_shapes is None:
+                branch.output_shapes = tuple(shape_of(t) for t in found)
+            branch.output_bytes += sum(count_bytes(t) for t in found)
         if self._listener is not None:
             self._listener.on_output(branch.path, output)
 
@@ -209,20 +216,19 @@ class _Observer:
         geometry: dict[str, Any],
         output: Any,
     ) -> None:
-        index = len(self.notes.calls)
         outputs = list(tensors_in(output))
-        self._origins.add(outputs, index)
-        self.notes.calls.append(
-            CallNotes(
-                branch=branch,
-                type=branch.type,
-                base=base,
-                input_shapes=input_shapes,
-                output_shapes=tuple(shape_of(t) for t in outputs),
-                sources=sources,
-                geometry=geometry,
-            )
+        call = CallNotes(
+            branch=branch,
+            type=branch.type,
+            base=base,
+            input_shapes=input_shapes,
+            output_shapes=tuple(shape_of(t) for t in outputs),
+            sources=sources,
+            geometry=geometry,
         )
+        with self._lock:
+            self._origins.add(outputs, len(self.notes.calls))
+            self.notes.calls.append(call)
 
     def _activations(self, value: Any) -> list[torch.Tensor]:
         return [t for t in tensors_in(value) if id(t) not in self._known]
@@ -234,7 +240,7 @@ class _Observer:
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._pass_through(func, args, kwargs)
-        if self._stack[-1].leaf or self.costs.in_backward or is_silent(name):
+        if self._calls.frames[-1].leaf or self.costs.in_backward or is_silent(name):
             return self._call(func, args, kwargs)
         return self._run_op(func, args, kwargs)
 
@@ -244,7 +250,7 @@ class _Observer:
         if self._listener is None:
             return func(*args, **kwargs)
         output = func(*args, **kwargs)
-        path = self._stack[-1].branch.path
+        path = self._calls.frames[-1].branch.path
         with torch._C.DisableTorchFunction():
             self._listener.on_function(path, function_name(func), args, kwargs, output)
         return output
@@ -259,16 +265,17 @@ class _Observer:
         return value
 
     def _run_op(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        frame = self._stack[-1]
+        frame = self._calls.frames[-1]
         name = function_name(func)
-        turn = take_turn(frame.op_turns, name)
-        branch = self._tree.place_op(frame.branch, name, turn)
-        inputs = self._activations((args, kwargs))
-        shapes = tuple(shape_of(t) for t in inputs)
-        sources = tuple(self._origins.find(t) for t in inputs)
-        if branch.input_shapes is None:
-            branch.input_shapes = shapes
-        branch.calls += 1
+        with self._lock:
+            turn = take_turn(frame.op_turns, name)
+            branch = self._tree.place_op(frame.branch, name, turn)
+            inputs = self._activations((args, kwargs))
+            shapes = tuple(shape_of(t) for t in inputs)
+            sources = tuple(self._origins.find(t) for t in inputs)
+            if branch.input_shapes is None:
+                branch.input_shapes = shapes
+            branch.calls += 1
         output = self._enter(branch, True, lambda: self._call(func, args, kwargs))
         result = args[0] if name == "setitem" else output
         if not any(True for _ in tensors_in(result)):
@@ -288,14 +295,3 @@ class _Observer:
             branch.drop()
             frame.branch.op_rows.pop((name, turn), None)
         frame.op_turns[name] = turn
-
-
-class _Functions(TorchFunctionMode):
-    def __init__(self, observer: _Observer) -> None:
-        super().__init__()
-        self._observer = observer
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        return self._observer.run_function(func, args, kwargs or {})
