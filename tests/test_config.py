@@ -165,8 +165,8 @@ def test_settings_are_told_apart() -> None:
         ),
         (
             "data.name=digit",
-            "--set data.name must be one of auto, prototypes, linear, reconstruction, "
-            "teacher, digits, FILE.npz, FILE.safetensors, not 'digit'",
+            "--set data.name must be one of auto, digits, linear, prototypes, reconstruction, "
+            "teacher, FILE.npz, FILE.safetensors, not 'digit'",
             "did you mean 'digits'?",
         ),
         (

@@ -1,10 +1,11 @@
-"""Three recipes of CONTRIBUTING.md, followed to the letter in a package of their own."""
+"""Four recipes of CONTRIBUTING.md, followed to the letter in a package of their own."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_the_optimiser_of_another_package(tmp_path: Path) -> None:
     exit_code, said = modelcli(tmp_path, *words.split(), "--device", "cpu")
     assert (exit_code, said["steps"]) == (0, 200)
     assert said["loss"]["last"] < said["loss"]["first"]
+
+
+def test_the_synthetic_data_set_is_one_file(tmp_path: Path) -> None:
+    section = PAGE.partition("\n## A synthetic data set\n")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    (words,) = re.findall(r"`modelcli (train [^`]*)`", section)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "modelcli", tmp_path / "modelcli", ignore=ignored)
+    (tmp_path / code.splitlines()[0].removeprefix("# ")).write_text(code, encoding="utf-8")
+    exit_code, said = modelcli(tmp_path, *words.split(), "--steps", "3", "--device", "cpu")
+    assert (exit_code, said["steps"], said["data"]["name"]) == (0, 3, "parity")
+    assert said["data"]["description"] == "even or odd"
 
 
 @pytest.mark.parametrize("section", PAGE.split("\n## ")[1:], ids=lambda text: text.split("\n")[0])

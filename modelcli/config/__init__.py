@@ -5,6 +5,7 @@ Precedence, lowest first: the dataclass default, the file, ``--set``, the flag.
 
 from __future__ import annotations
 
+from modelcli.config.data_names import DATA_SUFFIXES
 from modelcli.config.dump import dump_config, keys_table, toml_value
 from modelcli.config.keys import KEYS, Key
 from modelcli.config.load import (
@@ -15,7 +16,6 @@ from modelcli.config.load import (
     parse_settings,
 )
 from modelcli.config.sections import (
-    DATA_SUFFIXES,
     DEFAULT_STEPS,
     OPTIMIZERS,
     DataConfig,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelcli.config.data_names import DATA_NAMES
 from modelcli.losses import LOSSES
 
 DEFAULT_STEPS = 500
@@ -20,9 +21,6 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {
     "rmsprop": ("alpha", "eps", "weight_decay", "momentum", "centered", "capturable", *_ALL),
     "adagrad": ("lr_decay", "weight_decay", "initial_accumulator_value", "eps", "fused", *_ALL),
 }
-
-DATA_NAMES = ("auto", "prototypes", "linear", "reconstruction", "teacher", "digits")
-DATA_SUFFIXES = (".npz", ".safetensors")
 
 
 def option(
@@ -74,7 +72,7 @@ class DataConfig:
 
     name: str = option(
         "auto",
-        "`prototypes`, `linear`, `reconstruction`, `teacher`, `digits`, or a file `.npz` or "
+        f"{', '.join(f'`{name}`' for name in DATA_NAMES[1:])}, or a file `.npz` or "
         "`.safetensors` with `x` and `y`; `auto` goes by the model's task",
         flag="--data",
         metavar="NAME",

@@ -8,8 +8,8 @@ import tomllib
 from types import NoneType
 from typing import Any, get_args, get_origin
 
+from modelcli.config.data_names import DATA_NAMES, DATA_SUFFIXES
 from modelcli.config.keys import Key
-from modelcli.config.sections import DATA_NAMES, DATA_SUFFIXES
 from modelcli.errors import did_you_mean
 from modelcli.losses import canonical_name
 

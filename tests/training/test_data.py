@@ -12,7 +12,8 @@ import torch
 from training.training_runs import make_run
 
 from modelcli.errors import UsageError
-from modelcli.training.data.synthetic import Prototypes, make_linear
+from modelcli.training.data.sets.linear import make_linear
+from modelcli.training.data.sets.prototypes import Prototypes
 from modelcli.training.data.tensors import (
     Batches,
     Data,

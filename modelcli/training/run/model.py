@@ -21,8 +21,9 @@ from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
 from modelcli.registry import Task
-from modelcli.training.data import synthetic
+from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.file import file_input
+from modelcli.training.data.inputs import draw_inputs
 from modelcli.training.data.tensors import (
     SampleSpec,
     Tensors,
@@ -30,8 +31,6 @@ from modelcli.training.data.tensors import (
 )
 from modelcli.training.objective import float_tensors
 from modelcli.training.optimizer import freeze
-
-PROBED_SAMPLES = 2  # of the pass that tells what comes out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +170,7 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
     model = trained.model
     devices = [device] if device.type == "cuda" else []
     generator = new_generator(device, 0)
-    inputs = synthetic.draw_inputs(trained.specs, PROBED_SAMPLES, generator)
+    inputs = draw_inputs(trained.specs, PROBED_SAMPLES, generator)
     try:
         with modes_kept(model), torch.random.fork_rng(devices=devices), torch.no_grad():
             model.eval()

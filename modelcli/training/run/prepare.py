@@ -9,6 +9,7 @@ import torch
 from modelcli.config import RunConfig, default_lr
 from modelcli.identity import count_unique
 from modelcli.loading.device import DTYPES, check_precision, resolve_device
+from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.tasks import build_data, total_steps
 from modelcli.training.data.tensors import Data
 from modelcli.training.engine.choose import wants_capture
@@ -17,7 +18,7 @@ from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
 from modelcli.training.run.diagnose import explain_memory, largest_batch
 from modelcli.training.run.loop import Plan
-from modelcli.training.run.model import PROBED_SAMPLES, TrainedModel, build_trained_model, probe
+from modelcli.training.run.model import TrainedModel, build_trained_model, probe
 
 
 @dataclass(slots=True, kw_only=True)

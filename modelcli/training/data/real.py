@@ -1,18 +1,16 @@
-"""Data that is not made up: scikit-learn's handwritten digits, and files."""
+"""Samples that exist, of a data set or a file: checked against the model, and some held out."""
 
 from __future__ import annotations
 
-import importlib.util
-import math
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from modelcli.config import RunConfig
-from modelcli.errors import UnavailableError, UsageError
+from modelcli.errors import UsageError
 from modelcli.loading.device import DTYPES
+from modelcli.training.data.data_set import Samples, Wanted
 from modelcli.training.data.file import fingerprint, read_samples
 from modelcli.training.data.tensors import (
     Data,
@@ -24,29 +22,27 @@ from modelcli.training.data.tensors import (
     new_generator,
 )
 
-DIGITS = 10
 
-
-def load_real(
-    name: str,
-    config: RunConfig,
-    specs: tuple[SampleSpec, ...],
-    out_shapes: tuple[tuple[int, ...], ...],
-    device: torch.device,
-) -> Data:
-    """Load digits or a file, resize digits to the model, and hold samples out.
+def load_file(wanted: Wanted) -> Samples:
+    """Return the samples of a file.
 
     Raises:
-        UsageError: the data does not fit the model, or the file is not what it should be.
-        UnavailableError: scikit-learn is not installed.
+        UsageError: its x is no input of the model, or the file is not what it should be.
     """
-    if name == "digits":
-        x, y = _digits(specs, out_shapes)
-        description = "8 x 8 handwritten digits (scikit-learn), resized to the model's input"
-    else:
-        x, y = read_samples(Path(name))
-        _check_inputs(name, x, specs)
-        description = f"{len(x):,} rows of {Path(name).name}"
+    path = Path(wanted.name)
+    x, y = read_samples(path)
+    _check_inputs(wanted.name, x, wanted.trained.specs)
+    return Samples(x=x, y=y, description=f"{len(x):,} rows of {path.name}")
+
+
+def hold_out(samples: Samples, wanted: Wanted) -> Data:
+    """Check targets against the model's output, and hold a share of the samples out.
+
+    Raises:
+        UsageError: the targets do not fit the model, or there are fewer samples than asked for.
+    """
+    name, x, y = wanted.name, samples.x, samples.y
+    config, out_shapes = wanted.config, wanted.trained.out_shapes
     kind: TargetKind = "values" if y.is_floating_point() else "labels"
     if kind == "labels":
         _check_labels(name, y, out_shapes)
@@ -58,13 +54,13 @@ def load_real(
             f"data.samples is {config.data.samples}, and '{name}' has {len(x)}",
             "leave it out to use them all; fresh samples (0) are made up, as prototypes are",
         )
-    train, held_out = _split(x, y, config, device)
+    train, held_out = _split(x, y, config, wanted.device)
     return Data(
         name=name,
         kind=kind,
         train=train,
         held_out=held_out,
-        facts=DataFacts(description=description, classes=classes),
+        facts=DataFacts(description=samples.description, classes=classes),
         fingerprint=fingerprint(x, y),
     )
 
@@ -93,69 +89,6 @@ def _split(
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _digits(
-    specs: tuple[SampleSpec, ...], out_shapes: tuple[tuple[int, ...], ...]
-) -> tuple[Tensor, Tensor]:
-    shape = _image_shape(specs)
-    if len(out_shapes[0]) != 2 or out_shapes[0][1] < DIGITS:
-        raise UsageError(
-            f"digits need scores for 10 classes; the model gives {out_shapes[0]} for two images",
-            "give it 10 outputs, as --set num_classes=10, or use another --data",
-        )
-    table = _digits_table()
-    images = torch.from_numpy(table[:, :64]).float().reshape(-1, 1, 8, 8) / 16
-    images = (images - images.mean()) / images.std()
-    channels, height, width = shape
-    if (height, width) != (8, 8):
-        images = nn.functional.interpolate(images, size=(height, width), mode="bilinear")
-    images = images.expand(-1, channels, -1, -1)
-    return images.reshape(-1, *specs[0].shape).contiguous(), torch.from_numpy(table[:, 64]).long()
-
-
-def _image_shape(specs: tuple[SampleSpec, ...]) -> tuple[int, int, int]:
-    """Return channels, height and width of an image input, or of a square one laid flat."""
-    spec = specs[0]
-    if len(specs) == 1 and spec.dtype.is_floating_point:
-        if len(spec.shape) == 3:
-            return (spec.shape[0], spec.shape[1], spec.shape[2])
-        side = math.isqrt(spec.shape[0]) if len(spec.shape) == 1 else 0
-        if len(spec.shape) == 2:
-            return (1, spec.shape[0], spec.shape[1])
-        if side >= 8 and side * side == spec.shape[0]:
-            return (1, side, side)
-    raise UsageError(
-        f"digits are images, and the model takes {('B', *spec.shape)}".replace("'B'", "B"),
-        "an image is (B, C, H, W), or (B, H * H) laid flat with H at least 8",
-    )
-
-
-def _digits_table() -> Any:
-    """Return scikit-learn's table (1797, 65): 64 grey values from 0 to 16, and the digit.
-
-    The file is read where it lies, because importing scikit-learn takes longer than all the rest.
-    """
-    found = importlib.util.find_spec("sklearn")
-    if found is None or found.origin is None:
-        raise UnavailableError(
-            "data 'digits' comes with scikit-learn, which is not installed",
-            "pip install 'modelcli[digits]'",
-        )
-    import numpy as np
-
-    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if path.is_file():
-        import gzip
-
-        text = gzip.decompress(path.read_bytes()).decode()
-        return np.array(text.replace("\n", ",").strip(",").split(","), dtype=np.float64).reshape(
-            -1, 65
-        )
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return np.column_stack((digits.data, digits.target))
 
 
 def _check_inputs(name: str, x: Tensor, specs: tuple[SampleSpec, ...]) -> None:
