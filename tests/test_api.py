@@ -13,7 +13,7 @@ from torch import nn
 
 import modelcli
 from modelcli import Summary, summary
-from modelcli.errors import UsageError
+from modelcli.errors import RunFailedError, UsageError
 
 
 class Net(nn.Module):
@@ -244,3 +244,34 @@ def test_a_model_on_the_device_stays_there():
     assert found.totals.macs == 24
     assert torch.cuda.memory_allocated() == before
     assert {p.device.type for p in model.parameters()} == {"cuda"}
+
+
+def test_a_run_in_code_leaves_the_files_that_the_command_leaves(tmp_path, capsys):
+    from modelcli.cli import main
+
+    settings = {"train.steps": 3, "train.device": "cpu"}
+    modelcli.train("perceptron", settings, out=tmp_path / "code")
+    words = ["train", "perceptron", "--steps", "3", "--device", "cpu", "--out"]
+    assert main([*words, str(tmp_path / "command"), "-q"]) == 0
+    capsys.readouterr()
+    code, command = (
+        {path.name: path.read_text() for path in (tmp_path / name).iterdir()
+         if path.suffix in (".json", ".svg", ".toml")}
+        for name in ("code", "command")
+    )  # fmt: skip
+    assert {"summary.json", "curve.svg", "config.toml"} <= code.keys()
+    assert code.keys() == command.keys()
+    assert code["curve.svg"] == command["curve.svg"]
+    ours, theirs = json.loads(code["summary.json"]), json.loads(command["summary.json"])
+    assert ours.keys() == theirs.keys()
+    assert ours["schema"] == "modelcli.train/1"
+    for key in ("loss", "steps", "data", "target", "torch", "diverged"):
+        assert ours[key] == theirs[key]
+
+
+def test_a_diverged_run_in_code_leaves_its_results(tmp_path):
+    settings = {"train.steps": 50, "train.device": "cpu", "optimizer.name": "sgd",
+                "optimizer.lr": 1e30}  # fmt: skip
+    with pytest.raises(RunFailedError):
+        modelcli.train("perceptron", settings, out=tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text())["diverged"] is True

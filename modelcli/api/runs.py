@@ -10,6 +10,7 @@ from typing import Any
 from modelcli.api.shown import Shown
 from modelcli.config import load_config
 from modelcli.isolation import importable
+from modelcli.training.run.ending import DivergedError
 from modelcli.training.run.observer import Observer
 from modelcli.training.run.prepare import prepare
 from modelcli.training.run.result import Record
@@ -17,6 +18,7 @@ from modelcli.training.run.session import Session
 from modelcli.training.store.metrics import Curve, read_curve
 from modelcli.training.store.run_dir import RunDir
 from modelcli.views.plot import curves_body, curves_table, save_curves
+from modelcli.views.run_files import write_results
 from modelcli.views.table import Table
 
 
@@ -25,16 +27,17 @@ def train(
     settings: Mapping[str, object] | None = None,
     *,
     config: str | Path | None = None,
+    out: str | Path | None = None,
     observer: Observer | None = None,
 ) -> Record:
     """Train a model as ``modelcli train`` does.
 
     Args:
         target: a model as on the command line.
-        settings: dotted keys of the configuration, as ``{"train.steps": 50}``. With
-            ``train.out`` the configuration, metrics and checkpoints go into that folder;
-            ``summary.json`` and ``curve.svg`` are written by the command alone.
+        settings: dotted keys of the configuration, as ``{"train.steps": 50}``.
         config: a TOML file, which settings override.
+        out: the run directory, ``train.out``: the configuration, metrics, checkpoints,
+            ``summary.json`` and ``curve.svg`` go there; None writes nothing.
         observer: is told of every logged step; None tells nobody.
 
     Returns:
@@ -46,9 +49,12 @@ def train(
         ModelcliError: the model cannot be found, built or trained.
     """
     files = (config,) if config is not None else ()
-    resolved = load_config(*files, flags={"model.target": target, **(settings or {})})
-    out = resolved.config.train.out
-    directory = RunDir(out, resume=False) if out else None
+    flags = {"model.target": target, **(settings or {})}
+    if out is not None:
+        flags["train.out"] = str(out)
+    resolved = load_config(*files, flags=flags)
+    folder = resolved.config.train.out
+    directory = RunDir(folder, resume=False) if folder else None
     try:
         with importable(None):
             run = prepare(resolved.config)
@@ -56,7 +62,14 @@ def train(
                 session = Session(
                     run, observer or Observer(), directory=directory, sources=resolved.sources
                 )
-                return session.train()
+                record = session.train()
+        if directory is not None:
+            write_results(directory, record)
+        return record
+    except DivergedError as error:
+        if directory is not None:
+            write_results(directory, error.record)
+        raise
     finally:
         if directory is not None:
             directory.close()

@@ -7,19 +7,18 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from modelcli import __version__
 from modelcli.cli._output import Output
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
 from modelcli.views.document import dump_json
+from modelcli.views.run_files import write_results
 from modelcli.views.train import record_body, record_table, watched_table
 
 if TYPE_CHECKING:
     from modelcli.training.run.ending import DivergedError
     from modelcli.training.run.result import Record
-    from modelcli.training.store.run_dir import RunDir
 
 
 def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
@@ -72,7 +71,7 @@ def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) ->
         else:
             show_record(record, out)
         if directory is not None:
-            _write_results(directory, record)
+            write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
         raise RunFailedError(
             f"'{config.model.target}' ends the program: SystemExit: {error}",
@@ -84,24 +83,6 @@ def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) ->
             directory.close()
     if failure is not None:
         raise failure
-
-
-def _write_results(directory: RunDir, record: Record) -> None:
-    """Write what the run came to, and its curve."""
-    import torch
-
-    from modelcli.views.curve_files import svg_curves
-
-    envelope = {
-        "schema": "modelcli.train/1",
-        "modelcli": __version__,
-        "torch": str(torch.__version__),
-        "target": record.target,
-    }
-    directory.write_text("summary.json", dump_json({**envelope, **record_body(record)}) + "\n")
-    curve = [(float(point.step), point.loss) for point in record.points]
-    title = f"{record.target}: {record.objective}"
-    directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
 
 
 def show_record(record: Record, out: Output) -> None:
