@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from modelcli.identity import stored_parts
+from modelcli.loading.user_code import names_library, user_frame
 
 # Factories whose result is a weight more often than an index.
 _WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
@@ -28,6 +29,7 @@ _CPU_IDS = frozenset(
     "lstm gru rnn_tanh rnn_relu".split()
 )
 
+_MEMORY_LIBRARIES = frozenset({"ctypes", "_ctypes", "cffi", "_cffi_backend", "numpy"})
 _GROUPED = frozenset({"_grouped_mm", "grouped_mm"})
 
 # In-place methods that change values only. While a model is built they have nothing to do on
@@ -62,6 +64,8 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         return func(*args, **kwargs)
     if name == "__get__":
         return func(*args, **kwargs)
+    if name == "data_ptr":
+        refuse_address(args[0])
     if name in _GROUPED:
         return _grouped_product(func, args, kwargs)
     devices = _Devices()
@@ -71,6 +75,14 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         keep_ids = name in _CPU_IDS
         args, kwargs = _to_meta(args, keep_ids), _to_meta(kwargs, keep_ids)
     return func(*args, **kwargs)
+
+
+def refuse_address(tensor: torch.Tensor) -> None:
+    """Keep code that works on memory by itself from address 0."""
+    empty = tensor.is_meta or type(tensor).__name__ == "FakeTensor"
+    frame = user_frame() if empty else None
+    if frame is not None and names_library(frame, _MEMORY_LIBRARIES):
+        raise NotImplementedError("a tensor on meta has no memory")
 
 
 def _grouped_product(

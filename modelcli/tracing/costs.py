@@ -18,10 +18,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.nested import tensors_in
 from modelcli.tracing.formulas import Formula, find_formula, free
+from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
-from modelcli.tracing.threads import PROCESS, PROCESS_REASON, OpenCalls, fake_modes
+from modelcli.tracing.threads import OpenCalls, fake_modes
 from modelcli.tracing.tree import Branch
 
 
@@ -105,7 +106,7 @@ class Costs:
                 args = tuple(without_layout(arg) for arg in args)
             output = func(*args, **kwargs)
         if isinstance(flops, str):
-            self._book_unknown(_operation_name(func), flops)
+            self.book_unknown(_operation_name(func), flops)
         else:
             self._book_flops(flops)
         return output
@@ -140,17 +141,24 @@ class Costs:
     ) -> None:
         """Book a cost, or that it is not known, on the innermost open module or function."""
         if formula is None:
-            self._book_unknown(_operation_name(func))
+            self.book_unknown(_operation_name(func))
         else:
             self._book_flops(int(formula(*args, **kwargs, out_val=output)))
 
-    def _book_unknown(self, name: str, reason: str = "") -> None:
+    def book_unknown(self, name: str, reason: str = "") -> None:
+        """Book on the innermost open call that it does something whose cost is not known."""
         branch = self._branch()
         with self._lock:
             self.notes.uncounted[name] = self.notes.uncounted.get(name, 0) + 1
             branch.uncounted[name] = branch.uncounted.get(name, 0) + 1
             if reason:
-                self.notes.reasons[name] = reason
+                self.notes.reasons.setdefault(name, reason)
+
+    def book_leaving(self, name: str, tensor: Any) -> None:
+        """Book that the values of a tensor left torch, if they did."""
+        place = where_it_left(name, tensor)
+        if place is not None:
+            self.book_unknown(name, left_because(place))
 
     def _book_flops(self, flops: int) -> None:
         branch = self._branch()
@@ -160,10 +168,6 @@ class Costs:
                 branch.backward_flops += flops
             else:
                 branch.flops += flops
-
-    def book_process(self) -> None:
-        """Book that the innermost open call gives work to another process."""
-        self._book_unknown(PROCESS, PROCESS_REASON)
 
     def _branch(self) -> Branch:
         return self._branch_of_backward() if self.in_backward else self._calls.frames[-1].branch
@@ -189,6 +193,12 @@ class Costs:
         number = node._sequence_nr()
         place = bisect.bisect_right(self._starts, number) - 1
         return self._spans[place][1] if place >= 0 else self.notes.tree.root
+
+
+def with_gradient(tensor: torch.Tensor) -> torch.Tensor:
+    """Copy a floating tensor so that it wants gradients and may be changed in place."""
+    wants = tensor.is_floating_point()
+    return tensor.detach().requires_grad_(True).clone() if wants else tensor
 
 
 def _takes_itself_apart(kind: type) -> bool:

@@ -27,8 +27,7 @@ from modelcli.tracing.notes import Frame
 _MOMENT_S = 0.2
 _MOST_WAITS = 10  # that were in vain; from then on the work depends on other work
 _LOOPS = ("concurrent.futures", "multiprocessing")  # whose threads wait for work without an end
-PROCESS = "another process"
-PROCESS_REASON = "what runs in another process is not seen"
+_PROCESS = ("another process", "what runs in another process is not seen")
 
 Watch = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -53,13 +52,15 @@ class Threads:
     Args:
         calls: the open calls of the pass.
         watch: puts the modes of the pass in place on the thread that enters it.
-        on_process: is called when work is given to another process.
+        on_unknown: is called with a name and a reason when work is given to another process.
     """
 
-    def __init__(self, calls: OpenCalls, watch: Watch, on_process: Callable[[], None]) -> None:
+    def __init__(
+        self, calls: OpenCalls, watch: Watch, on_unknown: Callable[[str, str], None]
+    ) -> None:
         self._calls = calls
         self._watch = watch
-        self._on_process = on_process
+        self._on_unknown = on_unknown
         self._over = False
         self._waits = 0
 
@@ -152,7 +153,7 @@ class Threads:
             if isinstance(pool, threads):
                 return give(pool, self._work(func), *args, **kwargs)
             if self._calls.followed:
-                self._on_process()
+                self._on_unknown(*_PROCESS)
             return give(pool, func, *args, **kwargs)
 
         return given
@@ -160,7 +161,7 @@ class Threads:
     def _elsewhere(self, give: Any) -> Any:
         def given(*args: Any, **kwargs: Any) -> Any:
             if self._calls.followed:
-                self._on_process()
+                self._on_unknown(*_PROCESS)
             return give(*args, **kwargs)
 
         return given

@@ -22,8 +22,9 @@ from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import unfused_attention
-from modelcli.tracing.costs import Costs
+from modelcli.tracing.costs import Costs, with_gradient
 from modelcli.tracing.functions import Functions
+from modelcli.tracing.leaving import before_it_leaves, can_leave
 from modelcli.tracing.listener import Listener
 from modelcli.tracing.notes import CallNotes, Frame, Observation, failure_at, take_turn
 from modelcli.tracing.operations import (
@@ -63,7 +64,7 @@ def observe_pass(
     """
     observer = _Observer(model, on_meta, backward, listener)
     if backward:
-        args, kwargs = map_tensors((args, kwargs), _with_gradients)
+        args, kwargs = map_tensors((args, kwargs), with_gradient)
     with observer.watching(), torch.set_grad_enabled(backward or grad):
         try:
             observer.notes.output = model(*args, **kwargs)
@@ -72,12 +73,6 @@ def observe_pass(
         except (Exception, SystemExit) as error:  # whatever the user's forward raises
             observer.fail(error)
     return observer.notes
-
-
-def _with_gradients(tensor: torch.Tensor) -> torch.Tensor:
-    """Copy a floating tensor so that it wants gradients and may be changed in place."""
-    wants = tensor.is_floating_point()
-    return tensor.detach().requires_grad_(True).clone() if wants else tensor
 
 
 class _Observer:
@@ -99,7 +94,7 @@ class _Observer:
             if tensor is not None
         }
         self.costs = Costs(self.notes, self._calls, shortcuts=on_meta and not backward)
-        self._threads = Threads(self._calls, self._modes, self.costs.book_process)
+        self._threads = Threads(self._calls, self._modes, self.costs.book_unknown)
         self._origins = Origins()
         self._failures: list[tuple[BaseException, Failure]] = []  # the latest, of all threads
 
@@ -240,9 +235,15 @@ class _Observer:
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._pass_through(func, args, kwargs)
+        if can_leave(name):
+            before_it_leaves(name, args[0])
         if self._calls.frames[-1].leaf or self.costs.in_backward or is_silent(name):
-            return self._call(func, args, kwargs)
-        return self._run_op(func, args, kwargs)
+            output = self._call(func, args, kwargs)
+        else:
+            output = self._run_op(func, args, kwargs)
+        if can_leave(name) and not self._on_meta:  # where only constants have values
+            self.costs.book_leaving(name, args[0])
+        return output
 
     def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._on_meta:

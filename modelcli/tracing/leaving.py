@@ -1,0 +1,65 @@
+"""Where the values of a tensor leave torch, so that nothing sees what is done with them.
+
+An array always leaves, and so do the numbers of a list of floats. A single number is most often a
+question (``if x.max() > 1``); it leaves where the function that asked works with NumPy, its
+relatives or plain memory too.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelcli.loading.meta import refuse_address
+from modelcli.loading.user_code import names_library, user_frame
+
+_ARRAYS = frozenset(("numpy", "__array__", "__dlpack__"))
+_NUMBERS = frozenset(("tolist", "item", "__float__", "__complex__"))
+_MEMORY = frozenset(("data_ptr", "untyped_storage", "storage"))
+_WAYS = _ARRAYS | _NUMBERS | _MEMORY
+_ELSEWHERE = frozenset(
+    "numpy scipy sklearn skimage cv2 numba cupy jax jaxlib tensorflow mlx pandas PIL ctypes cffi "
+    "faiss networkx".split()
+)
+
+
+@functools.cache  # asked at every call of a pass
+def can_leave(name: str) -> bool:
+    """Tell whether a function of this name may hand the values of a tensor to something else."""
+    return name in _WAYS
+
+
+def where_it_left(name: str, tensor: Any) -> str | None:
+    """Return the line of a user's code at which a tensor left torch; None if it did not.
+
+    Args:
+        name: of the function that was called on the tensor, as ``numpy`` or ``tolist``.
+    """
+    if not isinstance(tensor, torch.Tensor):
+        return None
+    frame = user_frame(_ELSEWHERE)
+    if frame is None:
+        return None
+    floats = tensor.is_floating_point() or tensor.is_complex()
+    always = name in _ARRAYS or (name == "tolist" and floats and tensor.dim() > 0)
+    if not always and not ((floats or name == "tolist") and names_library(frame, _ELSEWHERE)):
+        return None
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+
+
+def before_it_leaves(name: str, tensor: Any) -> None:
+    """Stop what would work on the memory of a tensor that has none.
+
+    Raises:
+        NotImplementedError: the pass needs a tensor with values.
+    """
+    if name == "data_ptr":
+        refuse_address(tensor)
+
+
+def left_because(place: str) -> str:
+    """Return why what is done with the values is not counted."""
+    return f"a tensor left torch in {place}; what is done with it there is not seen"
