@@ -6,6 +6,7 @@ import inspect
 import sys
 import traceback
 
+from modelcli.checks.observe.foreign import is_own_fault
 from modelcli.checks.rule import Rule
 from modelcli.errors import describe
 from modelcli.loading.user_code import is_ours
@@ -21,9 +22,8 @@ def fault_of(rule: type[Rule], error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames or isinstance(error, RuntimeError):
         return ""
-    raised_in = frames[-1].filename
     home = _file_of(rule)
-    if not is_ours(raised_in) and raised_in != home:
+    if not is_own_fault(error) and frames[-1].filename != home:
         return ""
     whose = "modelcli" if is_ours(home) else (rule.__module__.partition(".")[0] or "its package")
     return f"a fault of {whose} in this rule: {describe(error)}"

@@ -223,6 +223,16 @@ def _usage() -> Iterator[Pair]:
         lambda: Made(lambda m, x: nn.Linear(4, 2)(m.a(x)), a=_lin()),
         lambda: Made(lambda m, x: m.b(m.a(x)) + torch.zeros_like(x), a=_lin(), b=_lin()),
     )
+    yield Pair(
+        "MC206", "a gate that is doubled in place", "2x4",
+        lambda: Made(lambda m, x: m.b(_doubled(m.a(x).sigmoid())), a=_lin(), b=_lin()),
+        lambda: Made(lambda m, x: m.b(_doubled(m.a(x)).sigmoid()), a=_lin(), b=_lin()),
+    )  # fmt: skip
+
+
+def _doubled(gate: Any) -> Any:
+    gate *= 2
+    return gate
 
 
 def _frozen(layer: nn.Module) -> nn.Module:

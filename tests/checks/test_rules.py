@@ -72,4 +72,4 @@ def test_every_rule_has_a_pair() -> None:
 def test_ids_are_unique_and_sorted() -> None:
     ids = [rule.id for rule in own_rules()]
     assert ids == sorted(set(ids))
-    assert len(ids) == 37
+    assert len(ids) == 38

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.passes import EvalPass
@@ -45,11 +45,19 @@ def _attribute_changes(one: State, other: State) -> Iterator[tuple[str, str]]:
         now = other.attributes.get(name)
         if now is None or now[0] != kind:
             continue
-        if isinstance(value, torch.Tensor) and isinstance(now[1], torch.Tensor):
-            same = value.shape == now[1].shape and torch.equal(value, now[1])
-            if not same:
+        if kind in ("tensor", "tensors"):
+            pairs = zip(_as_tensors(value), _as_tensors(now[1]), strict=False)
+            if not all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs):
                 yield name, "this attribute carries values from one eval pass into the next"
         elif kind == "size" and now[1] > value:
             yield name, f"this container grows with every pass: {value} items, then {now[1]}"
         elif kind == "number" and now[1] != value:
             yield name, f"this number changes with every pass: {value:g}, then {now[1]:g}"
+
+
+def _as_tensors(noted: Any) -> list[Any]:
+    import torch
+
+    if isinstance(noted, list):
+        return noted
+    return [noted] if isinstance(noted, torch.Tensor) else []

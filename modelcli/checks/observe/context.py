@@ -11,18 +11,15 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from modelcli.checks.observe.attributes import Hidden, find_hidden
+from modelcli.checks.observe.batch import Batches, no_batch_reason, try_batches
 from modelcli.checks.observe.chain import Chain
 from modelcli.checks.observe.lazy import lazy
-from modelcli.checks.observe.limits import (
-    LIGHT_MACS,
-    require_affordable,
-    rows_to_follow,
-    samples_to_train,
-)
+from modelcli.checks.observe.limits import LIGHT_MACS, require_affordable
 from modelcli.checks.observe.meta_copy import copy_whole_to_meta
-from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
+from modelcli.checks.observe.passes import EvalPass, TrainPass
 from modelcli.checks.observe.refused_input import raises_for_every_input
 from modelcli.checks.observe.values import map_inputs, with_values
+from modelcli.checks.observe.watched import watch_eval, watch_train
 from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import ModelcliError, RunFailedError, UsageError
 from modelcli.loading.build import BuildError, build, unwrap
@@ -82,6 +79,15 @@ class Context:
             UsageError: none could be inferred.
         """
         return find_inputs(self.source, self.built, self.request)
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether shapes of inputs are our own choice: nobody gave them, and no model names them.
+
+        Raises:
+            UsageError: none could be inferred.
+        """
+        return any(record.origin.startswith("inferred") for record in self.inputs.records)
 
     @lazy
     def trace(self) -> Trace:
@@ -158,19 +164,37 @@ class Context:
         return shapes[0][0] if shapes else 1
 
     @lazy
+    def no_batch(self) -> str:
+        """Why the inputs have no batch dimension, or "" if they have one."""
+        return no_batch_reason(self)
+
+    @property
     def has_batch(self) -> bool:
-        """Whether the inputs agree on a first dimension."""
-        shapes = [record.shape for record in self.ran.inputs]
-        return bool(shapes) and all(shapes) and len({shape[0] for shape in shapes}) == 1
+        """Whether the inputs have a batch dimension to speak of."""
+        return not self.no_batch
 
     def require_batch(self) -> None:
         """Check that the inputs have a batch dimension to speak of.
 
         Raises:
-            CannotRun: they do not agree on one.
+            CannotRun: they have none, or do not agree on one.
         """
-        if not self.has_batch:
-            raise CannotRun("the inputs share no batch dimension")
+        if self.no_batch:
+            raise CannotRun(self.no_batch)
+
+    @lazy
+    def batches(self) -> Batches:
+        """What comes out for batches of several sizes.
+
+        Raises:
+            CannotRun: there is no batch dimension, or values are not to be had.
+        """
+        return try_batches(self)
+
+    @lazy
+    def plain(self) -> nn.Module:
+        """A private model with values in eval mode, for passes that nobody watches."""
+        return self.fresh().eval()
 
     @lazy
     def values_allowed(self) -> bool:
@@ -222,20 +246,7 @@ class Context:
         Raises:
             CannotRun: values are not to be had, or the pass raised.
         """
-        size = 3 if self.sample_macs < LIGHT_MACS else 2
-        try:
-            return self._run_eval(size)
-        except CannotRun:  # it may take no other batch than the example's
-            if size == self.batch or not self.has_batch:
-                raise
-            return self._run_eval(self.batch)
-
-    def _run_eval(self, size: int) -> EvalPass:
-        model = self.fresh()
-        batch = size if self.has_batch else self.batch
-        inputs = self.filled(model, batch)
-        reach = rows_to_follow(size, self.sample_macs) if self.has_batch else ()
-        return run_eval(model, inputs, batch=batch, reach=reach)
+        return watch_eval(self)
 
     @lazy
     def train_pass(self) -> TrainPass:
@@ -244,10 +255,7 @@ class Context:
         Raises:
             CannotRun: values are not to be had, or the pass raised.
         """
-        model = self.fresh()
-        size = samples_to_train(self.sample_macs)
-        batch = size if self.has_batch else self.batch
-        return run_train(model, self.filled(model, size, seed=1), batch=batch)
+        return watch_train(self)
 
     @lazy
     def meta_twin(self) -> tuple[nn.Module, ExampleInputs]:

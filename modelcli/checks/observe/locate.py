@@ -30,6 +30,16 @@ def calling_place() -> Place | None:
     return None
 
 
+def in_checkpoint() -> bool:
+    """Tell whether the caller runs inside ``torch.utils.checkpoint``."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "torch.utils.checkpoint":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def raising_place(error: BaseException) -> Place | None:
     """Return the innermost line of the user's code in an exception's traceback."""
     for frame in user_frames(error):

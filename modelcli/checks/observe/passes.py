@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from modelcli.checks.observe.attributes import find_hidden
+from modelcli.checks.observe.flow import Reach, gradients_are_finite, measure_reach, send_back
+from modelcli.checks.observe.foreign import ModelRaised, call_model
 from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.probe.watch import watch_pass
 from modelcli.checks.observe.state import State, take_state
@@ -18,7 +20,6 @@ from modelcli.checks.observe.values import (
     input_tensors,
     map_inputs,
     output_tensors,
-    sum_of_outputs,
 )
 from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
@@ -36,6 +37,8 @@ class EvalPass:
         outputs: the floating outputs, detached.
         reach: for the tested output rows, the largest gradient at every sample; None where
             no gradient reaches an input.
+        followed: whether gradients were asked for at the inputs, too.
+        backward_error: what the backward pass raised; the gradients are not all there then.
         before, after, again: the state around two passes.
         repeated: the outputs of a second pass on the same inputs.
         changed_inputs: the inputs' values are not what they were.
@@ -46,13 +49,15 @@ class EvalPass:
     inputs: ExampleInputs
     seen: Seen
     outputs: list[torch.Tensor]
-    reach: dict[int, list[float]] | None
+    reach: Reach | None
     before: State
     after: State
     again: State
     repeated: list[torch.Tensor]
     changed_inputs: bool
     batch: int
+    followed: bool
+    backward_error: Exception | None = None
     gradients_finite: bool = True
 
     @property
@@ -68,6 +73,7 @@ class TrainPass:
     Attributes:
         model: private; its gradients are of the sum of all outputs.
         outputs: the floating outputs, detached.
+        backward_error: what the backward pass raised; the gradients are not all there then.
     """
 
     model: nn.Module
@@ -76,6 +82,7 @@ class TrainPass:
     seen: Seen
     outputs: list[torch.Tensor]
     batch: int
+    backward_error: Exception | None = None
 
 
 def names_of(model: nn.Module) -> dict[int, str]:
@@ -96,7 +103,13 @@ def names_of(model: nn.Module) -> dict[int, str]:
 
 
 def run_eval(
-    model: nn.Module, inputs: ExampleInputs, *, batch: int, reach: Sequence[int] = ()
+    model: nn.Module,
+    inputs: ExampleInputs,
+    *,
+    batch: int,
+    follow: bool = True,
+    axis: int = 0,
+    reach: Sequence[int] = (),
 ) -> EvalPass:
     """Run a watched pass in eval mode with gradients, and once more to see what repeats.
 
@@ -104,17 +117,19 @@ def run_eval(
         model: private, with values.
         inputs: with values.
         batch: the number of samples in them.
+        follow: ask for gradients at the floating inputs, too, which training does not.
+        axis: of the first output, along which the samples stand.
         reach: the output rows whose dependence on every sample is to be measured.
 
     Raises:
-        CannotRun: the pass raised.
+        CannotRun: the pass raised, or autograd could not go back to the inputs.
     """
     model.eval()
     names = names_of(model)
     leaves: list[torch.Tensor] = []
 
     def ask(_path: str, tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.is_floating_point():
+        if not follow or not tensor.is_floating_point():
             return tensor.clone()
         leaves.append(tensor.clone().requires_grad_(True))
         return leaves[-1].clone()
@@ -127,8 +142,10 @@ def run_eval(
         if seen.error is not None:
             raise CannotRun(f"the pass with values raised {describe(seen.error)}")
         outputs = output_tensors(seen.output)
-        reached = _measure_reach(outputs, leaves, rows=reach, batch=batch)
-        finite = _send_back(model, seen.output)
+        reached = _reached(outputs, leaves, axis=axis, rows=reach, batch=batch)
+        backward_error = send_back(seen.output)
+        if follow and backward_error is not None:
+            raise CannotRun(f"the backward pass raised {describe(backward_error)}")
     after = take_state(model)
     kept = [tensor.detach().clone() for tensor in outputs]
     seen.output = None
@@ -137,8 +154,7 @@ def run_eval(
         for a, b in zip(input_tensors(given), input_tensors(inputs), strict=True)
         if not bool(torch.isnan(b).any() if b.is_floating_point() else False)
     )
-    with torch.no_grad():
-        repeated = _try_again(model, inputs)
+    repeated = _try_again(model, inputs)
     return EvalPass(
         model=model,
         names=names,
@@ -152,55 +168,24 @@ def run_eval(
         repeated=repeated,
         changed_inputs=changed,
         batch=batch,
-        gradients_finite=finite,
+        followed=follow,
+        backward_error=backward_error,
+        gradients_finite=gradients_are_finite(model),
     )
 
 
-def _try_again(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
-    given = copy_inputs(inputs)
+def _reached(outputs: list[torch.Tensor], leaves: list[torch.Tensor], **how: Any) -> Reach | None:
     try:
-        return output_tensors(model(*given.args, **given.kwargs))
-    except Exception as error:  # the state that the first pass left may not fit
-        raise CannotRun(f"a second pass raised {describe(error)}") from error
-
-
-def _measure_reach(
-    outputs: list[torch.Tensor], leaves: list[torch.Tensor], *, rows: Sequence[int], batch: int
-) -> dict[int, list[float]] | None:
-    """Return how strongly some output rows depend on every sample."""
-    if not outputs or not leaves:
-        return None
-    output = outputs[0]
-    height = output.shape[0] if output.dim() else 0
-    if not height or not output.requires_grad:
-        return None
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if row >= height:
-            continue
-        generator = torch.Generator().manual_seed(row)
-        weights = torch.randn(output[row].shape, generator=generator, dtype=output.dtype)
-        gradients = torch.autograd.grad(
-            (output[row] * weights).sum(), leaves, retain_graph=True, allow_unused=True
-        )
-        used = [g for g in gradients if g is not None and g.shape[0] == batch]
-        if not used:
-            continue
-        sizes = [torch.stack([g[s].abs().max() for g in used]).max() for s in range(batch)]
-        found[row] = [float(value) for value in sizes]
-    return found or None
-
-
-def _send_back(model: nn.Module, output: Any) -> bool:
-    """Fill the gradients of all parameters; tell whether they are finite."""
-    total = sum_of_outputs(output)
-    if total is None:
-        return True
-    try:
-        total.backward()  # type: ignore[no-untyped-call]
+        return measure_reach(outputs[0], leaves, **how) if outputs else None
     except RuntimeError as error:
-        raise CannotRun(f"the backward pass raised {describe(error)}") from error
-    return all(bool(torch.isfinite(p.grad).all()) for p in model.parameters() if p.grad is not None)
+        raise CannotRun(f"autograd cannot go back to the input: {describe(error)}") from error
+
+
+def _try_again(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
+    try:
+        return run_plain(model, inputs)
+    except ModelRaised as raised:  # the state that the first pass left may not fit
+        raise CannotRun(f"a second pass raised {raised}") from raised
 
 
 def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPass:
@@ -226,17 +211,44 @@ def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPa
                 )
             raise CannotRun(f"in train mode, the pass raised {describe(seen.error)}")
         outputs = output_tensors(seen.output)
-        _send_back(model, seen.output)
+        backward_error = send_back(seen.output)
     seen.output = None
-    kept = [tensor.detach() for tensor in outputs]
-    return TrainPass(model=model, names=names, inputs=inputs, seen=seen, outputs=kept, batch=batch)
+    return TrainPass(
+        model=model,
+        names=names,
+        inputs=inputs,
+        seen=seen,
+        outputs=[tensor.detach() for tensor in outputs],
+        batch=batch,
+        backward_error=backward_error,
+    )
 
 
 def run_plain(model: nn.Module, inputs: ExampleInputs) -> list[torch.Tensor]:
-    """Run a private model without gradients on a copy of inputs; return its floating outputs."""
-    given = copy_inputs(inputs)
+    """Run a private model without gradients on a copy of inputs; return its floating outputs.
+
+    Raises:
+        ModelRaised: its forward raised.
+    """
+    return [tensor.detach() for tensor in output_tensors(run_quietly(model, inputs))]
+
+
+def run_quietly(model: nn.Module, inputs: ExampleInputs) -> Any:
+    """Run a private model on a copy of inputs, without gradients if it can do without.
+
+    Raises:
+        ModelRaised: its forward raised in both ways.
+    """
     with torch.no_grad():
-        return output_tensors(model(*given.args, **given.kwargs))
+        try:
+            return call_model(model, copy_inputs(inputs))
+        except ModelRaised as raised:
+            first = raised
+    try:  # forces and penalties ask for gradients inside forward
+        with torch.enable_grad():
+            return call_model(model, copy_inputs(inputs))
+    except ModelRaised:
+        raise first from None
 
 
 def differ(one: list[torch.Tensor], other: list[torch.Tensor], *, tolerance: float = 1e-5) -> bool:

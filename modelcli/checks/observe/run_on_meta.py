@@ -45,6 +45,7 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
 def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | None:
     import torch
 
+    from modelcli.checks.observe.foreign import ModelRaised, call_model
     from modelcli.checks.observe.strict_meta import Collisions
 
     stack: list[str] = []
@@ -60,8 +61,9 @@ def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | No
     handles += [module.register_forward_hook(leave) for module in model.modules()]
     try:
         with torch.no_grad(), Collisions(devices=not bridged):
-            model(*inputs.args, **inputs.kwargs)
-    except Exception as error:  # whatever the user's forward raises
+            call_model(model, inputs)
+    except ModelRaised as raised:
+        error = raised.error
         error._modelcli_path = stack[-1] if stack else ""  # type: ignore[attr-defined]
         return error
     finally:

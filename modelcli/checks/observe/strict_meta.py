@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.overrides import TorchFunctionMode
 
+from modelcli.checks.observe.foreign import run_foreign
 from modelcli.loading.meta import call_on_meta
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
@@ -34,14 +35,14 @@ class Collisions(TorchFunctionMode):
         kwargs = kwargs or {}
         name = function_name(func).rstrip("_")
         if getattr(func, "__name__", "") == "__get__":
-            return func(*args, **kwargs)
+            return run_foreign(func, *args, **kwargs)
         if has(name, Trait.SAME_DTYPE):
             _refuse_dtypes(name, args, kwargs)
         if not self._devices:
-            return call_on_meta(func, args, kwargs)
+            return run_foreign(call_on_meta, func, args, kwargs)
         if not has(name, Trait.CROSSES_DEVICES):
             _refuse_devices(name, args, kwargs)
-        return func(*args, **kwargs)
+        return run_foreign(func, *args, **kwargs)
 
 
 def _refuse_dtypes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

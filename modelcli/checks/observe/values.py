@@ -89,10 +89,26 @@ def input_tensors(inputs: ExampleInputs) -> list[torch.Tensor]:
 
 
 def output_tensors(output: Any) -> list[torch.Tensor]:
-    """Return the floating tensors of any output, each once; the main one first."""
-    named = sorted(named_tensors_in(output), key=lambda item: not item[0].startswith(_MAIN))
-    once = {id(tensor): tensor for _, tensor in named if tensor.is_floating_point()}
-    return list(once.values())
+    """Return the floating tensors of any output, each once; the main one first.
+
+    Complex ones come as pairs of floats, with a dimension of 2 behind the others.
+    """
+    return [
+        torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+        for tensor in all_outputs(output)
+        if tensor.is_floating_point() or tensor.is_complex()
+    ]
+
+
+def all_outputs(output: Any) -> list[torch.Tensor]:
+    """Return every tensor of any output, each once: the main one first, floats before others."""
+
+    def rank(item: tuple[str, torch.Tensor]) -> tuple[bool, bool]:
+        path, tensor = item
+        return not path.startswith(_MAIN), not (tensor.is_floating_point() or tensor.is_complex())
+
+    named = sorted(named_tensors_in(output), key=rank)
+    return list({id(tensor): tensor for _, tensor in named}.values())
 
 
 _MAIN = ("['out']", "['logits']", ".out", ".logits")

@@ -9,6 +9,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from modelcli.checks.observe.foreign import run_foreign
+from modelcli.checks.observe.locate import in_checkpoint
+from modelcli.checks.observe.probe.axes import mixed_axes
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.values import input_tensors
@@ -19,8 +22,6 @@ from modelcli.tracing.vocabulary import Trait, has, is_silent
 
 # Looks at one call: the function's name, the tensors that went in, and the one that came out.
 Look = Callable[[str, list[torch.Tensor], torch.Tensor], None]
-
-_NOTHING = object()
 
 
 class FunctionCalls(TorchFunctionMode):
@@ -60,12 +61,15 @@ class FunctionCalls(TorchFunctionMode):
         kwargs = kwargs or {}
         raw = getattr(func, "__name__", "")
         if is_silent(raw):
-            return func(*args, **kwargs)
+            return run_foreign(func, *args, **kwargs)
         if raw == "__get__":
             return self._get(func, args, kwargs)
         state = torch.default_generator.get_state()
-        output = func(*args, **kwargs)
+        version = _version(args)
+        output = run_foreign(func, *args, **kwargs)
         name = function_name(func)
+        if version is not None and version != _version(args):
+            self._wrote(name, args[0])
         before = list(tensors_in((args, kwargs)))
         self._seen.used.update(map(id, before))
         if not torch.equal(state, torch.default_generator.get_state()):
@@ -74,12 +78,17 @@ class FunctionCalls(TorchFunctionMode):
         return output
 
     def _get(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        value = func(*args, **kwargs)
+        value = run_foreign(func, *args, **kwargs)
         if isinstance(value, torch.Tensor) and args and isinstance(args[0], torch.Tensor):
             self._seen.used.add(id(args[0]))
             if args[0].requires_grad and not value.requires_grad and value is not args[0].grad:
                 self._seen.cuts.append(self._scope.event("data"))
         return value
+
+    def _wrote(self, name: str, tensor: torch.Tensor) -> None:
+        if tensor.grad_fn is not None:
+            shape = ", ".join(map(str, tensor.shape))
+            self._seen.writes.append(self._scope.event(name, f"[{shape}] {tensor._version}"))
 
     def _drew(
         self, name: str, args: tuple[Any, ...], before: list[torch.Tensor], output: Any
@@ -137,8 +146,10 @@ class FunctionCalls(TorchFunctionMode):
         if made.requires_grad or not any(t.requires_grad for t in before):
             return
         if made.is_floating_point() or has(name, Trait.CUTS_GRADIENT) or name == "to":
-            off = "" if torch.is_grad_enabled() else "no_grad"
-            self._seen.cuts.append(self._scope.event(name, off))
+            how = ""
+            if not torch.is_grad_enabled():
+                how = "checkpoint" if in_checkpoint() else "no_grad"
+            self._seen.cuts.append(self._scope.event(name, how))
 
     def _look_at_dtype(self, name: str, before: list[torch.Tensor], made: torch.Tensor) -> None:
         if made.dtype is not torch.float64 or self._double_made or made.numel() < 2:
@@ -167,12 +178,8 @@ class FunctionCalls(TorchFunctionMode):
         if not first.dim() or first.shape[0] != self._batch or not first.is_floating_point():
             return
         if has(name, Trait.MIXES):
-            dims = kwargs.get("dim", args[1] if len(args) > 1 and name != "cat" else _NOTHING)
-            if name == "cat":
-                dims = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-            over = dims if isinstance(dims, (tuple, list)) else (dims,)
-            whole = dims is _NOTHING or dims is None
-            if (whole and has(name, Trait.REDUCES)) or any(d in (0, -first.dim()) for d in over):
+            axes = mixed_axes(name, args, kwargs)
+            if axes is None or 0 in axes or -first.dim() in axes:
                 self._seen.mixers.append(self._scope.event(name))
         elif name in ("view", "reshape") and made.dim() and made.shape[0] != self._batch:
             self._seen.mixers.append(self._scope.event(name))
@@ -182,3 +189,11 @@ class FunctionCalls(TorchFunctionMode):
         # standardised weights go through batch_norm too, as a batch of one
         if training and args[0].shape[0] == self._batch > 1:
             self._seen.training_norms.append(self._scope.event("batch_norm"))
+
+
+def _version(args: tuple[Any, ...]) -> int | None:
+    """Return how often the first argument was written to, if it is a tensor that keeps count."""
+    first = args[0] if args else None
+    if not isinstance(first, torch.Tensor) or first.is_inference():
+        return None
+    return first._version

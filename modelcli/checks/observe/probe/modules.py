@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.checks.observe.foreign import run_foreign
 from modelcli.checks.observe.locate import calling_place
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Event, Seen
@@ -67,7 +68,7 @@ class ModuleCalls:
                         detail=caller.path,
                     )
                 )
-            return forward(*args, **kwargs)
+            return run_foreign(forward, *args, **kwargs)
 
         vars(module)["forward"] = told
         return True
@@ -87,7 +88,7 @@ class ModuleCalls:
         self._expected.append(id(module))
         try:
             with self._scope.entered(path, module):
-                return original(module, *args, **kwargs)
+                return run_foreign(original, module, *args, **kwargs)
         finally:
             self._expected.pop()
 

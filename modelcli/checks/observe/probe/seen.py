@@ -62,6 +62,7 @@ class Seen:
     fresh_weights: list[Event] = field(default_factory=list)
     doubles: list[Event] = field(default_factory=list)
     input_writes: list[Event] = field(default_factory=list)
+    writes: list[Event] = field(default_factory=list)  # in place; detail: shape, version
     nonfinite: Event | None = None
     mixers: list[Event] = field(default_factory=list)
     training_norms: list[Event] = field(default_factory=list)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from modelcli.checks.observe.foreign import ModelRaised, call_model
 from modelcli.checks.observe.probe.functions import FunctionCalls
 from modelcli.checks.observe.probe.modules import ModuleCalls
 from modelcli.checks.observe.probe.numbers import Numbers
@@ -24,7 +25,7 @@ def watch_pass(
     numbers: bool = False,
     nonfinite: bool = False,
 ) -> Seen:
-    """Run a private model once; an exception ends up in the result.
+    """Run a private model once; what its forward raises ends up in the result.
 
     Args:
         model: in the mode in which it shall run.
@@ -41,9 +42,9 @@ def watch_pass(
     modules = ModuleCalls(model, scope, seen)
     with modules.watched(), FunctionCalls(model, inputs, scope, seen, also):
         try:
-            seen.output = model(*inputs.args, **inputs.kwargs)
-        except Exception as error:  # whatever the user's forward raises
-            seen.error = error
+            seen.output = call_model(model, inputs)
+        except ModelRaised as raised:
+            seen.error = raised.error
     seen.foreign_draw = _foreign_change(before)
     return seen
 

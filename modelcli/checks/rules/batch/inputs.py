@@ -10,7 +10,7 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
-from modelcli.checks.rules.batch.mixing import _leak_by_gradient
+from modelcli.checks.rules.batch.mixing import find_leak
 
 
 class InputChanged(Rule):
@@ -89,24 +89,26 @@ class Unbatched(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Run one sample without its batch dimension and compare it with the same in a batch."""
+        from modelcli.checks.observe.foreign import ModelRaised
         from modelcli.checks.observe.passes import run_plain
         from modelcli.checks.observe.values import input_tensors, map_inputs
 
         context.require_batch()
         ran = context.eval_pass
+        axis = context.batches.axis
         if ran.is_random:
             raise CannotRun("the output is random in eval mode (MC301)")
-        if not ran.outputs or not ran.outputs[0].dim() or ran.outputs[0].shape[0] != ran.batch:
+        if not ran.outputs or axis is None:
             raise CannotRun("the output has no batch to compare with (MC402)")
         if any(tensor.dim() < 2 for tensor in input_tensors(ran.inputs)):
             raise CannotRun("an input has no other dimension than the batch")
-        if ran.batch > 1 and ran.reach is not None and _leak_by_gradient(ran):
+        if find_leak(context) is not None:
             raise CannotRun("samples depend on each other (MC401)")
         try:
             outputs = run_plain(ran.model, map_inputs(ran.inputs, lambda _, t: t[0].clone()))
-        except Exception:  # as it should be: the model says that something is wrong
+        except ModelRaised:  # as it should be: the model says that something is wrong
             return
-        expected = ran.outputs[0][0]
+        expected = ran.outputs[0].select(axis, 0)
         if outputs and not _agrees(outputs[0], expected):
             shape = "x".join(map(str, outputs[0].shape)) or "a scalar"
             wanted = "x".join(map(str, expected.shape)) or "a scalar"

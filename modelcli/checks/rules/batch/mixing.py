@@ -47,11 +47,15 @@ class SamplesMix(Rule):
         ran = context.eval_pass
         if ran.batch < 2:
             raise CannotRun("the model takes no batch of two (MC402)")
-        pair = _leak_by_gradient(ran) if ran.reach is not None else _leak_by_change(context, ran)
+        pair = find_leak(context)
         if pair is None:
             return
-        row, sample = pair
-        yield self._report(ran, row, sample)
+        if context.batches.refused:
+            raise CannotRun(
+                "dimension 0 seems to be no batch: its rows depend on one another, and no other "
+                "number of them is taken"
+            )
+        yield self._report(ran, *pair)
 
     def _report(self, ran: EvalPass, row: int, sample: int) -> Finding:
         suspect = ran.seen.mixers[0] if ran.seen.mixers else None
@@ -68,6 +72,25 @@ class SamplesMix(Rule):
         return self.found(path, message, fix=fix, place=place)
 
 
+def find_leak(context: Context) -> tuple[int, int] | None:
+    """Return an output row and another sample on which it depends, or None.
+
+    Raises:
+        CannotRun: the output does not hold the samples along one dimension.
+    """
+    ran = context.eval_pass
+    axes = context.batches.axes
+    if context.batches.axis is None:
+        raise CannotRun("the output has no batch dimension (MC402)")
+    if len(axes) > 1:
+        raise CannotRun("the output compares every sample with every other")
+    if ran.batch < 2:
+        return None
+    if ran.reach is not None:
+        return _leak_by_gradient(ran)
+    return _leak_by_change(context, ran, axes[0])
+
+
 def _leak_by_gradient(ran: EvalPass) -> tuple[int, int] | None:
     assert ran.reach is not None
     for row, sizes in ran.reach.items():
@@ -78,8 +101,9 @@ def _leak_by_gradient(ran: EvalPass) -> tuple[int, int] | None:
     return None
 
 
-def _leak_by_change(context: Context, ran: EvalPass) -> tuple[int, int] | None:
+def _leak_by_change(context: Context, ran: EvalPass, axis: int) -> tuple[int, int] | None:
     """Change the last sample, and see whether the first one's output changes."""
+    from modelcli.checks.observe.foreign import ModelRaised
     from modelcli.checks.observe.passes import differ, run_plain
     from modelcli.checks.observe.values import input_tensors, map_inputs
 
@@ -94,9 +118,13 @@ def _leak_by_change(context: Context, ran: EvalPass) -> tuple[int, int] | None:
 
     if ran.is_random:
         raise CannotRun("the output is random in eval mode (MC301)")
-    outputs = run_plain(ran.model, map_inputs(ran.inputs, change))
-    if not outputs or not outputs[0].dim() or not ran.outputs:
+    try:
+        outputs = run_plain(ran.model, map_inputs(ran.inputs, change))
+    except ModelRaised as raised:
+        raise CannotRun(f"it raises for other values: {raised}") from raised
+    if not outputs or not ran.outputs or outputs[0].shape != ran.outputs[0].shape:
         raise CannotRun("the output has no batch dimension")
-    if differ([ran.outputs[0][:1]], [outputs[0][:1]], tolerance=1e-4):
+    first = [each.select(axis, 0) for each in (ran.outputs[0], outputs[0])]
+    if differ(first[:1], first[1:], tolerance=1e-4):
         return 0, ran.batch - 1
     return None

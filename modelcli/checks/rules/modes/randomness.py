@@ -69,6 +69,14 @@ class RandomInEval(Rule):
                 "", f"two eval passes differ: {ran.seen.foreign_draw} was asked during the pass"
             )
         elif not list(changes(ran)):
+            if _repeats_anew(context, ran):
+                yield self.found(
+                    "",
+                    "two eval passes on the same input differ, and a fresh instance gives the "
+                    "first answer again: something is kept from one pass to the next",
+                    fix="Return a hidden state and take it as an input, instead of keeping it.",
+                )
+                return
             yield self.found(
                 "",
                 "two eval passes on the same input differ, and no function drew random numbers",
@@ -90,3 +98,14 @@ class RandomInEval(Rule):
 def _is_fresh_weight(event: Event, ran: EvalPass) -> bool:
     """Tell whether the random numbers became a weight, which MC205 reports."""
     return any(weight.path == event.path for weight in ran.seen.fresh_weights)
+
+
+def _repeats_anew(context: Context, ran: EvalPass) -> bool:
+    """Tell whether a fresh instance answers as the first pass did: no chance is at work."""
+    from modelcli.checks.observe.foreign import ModelRaised
+    from modelcli.checks.observe.passes import differ, run_plain
+
+    try:
+        return not differ(ran.outputs, run_plain(context.fresh().eval(), ran.inputs))
+    except ModelRaised:
+        return False

@@ -59,7 +59,11 @@ class ChangesState(Rule):
                 module = ran.model.get_submodule(owner)
             except AttributeError:
                 module = ran.model
-            yield self.found(name, what, place=assignment(module, attribute))
+            severity = None
+            if name in ran.after.graphs:
+                severity = Severity.ERROR
+                what += ", and its graph with them: the second backward() raises"
+            yield self.found(name, what, place=assignment(module, attribute), severity=severity)
         caches = settled(ran)
         if caches:
             more = f", like {len(caches) - 1} more" if len(caches) > 1 else ""

@@ -51,19 +51,19 @@ class NoGradient(Rule):
     """)
 
     def find(self, context: Context) -> Iterator[Finding]:
-        """Look for gradients that are None after a backward pass from every output."""
-        ran = context.eval_pass
-        lacking = {
-            name
-            for name, parameter in ran.model.named_parameters()
-            if parameter.requires_grad and parameter.grad is None and parameter.numel()
-        }
-        lacking -= never_run(context)
+        """Look for gradients that are None after a backward pass from every output.
+
+        The input takes none here, as in training: re-entrant checkpointing then cuts off its own.
+        """
+        model = _as_in_training(context)
+        lacking = _lacking(model)
+        if lacking:
+            lacking -= never_run(context)
         if lacking:
             lacking -= self._trained(context)
-        groups = group_names(ran.model, lacking)
-        for path, names in groups.items():
-            yield self._report(context, path, names)
+        ids_only = not context.eval_pass.outputs
+        for path, names in group_names(model, lacking).items():
+            yield self._report(context, path, names, ids_only=ids_only)
 
     def _trained(self, context: Context) -> set[str]:
         """Return what gets a gradient in train mode: heads that only run there."""
@@ -73,7 +73,7 @@ class NoGradient(Rule):
             return set()
         return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
 
-    def _report(self, context: Context, path: str, names: list[str]) -> Finding:
+    def _report(self, context: Context, path: str, names: list[str], *, ids_only: bool) -> Finding:
         ran = context.eval_pass
         cut = _likely_cut(ran.seen, path)
         count = count_params(ran.model, names)
@@ -83,13 +83,51 @@ class NoGradient(Rule):
             how = {"data": ".data", "no_grad": "torch.no_grad()"}.get(cut.op, f"{cut.op}()")
             if cut.detail == "no_grad":
                 how = f"torch.no_grad() around {cut.op}()"
+            elif cut.detail == "checkpoint":
+                how = "re-entrant checkpoint() of an input that needs no gradient"
             message += f": {how} cuts it off"
             message += f" in '{cut.path}'" if cut.path else ""
             fix = f"Remove the {how} on the way from '{path}' to the output."
             if cut.op in ("argmax", "argmin", "long", "int", "round", "to"):
                 fix = f"{how} has no gradient: use a soft version (softmax, straight-through)."
+            elif cut.detail == "checkpoint":
+                fix = "checkpoint(..., use_reentrant=False)."
         place = cut.place if cut is not None else place_of(ran.model, path)
-        return self.found(path, message, fix=fix, place=place)
+        severity = Severity.WARNING if ids_only else None  # a model may be made to answer in ids
+        return self.found(path, message, fix=fix, place=place, severity=severity)
+
+
+def _as_in_training(context: Context) -> nn.Module:
+    """Return a model after a backward pass for which no gradient was asked at the input.
+
+    Raises:
+        CannotRun: the backward pass raised.
+    """
+    from modelcli.checks.observe.passes import run_eval
+
+    ran = context.eval_pass
+    if not ran.followed:
+        if ran.backward_error is not None:
+            raise CannotRun("the backward pass raises (MC206)")
+        return ran.model
+    try:
+        trained = context.train_pass
+    except CannotRun:
+        return ran.model
+    if trained.backward_error is not None or not _lacking(trained.model) - _lacking(ran.model):
+        return ran.model
+    model = context.fresh()
+    inputs = context.filled(model, ran.batch)
+    return run_eval(model, inputs, batch=ran.batch, follow=False).model
+
+
+def _lacking(model: nn.Module) -> set[str]:
+    """Return the trainable parameters that a backward pass left without a gradient."""
+    return {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and parameter.grad is None and parameter.numel()
+    }
 
 
 def _likely_cut(seen: Seen, path: str) -> Event | None:
