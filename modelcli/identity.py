@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from modelcli.modules import named_modules, named_parameters
+
 Key = tuple[Any, ...]
 
 
@@ -125,9 +127,9 @@ class NamedTensor:
 
 def named_tensors(model: nn.Module) -> Iterator[NamedTensor]:
     """Yield every name of every parameter and buffer, parameters first, tied names too."""
-    for name, parameter in nn.Module.named_parameters(model, remove_duplicate=False):
+    for name, parameter in named_parameters(model, every_name=True):
         yield NamedTensor(name, "parameter", parameter, persistent=True)
-    for prefix, module in nn.Module.named_modules(model, remove_duplicate=False):
+    for prefix, module in named_modules(model, every_name=True):
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 full = f"{prefix}.{name}" if prefix else name
@@ -163,7 +165,7 @@ def parameter_groups(model: nn.Module) -> list[ParameterGroup]:
     """Return every parameter once, with all its names."""
     names: dict[Key, list[str]] = {}
     objects: dict[Key, dict[int, nn.Parameter]] = {}
-    for name, parameter in nn.Module.named_parameters(model, remove_duplicate=False):
+    for name, parameter in named_parameters(model, every_name=True):
         key = tensor_key(parameter)
         names.setdefault(key, []).append(name)
         objects.setdefault(key, {})[id(parameter)] = parameter

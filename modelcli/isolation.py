@@ -1,20 +1,46 @@
 """Promise 3: the process and the model are left as they were found.
 
 What a user's code or a pass of ours may change is kept here, in one place: random states, default
-dtype, grad mode, the import path, stdout, warnings, threads, training flags.
+dtype and device, grad mode, the import path, stdout, warnings, threads, training flags.
+
+All of it is the process's, so that one thread at a time may change it: the others wait for the one
+lock below. Within a thread a call may come from inside another's pass (a hook, a forward that
+describes a part of itself); it runs as if alone, and the pass around it sees nothing of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import _pop_mode as _pop_function_mode
+from torch.overrides import _push_mode as _push_function_mode
+from torch.utils._python_dispatch import _pop_mode as _pop_dispatch_mode
+from torch.utils._python_dispatch import _push_mode as _push_dispatch_mode
+
+from modelcli.modules import modules_of, set_flag
+
+_LOCK = threading.RLock()
+
+
+class _Here(threading.local):
+    """What is open in this thread: how many isolated calls, and what the first found."""
+
+    depth = 0
+    function_modes = 0
+    dispatch_modes = 0
+
+
+_HERE = _Here()
 
 
 @contextlib.contextmanager
@@ -24,58 +50,179 @@ def isolated(folder: Path | None) -> Iterator[None]:
     Args:
         folder: importable meanwhile; None if nothing beside the model is to be imported.
     """
-    with preserved_state(), importable(folder), warnings.catch_warnings():
+    with contextlib.ExitStack() as stack:
+        for kept in (_LOCK, _apart(), preserved_state(), _kept(_OF_THE_PROCESS)):
+            stack.enter_context(kept)
+        # What the caller's own blocks switch off is none of the model's.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(importable(folder))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
 
 
+def open_calls() -> int:
+    """Return how many isolated calls this thread is inside of.
+
+    A pass that began at another number has been interrupted by a call that is not its own.
+    """
+    return _HERE.depth
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Let the modes of a pass around this call stand aside, and those of the user stay."""
+    if _HERE.depth == 0:
+        _HERE.function_modes = torch._C._len_torch_function_stack()
+        _HERE.dispatch_modes = torch._C._len_torch_dispatch_stack()
+    function_modes: list[Any] = []
+    dispatch_modes: list[Any] = []
+    _HERE.depth += 1
+    try:
+        while torch._C._len_torch_function_stack() > _HERE.function_modes:
+            function_modes.append(_pop_function_mode())  # type: ignore[no-untyped-call]
+        while torch._C._len_torch_dispatch_stack() > _HERE.dispatch_modes:
+            dispatch_modes.append(_pop_dispatch_mode())
+        yield
+    finally:
+        for mode in reversed(function_modes):
+            _push_function_mode(mode)  # type: ignore[no-untyped-call]
+        for mode in reversed(dispatch_modes):
+            _push_dispatch_mode(mode)
+        _HERE.depth -= 1
+
+
 @contextlib.contextmanager
 def preserved_state() -> Iterator[None]:
-    """Leave random states, default dtype and the thread's grad mode as they were."""
-    numpy_random = sys.modules.get("numpy.random")  # torch imports numpy, nobody its random
-    python_state = random.getstate()
-    numpy_state = numpy_random.get_state() if numpy_random is not None else None
-    grad = torch.is_grad_enabled()
-    dtype = torch.get_default_dtype()
-    in_use = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-    cuda = list(range(torch.cuda.device_count())) if in_use else []
+    """Leave random states, torch's defaults and the thread's grad mode as they were."""
+    with preserved_random(), _kept(_OF_TORCH):
+        yield
+
+
+@contextlib.contextmanager
+def preserved_random() -> Iterator[None]:
+    """Leave the random states of Python, NumPy and torch as they were."""
+    with _LOCK:
+        numpy_random = sys.modules.get("numpy.random")  # torch imports numpy, nobody its random
+        python_state = random.getstate()
+        numpy_state = numpy_random.get_state() if numpy_random is not None else None
+        in_use = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+        cuda = list(range(torch.cuda.device_count())) if in_use else []
+        try:
+            with torch.random.fork_rng(devices=cuda):
+                yield
+        finally:
+            random.setstate(python_state)
+            if numpy_random is not None:
+                numpy_random.set_state(numpy_state)
+
+
+_Settings = tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...]
+
+
+@contextlib.contextmanager
+def _kept(settings: _Settings) -> Iterator[None]:
+    found = [read() for read, _ in settings]
     try:
-        with torch.random.fork_rng(devices=cuda):
-            yield
+        yield
     finally:
-        random.setstate(python_state)
-        if numpy_random is not None:
-            numpy_random.set_state(numpy_state)
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
+        for (read, write), value in zip(settings, found, strict=True):
+            if read() != value:
+                write(value)
+
+
+def _default_device() -> torch.device | None:
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # not a ``with`` block
+    return context.device if context is not None else None
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _enter_folder(folder: str | None) -> None:
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+
+
+def _set_import_path(entries: list[str]) -> None:
+    sys.path[:] = entries
+
+
+# How a setting is read, and how it is put back.
+_OF_TORCH: _Settings = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (_default_device, torch.set_default_device),
+)
+# What a constructor or a forward may set besides. An import keeps what it sets of these: a file may
+# need its import path when the model is built.
+_OF_THE_PROCESS: _Settings = (
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (lambda: list(sys.path), _set_import_path),
+    (_folder, _enter_folder),
+)
 
 
 @contextlib.contextmanager
 def importable(folder: Path | None) -> Iterator[None]:
     """Let modules beside a file be imported meanwhile, and keep its prints off stdout."""
     if folder is None:
-        with contextlib.redirect_stdout(sys.stderr):
+        with _STDOUT.diverted():
             yield
         return
     entry = str(folder)
     sys.path.insert(0, entry)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with _STDOUT.diverted():
             yield
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(entry)
 
 
+class _Stdout:
+    """Sends stdout to stderr while anybody asks for it, in whatever order they come and go."""
+
+    def __init__(self) -> None:
+        self._asking = 0
+        self._found: Any = None
+
+    @contextlib.contextmanager
+    def diverted(self) -> Iterator[None]:
+        with _COUNTING:
+            if self._asking == 0:
+                self._found, sys.stdout = sys.stdout, sys.stderr
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with _COUNTING:
+                self._asking -= 1
+                if self._asking == 0:
+                    sys.stdout, self._found = self._found, None
+
+
+_COUNTING = threading.Lock()  # held for a line or two, never while a user's code runs
+_STDOUT = _Stdout()
+
+
 @contextlib.contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
     """Leave the training flag of every module as it was."""
-    modes = [(module, module.training) for module in nn.Module.modules(model)]
+    modes = [(module, module.training) for module in modules_of(model)]
     try:
         yield
     finally:
         for module, mode in modes:
-            module.training = mode
+            set_flag(module, mode)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from modelcli.loading.inference import needs_values
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
+from modelcli.modules import set_mode
 from modelcli.nested import map_tensors
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Trace
@@ -206,7 +207,7 @@ class _Ladder:
 
     def _prepared(self, model: nn.Module) -> nn.Module:
         # A scripted module cannot be built in one mode and put into another piecemeal.
-        return model.train(self.mode == "train")
+        return set_mode(model, self.mode == "train")
 
     def _is_known_small(self) -> bool:
         spec = self.source.spec

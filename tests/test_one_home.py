@@ -137,6 +137,25 @@ def own_suggestions(tree: ast.AST) -> Iterator[ast.AST]:
             yield node
 
 
+# Methods of a module that a user's class may have given another meaning.
+_OF_A_MODULE = frozenset(
+    "modules named_modules parameters named_parameters buffers named_buffers children "
+    "named_children get_submodule get_parameter get_buffer train eval state_dict load_state_dict "
+    "register_forward_hook register_forward_pre_hook".split()
+)
+# What these are called on is torch's or ours.
+_OF_OTHERS = frozenset("Module session optimizer scaler learner.optimizer".split())
+
+
+def own_walks_of_a_model(tree: ast.AST) -> Iterator[ast.AST]:
+    """Find what asks a module by methods of its own: ``model.parameters()``, ``model.eval()``."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if node.func.attr in _OF_A_MODULE and _named(node.func.value) not in _OF_OTHERS:
+            yield node
+
+
 # Fact: (how its copies are found, its home, {file: why it is no copy}).
 FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
     "parameter counts": (own_parameter_counts, "identity.py", {}),
@@ -154,12 +173,14 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "checks/rules/usage/gradients.py": "functions that one hint calls without a gradient",
         "feature_maps/spellings.py": "the words of the command line's own maps",
         "initialise/rules.py": "the values of torch.nn.init's nonlinearity",
+        "isolation.py": "settings of the process, and no operations",
         "meanings.py": "what people type for the words of the command line",
         "loading/build.py": "factories that take memory while a model is built",
         "loading/meta.py": "functions that the meta device treats in its own way",
         "views/params_stats.py": "the columns of a tensor's statistics",
     }),
     "suggestions of what was meant": (own_suggestions, "errors.py", {}),
+    "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {}),
     "the walk over nested tensors": (own_walks_of_nests, "nested.py", {
         "loading/meta.py": "asked at every call while a model is built; plain arguments only",
     }),

@@ -10,6 +10,7 @@ from torch import nn
 from modelcli.api.shown import Shown
 from modelcli.api.structure import module_of
 from modelcli.loading.target import Target, TargetKind, parse_target
+from modelcli.modules import modules_of
 from modelcli.tensors.causes import find_causes
 from modelcli.tensors.compare import Difference
 from modelcli.tensors.open import BuildOptions, Opened, open_target
@@ -142,5 +143,5 @@ def _open(model: nn.Module | str, *, key: str | None = None, values: bool = Fals
         ),
         rows=tuple(model_rows(survey(model))),
         model=model,
-        packed=sum(packed_elements(module) for module in model.modules()),
+        packed=sum(packed_elements(module) for module in modules_of(model)),
     )  # fmt: skip

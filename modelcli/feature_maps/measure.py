@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from modelcli.modules import move, named_modules, set_mode
 from modelcli.tracing.operations import function_name, is_layer
 from modelcli.tracing.vocabulary import Trait, has
 
@@ -63,7 +64,7 @@ def measure(
         behind the last wanted layer does no harm.
     """
     kind = torch.float64 if precise else torch.float32
-    model = model.eval().to(kind)
+    model = move(set_mode(model, False), dtype=kind)
     ready = [_to_ones(value, kind) for value in args]
     named = {name: _to_ones(value, kind) for name, value in kwargs.items()}
     image = _image([*ready, *named.values()], dims)
@@ -130,10 +131,11 @@ class _Watch(TorchFunctionMode):
         self._handles: list[Any] = []
 
     def __enter__(self) -> Any:
-        for path, module in self._model.named_modules():
+        for path, module in named_modules(self._model):
             if is_layer(module):
-                self._handles.append(module.register_forward_pre_hook(self._enter_layer))
-                self._handles.append(module.register_forward_hook(self._leave_layer(path)))
+                enter, leave = self._enter_layer, self._leave_layer(path)
+                self._handles.append(nn.Module.register_forward_pre_hook(module, enter))
+                self._handles.append(nn.Module.register_forward_hook(module, leave))
         return super().__enter__()  # type: ignore[no-untyped-call]
 
     def __exit__(self, *details: Any) -> None:

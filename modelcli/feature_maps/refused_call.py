@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.feature_maps.of_call import layer_of
 from modelcli.feature_maps.refusal import ShapeError
+from modelcli.modules import set_mode
 from modelcli.tracing.operations import function_arguments, function_name
 from modelcli.tracing.record import Call, Failure
 
@@ -25,7 +26,7 @@ def explain_failure(
     from modelcli.loading.build import build
     from modelcli.loading.inputs import find_inputs
 
-    model = build(source, execution="meta").eval()
+    model = set_mode(build(source, execution="meta"), False)
     inputs = find_inputs(source, model, request)
     place, kind = failure.path, failure.node_type
     if failure.op:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelcli.errors import UsageError, did_you_mean
 from modelcli.identity import Key, tensor_key
 from modelcli.initialise.rules import SCHEMES, InitRule, parse_init
+from modelcli.modules import named_modules, named_parameters
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +82,7 @@ def match_rules(model: nn.Module, rules: Sequence[InitRule]) -> dict[str, tuple[
             found[id(slot.tensor)] = rules[first[0]], first[1]
     return {
         name: found[id(tensor)]
-        for name, tensor in model.named_parameters(remove_duplicate=False)
+        for name, tensor in named_parameters(model, every_name=True)
         if id(tensor) in found
     }
 
@@ -105,8 +106,8 @@ def _slots(model: nn.Module) -> Iterator[_Slot]:
     from torch.nn.parameter import is_lazy
 
     seen: set[Key] = set()
-    for path, module in model.named_modules():
-        for leaf, tensor in module.named_parameters(recurse=False):
+    for path, module in named_modules(model):
+        for leaf, tensor in named_parameters(module, recurse=False):
             if tensor_key(tensor) in seen or is_lazy(tensor) or not tensor.is_floating_point():
                 continue
             seen.add(tensor_key(tensor))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcli.initialise.rules import InitRule
+from modelcli.modules import named_modules
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,7 @@ def layer_facts(model: nn.Module) -> dict[str, LayerFact]:
     from torch.nn.parameter import is_lazy
 
     facts = {}
-    for path, module in model.named_modules(remove_duplicate=False):
+    for path, module in named_modules(model, every_name=True):
         own = {n: t for n, t in module._parameters.items() if t is not None and not is_lazy(t)}
         weight = own.get("weight", own.get("weight_hh_l0"))
         kind = _torch_type(module)

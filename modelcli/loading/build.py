@@ -30,6 +30,7 @@ from modelcli.loading.meta import (
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution
 from modelcli.loading.user_code import in_package, user_frames
+from modelcli.modules import tensors_of
 
 LADDER: tuple[Execution, ...] = ("meta", "fake", "real")
 # What a real build may take without being asked: no more than a small model with its optimiser.
@@ -133,7 +134,7 @@ def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:
 
 
 def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
-    return (t for t in (*model.parameters(), *model.buffers()) if not is_lazy(t))
+    return (t for t in tensors_of(model) if not is_lazy(t))
 
 
 def _copy(source: Source, copier: Callable[[nn.Module], nn.Module]) -> nn.Module:

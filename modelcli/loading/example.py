@@ -16,6 +16,7 @@ from torch import nn
 from modelcli.errors import UsageError
 from modelcli.identity import shape_of
 from modelcli.loading.types import InputRecord, InputSpec
+from modelcli.modules import children_of, modules_of, parameters_of
 from modelcli.nested import map_tensors, named_tensors_in
 
 _SMALL_INTEGER_NUMEL = 1 << 20  # ids up to here stay real on meta, so that masks can be looked at
@@ -41,7 +42,7 @@ def forward_parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
 
 def model_dtype(model: nn.Module) -> torch.dtype:
     """Return the floating-point type of a model's first parameter, or torch's default."""
-    for parameter in model.parameters():
+    for parameter in parameters_of(model):
         if parameter.dtype.is_floating_point and parameter.dtype.itemsize >= 2:
             return parameter.dtype
     return torch.get_default_dtype()
@@ -66,10 +67,10 @@ def from_specs(specs: Iterable[InputSpec], model: nn.Module, *, origin: str) -> 
 def _guess_dtype(spec: InputSpec, model: nn.Module) -> torch.dtype:
     if spec.name and ("ids" in spec.name or spec.name.endswith("mask")):
         return torch.int64
-    for module in model.modules():
+    for module in modules_of(model):
         if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
             return torch.int64 if len(spec.shape) <= 2 else model_dtype(model)
-        if any(True for _ in module.children()):
+        if any(True for _ in children_of(module)):
             continue
         if any(p is not None for p in module._parameters.values()):
             break

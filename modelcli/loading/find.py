@@ -17,7 +17,7 @@ from torch import nn
 
 from modelcli import registry
 from modelcli.errors import TargetError, UsageError, describe, did_you_mean
-from modelcli.isolation import importable
+from modelcli.isolation import importable, preserved_random
 from modelcli.loading.providers import get_provider
 from modelcli.loading.source import Source, check_arguments
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
@@ -50,7 +50,7 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
     is_file = parsed.kind is TargetKind.FILE
     path = Path(parsed.place).resolve()
     folder = path.parent if is_file else Path.cwd()
-    with importable(folder), lenient_torchvision():
+    with preserved_random(), importable(folder), lenient_torchvision():
         module = _load_file(path, parsed.place) if is_file else _import_module(parsed.place)
         source = _bind(_attribute(module, parsed), parsed.text, given)
     return replace(source, folder=folder, remarks=torchvision_remarks())

@@ -15,6 +15,7 @@ from modelcli.errors import UsageError, describe
 from modelcli.loading.example import ExampleInputs, forward_parameters, from_specs, with_batch_size
 from modelcli.loading.meta import call_on_meta, copy_to_meta
 from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.modules import modules_of, named_modules
 
 # Common sizes of the field first: ImageNet crops, CIFAR, MNIST, then what small examples use.
 _IMAGE_SIZES = (
@@ -111,7 +112,7 @@ def runs(model: nn.Module, inputs: ExampleInputs) -> bool:
 
 
 def _try(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
-    if any(isinstance(m, LazyModuleMixin) for m in model.modules()):
+    if any(isinstance(m, LazyModuleMixin) for m in modules_of(model)):
         model = copy_to_meta(model)  # a failed try would fix the lazy layers' sizes
     try:
         with _MetaCalls(), torch.no_grad():
@@ -157,7 +158,7 @@ def _candidates(model: nn.Module) -> Iterator[tuple[tuple[int, ...], str | None,
 def _first_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield the first layers that know their input's size, of each class at most one."""
     seen: set[type] = set()
-    for path, module in model.named_modules():
+    for path, module in named_modules(model):
         if type(module) in seen or next(iter(_shapes_for(module)), None) is None:
             continue
         seen.add(type(module))

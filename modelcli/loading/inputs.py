@@ -18,6 +18,7 @@ from modelcli.loading.inference import infer_inputs
 from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.modules import set_mode
 
 
 def find_inputs(
@@ -40,7 +41,7 @@ def find_inputs(
     known = _known_inputs(source, model, request)
     if known is None:
         copied = copy_to_meta(model)
-        copied.train(training)
+        set_mode(copied, training)
         return infer_inputs(copied, request, source.label)
     return with_batch_size(with_request(known, extra), request.batch_size)
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.identity import stored_parts
 from modelcli.loading.user_code import names_library, user_frame
+from modelcli.modules import modules_of
 
 # Factories whose result is a weight more often than an index.
 _WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
@@ -285,7 +286,7 @@ def copy_to_cpu(model: nn.Module) -> nn.Module:
 
 
 def _copy_with(model: nn.Module, twins: Twins) -> nn.Module:
-    for module in model.modules():
+    for module in modules_of(model):
         for tensor in _tensors_of(module):
             twins.twin(tensor)
     with _TwinCopies(twins):
@@ -305,7 +306,7 @@ def move_to_meta(model: nn.Module) -> nn.Module:
 
 def move_tensors(model: nn.Module, twins: Twins) -> nn.Module:
     """Replace the parameters and buffers of a module of our own by their twins."""
-    for module in model.modules():
+    for module in modules_of(model):
         for table in (module._parameters, module._buffers):
             for name, tensor in table.items():
                 if tensor is not None and tensor.device != twins.device:

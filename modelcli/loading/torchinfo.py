@@ -9,6 +9,7 @@ from modelcli.isolation import isolated
 from modelcli.loading.build import build
 from modelcli.loading.example import from_specs
 from modelcli.loading.source import Source
+from modelcli.modules import set_mode
 
 if TYPE_CHECKING:
     from modelcli.loading.types import InputRecord
@@ -31,7 +32,7 @@ def describe_with_torchinfo(
     import torchinfo
 
     with isolated(source.folder):
-        model = build(source, execution="meta").train(mode == "train")
+        model = set_mode(build(source, execution="meta"), mode == "train")
         example = from_specs([record.spec() for record in inputs], model, origin="")
         data = {**dict(example.kwargs)} if example.kwargs else [a.to("meta") for a in example.args]
         try:

@@ -11,6 +11,7 @@ from modelcli.checkpoints.records import Checkpoint
 from modelcli.errors import UsageError
 from modelcli.initialise.rules import InitRule
 from modelcli.loading.target import Target, TargetKind, parse_target
+from modelcli.modules import modules_of, move, tensors_of
 from modelcli.tensors.rows import ParamRow, checkpoint_rows, model_rows
 
 if TYPE_CHECKING:
@@ -106,14 +107,14 @@ def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions
         target=target,
         rows=tuple(model_rows(survey(model))),
         model=model,
-        packed=sum(packed_elements(module) for module in model.modules()),
+        packed=sum(packed_elements(module) for module in modules_of(model)),
     )
 
 
 def _has_lazy(model: nn.Module) -> bool:
     from torch.nn.parameter import is_lazy
 
-    return any(is_lazy(t) for t in (*model.parameters(), *model.buffers()))
+    return any(is_lazy(t) for t in tensors_of(model))
 
 
 def _open_lazy(target: Target, source: Any, options: BuildOptions | None) -> Opened:
@@ -151,7 +152,7 @@ def _build_real(source: Any, options: BuildOptions) -> nn.Module:
             ) from None
         if options.init is not None:
             initialise(model, options.init)
-    return model.to(device)
+    return move(model, device)
 
 
 @contextmanager

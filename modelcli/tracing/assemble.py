@@ -8,6 +8,7 @@ from torch import nn
 
 from modelcli.identity import count_unique
 from modelcli.loading.types import InputRecord
+from modelcli.modules import parameters_of
 from modelcli.tracing.notes import Observation
 from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
 from modelcli.tracing.rows import Rows
@@ -93,7 +94,7 @@ def _remark_on(seen: Observation, tensors: Sequence[Tensor]) -> tuple[str, ...]:
     remarks: list[str] = []
     if seen.tree.unregistered:
         found = seen.tree.unregistered.values()
-        params = count_unique(p for module in found for p in module.parameters())
+        params = count_unique(p for module in found for p in parameters_of(module))
         remarks.append(
             f"modules ran that no parent registers (kept in a plain list or dict?): {len(found)}, "
             f"with {params:,} parameters that are in no total and in no state_dict"

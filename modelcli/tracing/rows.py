@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from modelcli.identity import Key, count_elements, count_unique, tensor_key
+from modelcli.modules import modules_of, named_parameters
 from modelcli.tracing.operations import is_layer, layer_base
 from modelcli.tracing.record import Node
 from modelcli.tracing.survey import packed_tensors
@@ -25,7 +26,7 @@ class Rows:
         self.packed_params = 0
         self.packed_bytes = 0
         self._names: dict[Key, str] = {}
-        for name, parameter in tree.model.named_parameters(remove_duplicate=False):
+        for name, parameter in named_parameters(tree.model, every_name=True):
             self._names.setdefault(tensor_key(parameter), name)
 
     def make(self) -> tuple[Node, ...]:
@@ -79,7 +80,7 @@ class Rows:
             return
         whole_layer = is_layer(module)
         shown = not whole_layer and not layer_base(module)
-        owners = module.modules() if whole_layer else (module,)
+        owners = modules_of(module) if whole_layer else (module,)
         for owner in owners:
             for name, parameter in owner._parameters.items():
                 if parameter is not None:

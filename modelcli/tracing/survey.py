@@ -15,6 +15,7 @@ from modelcli.identity import (
     named_tensors,
     tensor_key,
 )
+from modelcli.modules import modules_of, parameters_of
 from modelcli.tracing.record import Tensor
 
 
@@ -66,7 +67,7 @@ def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
     """Return the weights that a quantised layer keeps in a packed form, unpacked."""
     if not type(module).__module__.startswith("torch.ao.nn.quantized"):
         return []
-    counted = {id(tensor) for tensor in module.parameters()}
+    counted = {id(tensor) for tensor in parameters_of(module)}
     found: list[torch.Tensor] = []
     for name in ("weight", "bias", "get_weight", "get_bias"):
         getter = getattr(module, name, None)
@@ -84,7 +85,7 @@ def unmasked_elements(model: nn.Module, total: int) -> int | None:
     """Return the parameters that pruning leaves, or None where masks or their values lack."""
     removed = 0
     masked = False
-    for module in model.modules():
+    for module in modules_of(model):
         for name, mask in module._buffers.items():
             base = name.removesuffix("_mask")
             if mask is None or base == name or f"{base}_orig" not in module._parameters:

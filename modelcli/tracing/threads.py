@@ -22,6 +22,7 @@ from typing import Any
 
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from modelcli.isolation import open_calls
 from modelcli.tracing.notes import Frame
 
 _MOMENT_S = 0.2
@@ -44,6 +45,17 @@ class OpenCalls(threading.local):
     def __init__(self, root: Frame) -> None:
         self.frames = [root]
         self.followed = False
+        self._isolated = 0
+
+    def follow(self) -> None:
+        """Begin to follow this thread."""
+        self.followed = True
+        self._isolated = open_calls()
+
+    @property
+    def here(self) -> bool:
+        """Whether this thread works for the pass, and not for another call inside of it."""
+        return self.followed and open_calls() == self._isolated
 
 
 class Threads:
@@ -67,7 +79,7 @@ class Threads:
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
         """Follow the work of this thread into others."""
-        self._calls.followed = True
+        self._calls.follow()
         with contextlib.ExitStack() as stack:
             for owner, name, new in self._replacements():
                 stack.callback(setattr, owner, name, getattr(owner, name))
@@ -91,7 +103,7 @@ class Threads:
             if self._over or self._calls.followed:
                 return run(*args, **kwargs)
             before, self._calls.frames = self._calls.frames, [frame]
-            self._calls.followed = True
+            self._calls.follow()
             try:
                 with contextlib.ExitStack() as stack:
                     for fake in fakes:
@@ -106,12 +118,12 @@ class Threads:
 
     def _work(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """Bind work that this thread gives away, if this thread is one of the pass."""
-        if not self._calls.followed or self._over:
+        if not self._calls.here or self._over:
             return run
         return self._bound(run, self._calls.frames[-1])
 
     def _wait(self, until: Callable[[float], bool]) -> None:
-        if self._calls.followed and self._waits < _MOST_WAITS and not until(_MOMENT_S):
+        if self._calls.here and self._waits < _MOST_WAITS and not until(_MOMENT_S):
             self._waits += 1
 
     def _replacements(self) -> Iterator[tuple[Any, str, Any]]:
@@ -132,7 +144,7 @@ class Threads:
         def started(thread: threading.Thread) -> None:
             target = getattr(thread, "_target", None)
             loops = str(getattr(target, "__module__", "")).startswith(_LOOPS)
-            if not loops and self._calls.followed:
+            if not loops and self._calls.here:
                 thread.run = self._work(thread.run)  # type: ignore[method-assign]
             start(thread)
             if not loops:
@@ -152,7 +164,7 @@ class Threads:
         def given(pool: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             if isinstance(pool, threads):
                 return give(pool, self._work(func), *args, **kwargs)
-            if self._calls.followed:
+            if self._calls.here:
                 self._on_unknown(*_PROCESS)
             return give(pool, func, *args, **kwargs)
 
@@ -160,7 +172,7 @@ class Threads:
 
     def _elsewhere(self, give: Any) -> Any:
         def given(*args: Any, **kwargs: Any) -> Any:
-            if self._calls.followed:
+            if self._calls.here:
                 self._on_unknown(*_PROCESS)
             return give(*args, **kwargs)
 

@@ -20,6 +20,7 @@ from torch import nn
 from modelcli.identity import count_bytes, shape_of
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
+from modelcli.modules import tensors_of
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import unfused_attention
 from modelcli.tracing.costs import Costs, with_gradient
@@ -40,6 +41,7 @@ from modelcli.tracing.threads import OpenCalls, Threads
 from modelcli.tracing.tree import Branch
 from modelcli.tracing.vocabulary import is_silent
 
+_ORIGINAL = "_modelcli_original"  # what the ``Module.__call__`` of an observer stands in for
 _KEPT_FAILURES = 8  # a model that catches what its layers raise may go on for long
 
 
@@ -87,12 +89,7 @@ class _Observer:
         self._listener = listener
         self._calls = OpenCalls(Frame(self._tree.root, leaf=is_layer(model)))
         self._lock = threading.RLock()  # of what every thread of the model writes to
-        self._known = {
-            id(tensor)
-            for module in model.modules()
-            for tensor in (*module._parameters.values(), *module._buffers.values())
-            if tensor is not None
-        }
+        self._known = {id(tensor) for tensor in tensors_of(model)}
         self.costs = Costs(self.notes, self._calls, shortcuts=on_meta and not backward)
         self._threads = Threads(self._calls, self._modes, self.costs.book_unknown)
         self._origins = Origins()
@@ -101,24 +98,27 @@ class _Observer:
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Put the three observers in place, and take them away again."""
-        original = nn.Module.__call__
+        found = nn.Module.__call__
+        original = getattr(found, _ORIGINAL, found)  # a pass inside a pass books on itself
 
         def observed(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
             if self.costs.in_backward:
                 return original(module, *args, **kwargs)
-            if self._calls.followed:
+            if self._calls.here:
                 return self._run_module(original, module, args, kwargs)
-            if id(module) in self._tree.paths:  # on a thread that nobody saw start
+            if not self._calls.followed and id(module) in self._tree.paths:
+                # on a thread that nobody saw start
                 return self._threads.run_here(lambda: observed(module, *args, **kwargs))
             return original(module, *args, **kwargs)
 
+        setattr(observed, _ORIGINAL, original)
         nn.Module.__call__ = observed  # type: ignore[method-assign]
         try:
             with unfused_attention(), self._threads.following(), self._modes():
                 yield
         finally:
             self.notes.over = True
-            nn.Module.__call__ = original  # type: ignore[method-assign]
+            nn.Module.__call__ = found  # type: ignore[method-assign]
 
     @contextlib.contextmanager
     def _modes(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from modelcli.loading.types import Shape
+from modelcli.modules import named_modules
 from modelcli.tracing.operations import is_layer, type_name
 from modelcli.tracing.record import Kind
 
@@ -57,7 +58,7 @@ class Tree:
         self.model = model
         self.paths: dict[int, list[str]] = {}
         self.modules: dict[str, nn.Module] = {}
-        for path, module in model.named_modules(remove_duplicate=False):
+        for path, module in named_modules(model, every_name=True):
             self.paths.setdefault(id(module), []).append(path)
             self.modules[path] = module
         self.root = Branch(None, "", "module", type_name(model), model)

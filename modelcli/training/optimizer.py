@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from modelcli.config import OptimizerConfig, ScheduleConfig
 from modelcli.errors import UsageError, ask, describe, did_you_mean
 from modelcli.isolation import importable
+from modelcli.modules import named_parameters
 
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
@@ -179,7 +180,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     Raises:
         UsageError: a pattern matches none, or nothing is left to train.
     """
-    names = [name for name, _ in model.named_parameters()]
+    names = [name for name, _ in named_parameters(model)]
     frozen: list[str] = []
     for pattern in patterns:
         matching = [name for name in names if fnmatchcase(name, pattern)]
@@ -190,7 +191,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
                 hint = did_you_mean(pattern, names, otherwise="'modelcli params' lists the names")
             raise UsageError(f"--freeze '{pattern}' matches no parameter", hint)
         frozen += [name for name in matching if name not in frozen]
-    for name, param in model.named_parameters():
+    for name, param in named_parameters(model):
         if name in frozen:
             param.requires_grad_(False)
     if frozen and len(frozen) == len(names):

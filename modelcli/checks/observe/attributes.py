@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from modelcli.identity import storage_key
+from modelcli.modules import buffers_of, modules_of, named_modules, parameters_of
 from modelcli.nested import is_container, items_of
 
 _OWN = frozenset(
@@ -57,12 +58,12 @@ def find_hidden(model: nn.Module) -> tuple[Hidden, ...]:
 
     What is registered elsewhere in the model is left out: a list of references does no harm.
     """
-    registered = {id(module) for module in model.modules()}
-    registered |= {id(t) for t in model.parameters()} | {id(t) for t in model.buffers()}
-    storages = {_storage(t) for t in (*model.parameters(), *model.buffers())} - {None}
+    registered = {id(module) for module in modules_of(model)}
+    registered |= {id(t) for t in parameters_of(model)} | {id(t) for t in buffers_of(model)}
+    storages = {_storage(t) for t in (*parameters_of(model), *buffers_of(model))} - {None}
     found: list[Hidden] = []
     seen: set[int] = set()
-    for path, module in model.named_modules():
+    for path, module in named_modules(model):
         for attribute, value in list(vars(module).items()):
             if attribute in _OWN:
                 continue

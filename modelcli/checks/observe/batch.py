@@ -14,6 +14,7 @@ from modelcli.checks.observe.values import all_outputs
 from modelcli.checks.record import CannotRun
 from modelcli.loading.example import with_batch_size
 from modelcli.loading.types import Shape
+from modelcli.modules import switch_mode
 from modelcli.tracing.vocabulary import convolution_dims
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _shapes_of(context: Context, size: int) -> tuple[Shape, ...]:
     try:
         output = run_quietly(context.plain, context.filled(context.plain, size))
     except ModelRaised:  # what the passes before have left may be the reason
-        model = context.fresh().eval()
+        model = switch_mode(context.fresh(), False)
         output = run_quietly(model, context.filled(model, size))
     return shapes_in(output)
 

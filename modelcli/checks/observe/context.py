@@ -27,6 +27,7 @@ from modelcli.loading.example import ExampleInputs
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
+from modelcli.modules import parameters_of, set_mode, switch_mode
 from modelcli.observe import observe
 from modelcli.tracing.record import Failure, Trace
 
@@ -194,7 +195,7 @@ class Context:
     @lazy
     def plain(self) -> nn.Module:
         """A private model with values in eval mode, for passes that nobody watches."""
-        return self.fresh().eval()
+        return switch_mode(self.fresh(), False)
 
     @lazy
     def values_allowed(self) -> bool:
@@ -228,7 +229,7 @@ class Context:
             model = self.build(seed=seed)
         except RunFailedError as error:
             raise CannotRun(f"it cannot be built with values: {error.message}") from error
-        if any(is_lazy(parameter) for parameter in model.parameters()):
+        if any(is_lazy(parameter) for parameter in parameters_of(model)):
             inputs = self.filled(model, max(2, self.batch))
             with torch.no_grad():
                 model(*inputs.args, **inputs.kwargs)  # gives lazy layers their sizes
@@ -267,7 +268,7 @@ class Context:
         assert self.ran
         if self.ran.execution == "real" and not self.is_small:
             raise CannotRun("it does not run without values")
-        model = copy_whole_to_meta(self.built).eval()
+        model = set_mode(copy_whole_to_meta(self.built), False)
         return model, map_inputs(self.inputs, lambda _, tensor: tensor.to("meta"))
 
     @lazy
@@ -291,7 +292,7 @@ class Context:
         Raises:
             CannotRun: it has lazy layers and cannot run.
         """
-        if any(is_lazy(parameter) for parameter in self.built.parameters()):
+        if any(is_lazy(parameter) for parameter in parameters_of(self.built)):
             return self.fresh()
         return self.built
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from modelcli.checks.observe.foreign import run_foreign
 from modelcli.checks.observe.values import sum_of_outputs
+from modelcli.modules import parameters_of
 
 # For some output rows, the largest gradient at every sample.
 Reach = dict[int, list[float]]
@@ -69,4 +70,6 @@ def send_back(output: Any) -> RuntimeError | None:
 
 def gradients_are_finite(model: nn.Module) -> bool:
     """Tell whether no gradient of a parameter is infinite or NaN."""
-    return all(bool(torch.isfinite(p.grad).all()) for p in model.parameters() if p.grad is not None)
+    return all(
+        bool(torch.isfinite(p.grad).all()) for p in parameters_of(model) if p.grad is not None
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import Place
 from modelcli.loading.user_code import is_users, user_frames
+from modelcli.modules import find_module
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +69,8 @@ def place_of(model: nn.Module, path: str) -> Place | None:
     parts = path.split(".")
     for length in range(len(parts) - 1, -1, -1):
         try:
-            owner = model.get_submodule(".".join(parts[:length]))
-        except AttributeError:
+            owner = find_module(model, ".".join(parts[:length]))
+        except KeyError:
             continue
         place = assignment(owner, parts[length])
         if place is not None:

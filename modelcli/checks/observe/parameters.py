@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import CannotRun
+from modelcli.modules import named_parameters
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def group_names(model: nn.Module, names: Iterable[str]) -> dict[str, list[str]]:
     """Group parameters under the highest modules all of whose parameters are among them."""
     wanted = set(names)
-    every = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    every = [name for name, _ in named_parameters(model, every_name=True)]
     found: dict[str, list[str]] = {}
     for name in sorted(wanted, key=every.index):
         top = name
@@ -33,7 +34,7 @@ def count_params(model: nn.Module, names: Iterable[str]) -> int:
     """Return the number of elements of some parameters."""
     from modelcli.identity import count_unique
 
-    table = dict(model.named_parameters(remove_duplicate=False))
+    table = dict(named_parameters(model, every_name=True))
     return count_unique(table[name] for name in names)
 
 
@@ -73,7 +74,7 @@ def _used_with_values(context: Context) -> set[str]:
             ran = getattr(context, which)
         except CannotRun:
             continue
-        for name, parameter in ran.model.named_parameters(remove_duplicate=False):
+        for name, parameter in named_parameters(ran.model, every_name=True):
             if parameter.grad is not None or id(parameter) in ran.seen.used:
                 used.add(name)
     return used

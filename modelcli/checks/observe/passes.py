@@ -24,6 +24,7 @@ from modelcli.checks.observe.values import (
 from modelcli.checks.record import CannotRun
 from modelcli.errors import describe
 from modelcli.loading.example import ExampleInputs
+from modelcli.modules import named_modules, named_parameters, switch_mode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,13 +92,13 @@ def names_of(model: nn.Module) -> dict[int, str]:
     for hidden in find_hidden(model):
         names[id(hidden.value)] = hidden.name
         if isinstance(hidden.value, nn.Module):
-            for path, module in hidden.value.named_modules():
+            for path, module in named_modules(hidden.value):
                 names[id(module)] = f"{hidden.name}.{path}" if path else hidden.name
-            for path, parameter in hidden.value.named_parameters():
+            for path, parameter in named_parameters(hidden.value):
                 names[id(parameter)] = f"{hidden.name}.{path}"
-    for path, module in reversed(list(model.named_modules())):
+    for path, module in reversed(list(named_modules(model))):
         names[id(module)] = path
-    for path, parameter in model.named_parameters():
+    for path, parameter in named_parameters(model):
         names[id(parameter)] = path
     return names
 
@@ -124,7 +125,7 @@ def run_eval(
     Raises:
         CannotRun: the pass raised, or autograd could not go back to the inputs.
     """
-    model.eval()
+    switch_mode(model, False)
     names = names_of(model)
     leaves: list[torch.Tensor] = []
 
@@ -199,7 +200,7 @@ def run_train(model: nn.Module, inputs: ExampleInputs, *, batch: int) -> TrainPa
     Raises:
         CannotRun: the pass raised.
     """
-    model.train()
+    switch_mode(model, True)
     names = names_of(model)
     torch.manual_seed(2)
     with torch.enable_grad():
@@ -269,4 +270,4 @@ def differ(one: list[torch.Tensor], other: list[torch.Tensor], *, tolerance: flo
 
 def gradients(model: nn.Module) -> Mapping[str, torch.Tensor | None]:
     """Return the gradient of every trainable parameter by its first name."""
-    return {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    return {n: p.grad for n, p in named_parameters(model) if p.requires_grad}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import CannotRun
+from modelcli.modules import modules_of, move, named_modules
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -39,17 +40,18 @@ def run_on_meta(context: Context, *, dtype: Any = None) -> Exception | None:
             hidden.value.to(dtype)
         elif hidden.value.is_floating_point():
             hidden.value.data = hidden.value.data.to(dtype)
-    return _raised(model.to(dtype), cast, bridged=True)
+    return _raised(move(model, dtype=dtype), cast, bridged=True)
 
 
 def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | None:
     import torch
+    from torch import nn
 
     from modelcli.checks.observe.foreign import ModelRaised, call_model
     from modelcli.checks.observe.strict_meta import Collisions
 
     stack: list[str] = []
-    names = {id(module): name for name, module in model.named_modules()}
+    names = {id(module): name for name, module in named_modules(model)}
 
     def enter(module: Any, _inputs: Any) -> None:
         stack.append(names.get(id(module), ""))
@@ -57,8 +59,8 @@ def _raised(model: Any, inputs: Any, *, bridged: bool = False) -> Exception | No
     def leave(_module: Any, _inputs: Any, _output: Any) -> None:
         stack.pop()
 
-    handles = [module.register_forward_pre_hook(enter) for module in model.modules()]
-    handles += [module.register_forward_hook(leave) for module in model.modules()]
+    handles = [nn.Module.register_forward_pre_hook(module, enter) for module in modules_of(model)]
+    handles += [nn.Module.register_forward_hook(module, leave) for module in modules_of(model)]
     try:
         with torch.no_grad(), Collisions(devices=not bridged):
             call_model(model, inputs)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.modules import named_buffers, named_modules, named_parameters
 from modelcli.nested import tensors_in
 
 _LARGEST_SNAPSHOT = 50_000_000  # elements of buffers that are copied to be compared
@@ -34,15 +35,15 @@ def take_state(model: nn.Module) -> State:
     """Return what a model holds now."""
     state = State()
     copied = 0
-    for name, buffer in model.named_buffers():
+    for name, buffer in named_buffers(model):
         copied += buffer.numel()
         if copied <= _LARGEST_SNAPSHOT:
             state.copies[name] = buffer.detach().clone()
         else:
             state.versions[name] = (id(buffer), buffer._version)
-    for name, parameter in model.named_parameters():
+    for name, parameter in named_parameters(model):
         state.versions[name] = (id(parameter), parameter._version)
-    for path, module in model.named_modules():
+    for path, module in named_modules(model):
         for attribute, value in vars(module).items():
             if attribute.startswith("_") and attribute in _TORCH_ATTRIBUTES:
                 continue

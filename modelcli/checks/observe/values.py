@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from modelcli.loading.example import ExampleInputs, with_batch_size
+from modelcli.modules import modules_of
 from modelcli.nested import map_named_tensors, named_tensors_in, tensors_in
 
 _MOST_IDS = 1000  # ids above carry no more information here
@@ -34,7 +35,7 @@ def with_values(
         positive: floats from [0, 1) instead of a standard normal.
     """
     generator = torch.Generator().manual_seed(seed)
-    tables = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+    tables = [m.num_embeddings for m in modules_of(model) if isinstance(m, nn.Embedding)]
     rows = min(tables, default=2)
     most = max(1, min(rows, _MOST_IDS))
     batch = with_batch_size(inputs, batch_size)

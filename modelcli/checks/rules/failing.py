@@ -9,6 +9,7 @@ from modelcli.checks.observe.locate import raising_place
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 from modelcli.errors import RunFailedError, UsageError
+from modelcli.modules import set_mode
 from modelcli.tracing.unbatched import lacks_batch
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _raise_again(context: Context) -> Exception | None:
     if trace.totals.param_bytes > _MOST_BYTES:
         return None
     try:
-        model = build(context.source, execution="real", seed=0).eval()
+        model = set_mode(build(context.source, execution="real", seed=0), False)
         batch = trace.inputs[0].shape[0] if trace.inputs and trace.inputs[0].shape else 1
         inputs = with_values(context.inputs, model, batch_size=batch)
     except (RunFailedError, UsageError):

@@ -18,6 +18,7 @@ from modelcli.checks.record import DEFAULT_TRAIN_STEPS, CannotRun, Finding, Opti
 from modelcli.checks.rule import Rule, example
 from modelcli.errors import UsageError
 from modelcli.losses import LOSSES
+from modelcli.modules import modules_of, named_parameters, parameters_of, switch_mode
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,9 +84,9 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Overfit:
     from modelcli.training.data.tensors import Split
     from modelcli.training.engine.step import EagerEngine, Learner, NonFiniteLossError
 
-    model = _without_dropout(context.fresh().train())
+    model = _without_dropout(switch_mode(context.fresh(), True))
     inputs = context.filled(model, samples, seed=3)
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    before = {name: p.detach().clone() for name, p in named_parameters(model)}
     name = context.loss or "mse"
 
     def call(of: nn.Module, _inputs: object) -> Tensor:
@@ -102,7 +103,7 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Overfit:
         target = _target(output, objective)
         if target.numel() > context.ran.totals.trainable_params:
             raise CannotRun("it has fewer parameters than there are values to learn")
-        params = [p for p in model.parameters() if p.requires_grad]
+        params = [p for p in parameters_of(model) if p.requires_grad]
         learner = Learner(
             model=model, call=call, objective=objective, params=params, device=output.device,
             optimizer=torch.optim.Adam(params, lr=rate),
@@ -116,7 +117,7 @@ def _train(context: Context, samples: int, steps: int, rate: float) -> Overfit:
                 break
             if losses[-1] < 0.01 * losses[0]:
                 break
-    same = [n for n, p in model.named_parameters() if torch.equal(p.detach(), before[n])]
+    same = [n for n, p in named_parameters(model) if torch.equal(p.detach(), before[n])]
     finite = [value for value in losses if math.isfinite(value)] or [math.inf]
     return Overfit(
         model=model, samples=samples, steps=len(losses), loss=name, first=losses[0],
@@ -141,9 +142,9 @@ def _objective(name: str, output: Tensor) -> Objective:
 def _without_dropout(model: nn.Module) -> nn.Module:
     from torch import nn
 
-    for module in model.modules():
+    for module in modules_of(model):
         if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.eval()
+            switch_mode(module, False)
         elif isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0  # type: ignore[assignment]
     return model

@@ -10,6 +10,7 @@ from torch import nn
 
 from modelcli.loading.example import ExampleInputs, example_from, forward_parameters, from_specs
 from modelcli.loading.types import InputSpec
+from modelcli.modules import parameters_of
 
 _MOST_TRIES = 16
 # Arguments that a model may declare optional and yet insist on.
@@ -27,7 +28,7 @@ def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
     from modelcli.loading.inference import runs
     from modelcli.loading.meta import copy_to_meta
 
-    on_meta = model if all(p.is_meta for p in model.parameters()) else copy_to_meta(model)
+    on_meta = model if all(p.is_meta for p in parameters_of(model)) else copy_to_meta(model)
     return next((inputs for inputs in candidates if runs(on_meta, inputs)), candidates[0])
 
 

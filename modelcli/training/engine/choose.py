@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from modelcli.config import ScheduleConfig
 from modelcli.errors import UsageError, describe
 from modelcli.loading.device import synchronize
+from modelcli.modules import modules_of
 from modelcli.training.data.tensors import Split, Tensors
 from modelcli.training.engine.step import EagerEngine, Engine, Learner
 
@@ -167,13 +168,13 @@ def choose_memory_format(
 
 
 def _convolutions(model: nn.Module) -> list[nn.Module]:
-    return [each for each in model.modules() if isinstance(each, (nn.Conv2d, nn.ConvTranspose2d))]
+    return [each for each in modules_of(model) if isinstance(each, (nn.Conv2d, nn.ConvTranspose2d))]
 
 
 def _to_channels_last(model: nn.Module) -> None:
     """Lay out the convolutions' weights; a model may hold others that have no such format."""
     for module in _convolutions(model):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _runs(learner: Learner, batch: Split) -> bool:

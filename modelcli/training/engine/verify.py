@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from modelcli.modules import buffers_of, parameters_of
 from modelcli.training.engine.step import Learner
 
 LOSS_TOLERANCE = 1e-3  # relative; operations that add up in no fixed order differ at the end
@@ -40,7 +41,7 @@ class StepState:
 def copy_state(learner: Learner) -> StepState:
     """Return copies of all that a step changes."""
     model, states = learner.model, list(learner.optimizer.state.values())
-    groups: Groups = [list(model.parameters()), list(model.buffers())]
+    groups: Groups = [list(parameters_of(model)), list(buffers_of(model))]
     for key in sorted({key for state in states for key in state}):
         values = [state[key] for state in states if key in state]
         groups.append([value for value in values if isinstance(value, Tensor)])

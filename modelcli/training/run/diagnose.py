@@ -14,6 +14,14 @@ from torch import Tensor, nn
 from modelcli.errors import RunFailedError
 from modelcli.identity import storage_bytes, storage_key
 from modelcli.loading.device import memory_bytes
+from modelcli.modules import (
+    modules_of,
+    named_buffers,
+    named_modules,
+    named_parameters,
+    parameters_of,
+    tensors_of,
+)
 from modelcli.nested import tensors_in
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Learner
@@ -40,7 +48,7 @@ class Culprit:
 
 def first_nonfinite(model: nn.Module) -> str | None:
     """Return the name of the first parameter or buffer with a value that is not finite, or None."""
-    held = [*model.named_parameters(), *model.named_buffers()]
+    held = [*named_parameters(model), *named_buffers(model)]
     floats = [(name, each.detach()) for name, each in held if each.is_floating_point()]
     if not floats:
         return None
@@ -59,21 +67,21 @@ class _FoundError(Exception):
 def find_nonfinite(learner: Learner, batch: Split) -> Culprit | None:
     """Return the first layer whose output for a batch is not finite, else that of the largest."""
     model = learner.model
-    names = {module: name for name, module in model.named_modules()}
-    sizes: dict[nn.Module, float] = {}
+    names = {id(module): (name, module) for name, module in named_modules(model)}
+    sizes: dict[int, float] = {}
 
     def look(module: nn.Module, _inputs: Any, output: Any) -> None:
         if not _is_finite(output):
             raise _FoundError(module)
         if module is not model:  # a layer says more than the whole
-            sizes[module] = max(_largest(output), sizes.get(module, 0.0))
+            sizes[id(module)] = max(_largest(output), sizes.get(id(module), 0.0))
 
-    handles = [module.register_forward_hook(look) for module in model.modules()]
+    handles = [nn.Module.register_forward_hook(module, look) for module in modules_of(model)]
     try:
         with torch.no_grad(), learner.autocast():
             learner.call(model, batch.inputs)
     except _FoundError as found:
-        return _describe(found.module, names.get(found.module, ""))
+        return _describe(found.module, names[id(found.module)][0])
     except Exception:  # the pass was only to find out more
         return None
     finally:
@@ -81,17 +89,18 @@ def find_nonfinite(learner: Learner, batch: Split) -> Culprit | None:
             handle.remove()
     if not sizes:
         return None
-    module = max(sizes, key=lambda each: sizes[each])
+    largest = max(sizes, key=lambda each: sizes[each])
+    path, module = names[largest]
     return Culprit(
-        path=names.get(module, ""),
+        path=path,
         type=type(module).__name__,
         what="largest",
-        largest=sizes[module],
+        largest=sizes[largest],
     )
 
 
 def _describe(module: nn.Module, path: str) -> Culprit:
-    weights = [param.detach() for param in module.parameters()]
+    weights = [param.detach() for param in parameters_of(module)]
     broken = any(not bool(torch.isfinite(weight).all()) for weight in weights)
     return Culprit(path=path, type=type(module).__name__, what="weights" if broken else "output")
 
@@ -167,7 +176,7 @@ def largest_batch(learner: Learner, data: Data, *, beside_bytes: int = 0) -> int
     memory = memory_bytes(learner.device)
     if not memory or data.complete is not None:
         return None
-    held = [*learner.model.parameters(), *learner.model.buffers()]
+    held = tensors_of(learner.model)
     known = {storage_key(tensor) for tensor in held}
     saved: dict[int | None, int] = {}
 

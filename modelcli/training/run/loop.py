@@ -16,6 +16,7 @@ from torch import Tensor
 
 from modelcli.config import ScheduleConfig
 from modelcli.loading.device import synchronize
+from modelcli.modules import switch_mode
 from modelcli.training.data.tensors import Batches, Split
 from modelcli.training.engine.step import Engine, Learner, NonFiniteLossError, narrate_step
 from modelcli.training.optimizer import schedule_factor, set_lr
@@ -125,7 +126,7 @@ class Loop:
             NonFiniteLossError: a loss is not finite.
             InterruptedRunError: SIGINT or SIGTERM; the step that was running is complete.
         """
-        self._learner.model.train()
+        switch_mode(self._learner.model, True)
         with self._signals():
             while self.progress.step < self._plan.steps:
                 self._chunk(self._next_stop())

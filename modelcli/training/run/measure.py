@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from modelcli.isolation import modes_kept
+from modelcli.modules import switch_mode
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Learner, first_tensor
 
@@ -34,7 +35,7 @@ def evaluate(learner: Learner, data: Data, split: Split, *, batch_size: int) -> 
     correct: list[Tensor] = []
     sizes: list[int] = []
     with modes_kept(model), torch.no_grad():
-        model.eval()
+        switch_mode(model, False)
         for start in range(0, len(split), batch_size):
             batch = split.slice(start, min(start + batch_size, len(split)))
             if data.complete is not None:
@@ -95,7 +96,7 @@ def recover_linear(learner: Learner, data: Data) -> Recovered | None:
     probes = torch.zeros(n_in + 2, n_in, dtype=first.dtype, device=first.device)
     probes[1 : n_in + 1] = torch.eye(n_in, dtype=first.dtype, device=first.device)
     probes[n_in + 1] = -1.5
-    learner.model.eval()
+    switch_mode(learner.model, False)
     with torch.no_grad():
         output, _ = learner.forward(
             Split(
@@ -103,7 +104,7 @@ def recover_linear(learner: Learner, data: Data) -> Recovered | None:
                 targets=(torch.zeros(n_in + 2, *data.train.targets[0].shape[1:]).to(probes),),
             )
         )
-    learner.model.train()
+    switch_mode(learner.model, True)
     flat = first_tensor(output).flatten(1).double()
     bias = flat[0]
     weight = flat[1 : n_in + 1] - bias

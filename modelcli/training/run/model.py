@@ -20,6 +20,7 @@ from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
+from modelcli.modules import modules_of, move, parameters_of, switch_mode
 from modelcli.registry import Task
 from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.file import file_input
@@ -117,14 +118,14 @@ def build_model(source: Source, config: RunConfig, device: torch.device, seed: i
         from modelcli.initialise.apply import initialise
 
         initialise(model, config.model.init, seed=seed)
-    return model.to(device, DTYPES[config.train.dtype])
+    return move(model, device, DTYPES[config.train.dtype])
 
 
 def _check_trainable(source: Source, model: nn.Module) -> None:
-    if any(param.requires_grad for param in model.parameters()):
+    if any(param.requires_grad for param in parameters_of(model)):
         return
     pitfall = source.spec.pitfall if source.spec is not None else None
-    if any(True for _ in model.parameters()):
+    if any(True for _ in parameters_of(model)):
         message = f"'{source.label}' has no parameter that requires a gradient"
         raise UsageError(message, "its constructor freezes all of them")
     hint = pitfall or "a model without parameters has nothing to learn"
@@ -157,7 +158,7 @@ def _spec(value: Any, name: str, dtype: torch.dtype, high: int) -> SampleSpec:
 
 
 def _smallest_vocabulary(model: nn.Module) -> int:
-    sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+    sizes = [m.num_embeddings for m in modules_of(model) if isinstance(m, nn.Embedding)]
     return min(sizes, default=2)
 
 
@@ -173,7 +174,7 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
     inputs = draw_inputs(trained.specs, PROBED_SAMPLES, generator)
     try:
         with modes_kept(model), torch.random.fork_rng(devices=devices), torch.no_grad():
-            model.eval()
+            switch_mode(model, False)
             return float_tensors(trained.call(model, inputs))
     except ModelcliError:
         raise

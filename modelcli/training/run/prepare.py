@@ -9,6 +9,7 @@ import torch
 from modelcli.config import RunConfig, default_lr
 from modelcli.identity import count_unique
 from modelcli.loading.device import DTYPES, check_precision, resolve_device
+from modelcli.modules import parameters_of, tensors_of
 from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.tasks import build_data, total_steps
 from modelcli.training.data.tensors import Data
@@ -53,7 +54,7 @@ class Run:
     @property
     def state_bytes(self) -> int:
         """About how many bytes a checkpoint has: the model and what its optimiser keeps."""
-        held = [*self.trained.model.parameters(), *self.trained.model.buffers()]
+        held = tensors_of(self.trained.model)
         kept = optimizer_states(self.learner.optimizer)
         return sum(t.nbytes for t in held) + kept * sum(p.nbytes for p in self.learner.params)
 
@@ -107,7 +108,7 @@ def _assemble(config: RunConfig, trained: TrainedModel, device: torch.device) ->
     objective.check_targets(data.train.targets, trained.out_shapes)
     if objective.spec.output == "log-probabilities":
         objective.check_output(probe(trained, device))
-    params = [param for param in trained.model.parameters() if param.requires_grad]
+    params = [param for param in parameters_of(trained.model) if param.requires_grad]
     config = _complete(config, data, params)
     capturable = wants_capture(config.train.engine, device)
     learner = Learner(

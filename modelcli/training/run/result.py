@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from modelcli.identity import count_unique
 from modelcli.loading.device import device_label, peak_memory_bytes
+from modelcli.modules import parameters_of
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Engine
 from modelcli.training.objective import untrained_loss
@@ -122,7 +123,7 @@ def make_record(
         dtype=config.train.dtype if config.train.amp == "off" else f"amp {config.train.amp}",
         seed=config.train.seed,
         engine=engine.name,
-        params=count_unique(run.trained.model.parameters()),
+        params=count_unique(parameters_of(run.trained.model)),
         trainable_params=count_unique(learner.params),
         steps=progress.step,
         planned_steps=run.steps,

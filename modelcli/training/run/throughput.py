@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from modelcli.isolation import modes_kept, preserved_state
 from modelcli.loading.device import DTYPES, synchronize
+from modelcli.modules import modules_of, set_mode, switch_mode
 from modelcli.training.data.tensors import Split, Tensors
 from modelcli.training.engine.step import AMP_DTYPES, Learner
 
@@ -44,10 +45,10 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
         param.grad = None  # or the pass would add to them
     try:
         with modes_kept(model), preserved_state():
-            model.eval()  # batch norm keeps its statistics
-            for module in model.modules():
+            switch_mode(model, False)  # batch norm keeps its statistics
+            for module in modules_of(model):
                 if isinstance(module, nn.RNNBase):
-                    module.train()  # cuDNN has no backward pass of the other mode
+                    set_mode(module, True)  # cuDNN has no backward pass of the other mode
             seen = observe_pass(_Bound(learner, inputs), (), {}, on_meta=False, backward=True)
     finally:
         for param, grad in zip(learner.params, grads, strict=True):

@@ -57,7 +57,7 @@ def write_model(model: nn.Module, path: Path, *, step: int) -> None:
     kept: dict[str, Tensor] = {}
     metadata = {"format": "pt", "step": str(step)}
     seen: dict[Key, str] = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in nn.Module.state_dict(model).items():
         if not isinstance(tensor, Tensor):
             continue
         key = view_key(tensor)

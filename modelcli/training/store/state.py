@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelcli.config import RunConfig
 from modelcli.errors import UsageError
@@ -69,7 +69,7 @@ def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
         UsageError: they are those of another model.
     """
     try:
-        run.trained.model.load_state_dict(dict(tensors))
+        nn.Module.load_state_dict(run.trained.model, dict(tensors))
     except RuntimeError as error:
         text = " ".join(str(error).split())
         raise UsageError(

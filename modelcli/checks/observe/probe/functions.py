@@ -16,6 +16,7 @@ from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.values import input_tensors
 from modelcli.loading.example import ExampleInputs
+from modelcli.modules import parameters_of
 from modelcli.nested import tensors_in
 from modelcli.tracing.operations import function_name
 from modelcli.tracing.vocabulary import Trait, has, is_silent
@@ -50,7 +51,7 @@ class FunctionCalls(TorchFunctionMode):
         self._inputs = input_tensors(inputs)
         self._versions = [tensor._version for tensor in self._inputs]
         self._batch = self._inputs[0].shape[0] if self._inputs and self._inputs[0].dim() else 0
-        self._params = {id(p) for p in model.parameters()}
+        self._params = {id(p) for p in parameters_of(model)}
         self._fresh: dict[int, torch.Tensor] = {}  # made from random numbers in this pass
         self._double_made = False
 

@@ -13,6 +13,7 @@ from modelcli.checks.observe.foreign import run_foreign
 from modelcli.checks.observe.locate import calling_place
 from modelcli.checks.observe.probe.scope import Scope
 from modelcli.checks.observe.probe.seen import Event, Seen
+from modelcli.modules import modules_of
 
 
 class ModuleCalls:
@@ -38,7 +39,7 @@ class ModuleCalls:
         def observed(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
             return self._run_module(original, module, args, kwargs)
 
-        wrapped = [m for m in self._model.modules() if self._wrap(m)]
+        wrapped = [m for m in modules_of(self._model) if self._wrap(m)]
         nn.Module.__call__ = observed  # type: ignore[method-assign]
         try:
             yield

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.passes import EvalPass
     from modelcli.checks.observe.probe.seen import Event
 from modelcli.checks.observe.locate import place_of
+from modelcli.modules import modules_of
 
 
 class IgnoresEval(Rule):
@@ -93,7 +94,7 @@ class IgnoresEval(Rule):
 def _all(ran: EvalPass) -> Iterator[Any]:
     from modelcli.checks.observe.attributes import find_hidden
 
-    yield from ran.model.modules()
+    yield from modules_of(ran.model)
     for hidden in find_hidden(ran.model):
         if hasattr(hidden.value, "modules"):
-            yield from hidden.value.modules()
+            yield from modules_of(hidden.value)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.passes import EvalPass
     from modelcli.checks.observe.probe.seen import Event
 from modelcli.checks.observe.changes import changes
+from modelcli.modules import switch_mode
 
 
 class RandomInEval(Rule):
@@ -106,6 +107,6 @@ def _repeats_anew(context: Context, ran: EvalPass) -> bool:
     from modelcli.checks.observe.passes import differ, run_plain
 
     try:
-        return not differ(ran.outputs, run_plain(context.fresh().eval(), ran.inputs))
+        return not differ(ran.outputs, run_plain(switch_mode(context.fresh(), False), ran.inputs))
     except ModelRaised:
         return False

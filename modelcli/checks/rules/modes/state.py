@@ -12,6 +12,7 @@ from modelcli.checks.rule import Rule, example
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
 from modelcli.checks.observe.changes import changes, settled
+from modelcli.modules import find_module
 
 
 class ChangesState(Rule):
@@ -56,8 +57,8 @@ class ChangesState(Rule):
             if owner in norms:
                 continue  # MC302 says why
             try:
-                module = ran.model.get_submodule(owner)
-            except AttributeError:
+                module = find_module(ran.model, owner)
+            except KeyError:
                 module = ran.model
             severity = None
             if name in ran.after.graphs:

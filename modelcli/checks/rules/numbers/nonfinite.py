@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
     from modelcli.checks.observe.probe.seen import Seen
 from modelcli.checks.observe.locate import place_of
+from modelcli.modules import named_parameters, switch_mode
 
 
 class NotFinite(Rule):
@@ -57,7 +58,7 @@ class NotFinite(Rule):
             return
         bad = next(
             name
-            for name, parameter in reversed(list(ran.model.named_parameters()))
+            for name, parameter in reversed(list(named_parameters(ran.model)))
             if parameter.grad is not None and not _is_finite(parameter.grad)
         )
         yield self.found(
@@ -95,7 +96,7 @@ def _search(context: Context) -> tuple[Seen, bool]:
     from modelcli.checks.observe.probe.watch import watch_pass
     from modelcli.checks.observe.values import output_tensors
 
-    model = context.fresh().eval()
+    model = switch_mode(context.fresh(), False)
     batch = context.eval_pass.batch
     for positive in (True, False):
         inputs = context.filled(model, batch, positive=positive)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelcli.checks.observe.locate import assignment, class_place
 from modelcli.checks.record import Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.modules import buffers_of, modules_of, named_parameters, parameters_of
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.attributes import Hidden
@@ -90,9 +91,9 @@ def _is_trained(value: Any) -> bool:
     from torch import nn
 
     if isinstance(value, nn.Module):
-        switches = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in value.modules())
-        return switches or any(True for _ in value.parameters()) or any(
-            True for _ in value.buffers()
+        switches = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in modules_of(value))
+        return switches or any(True for _ in parameters_of(value)) or any(
+            True for _ in buffers_of(value)
         )  # fmt: skip
     return bool(value.requires_grad)
 
@@ -101,7 +102,7 @@ def _count(value: Any) -> int:
     from modelcli.identity import count_unique
 
     if _is_module(value):
-        return count_unique(value.parameters())
+        return count_unique(parameters_of(value))
     return int(value.numel())
 
 
@@ -204,6 +205,6 @@ class NotALeaf(Rule):
                 f"{what}: it is in no optimiser and no state_dict",
                 place=assignment(hidden.owner, hidden.attribute),
             )
-        for name, parameter in context.built.named_parameters():
+        for name, parameter in named_parameters(context.built):
             if not parameter.is_leaf:
                 yield self.found(name, "registered, but no leaf: it never gets a .grad")

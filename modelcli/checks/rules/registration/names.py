@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.modules import named_modules, named_parameters, parameters_of
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -43,12 +44,12 @@ class SeveralNames(Rule):
         model = context.settled
         names: dict[int, list[str]] = {}
         modules: dict[int, Any] = {}
-        for path, module in model.named_modules(remove_duplicate=False):
+        for path, module in named_modules(model, every_name=True):
             names.setdefault(id(module), []).append(path)
             modules[id(module)] = module
         told: set[str] = set()
         for key, paths in names.items():
-            if len(paths) > 1 and any(True for _ in modules[key].parameters()):
+            if len(paths) > 1 and any(True for _ in parameters_of(modules[key])):
                 told.update(f"{path}.{n}" for path in paths for n, _ in _names_in(modules[key]))
                 if _parent_is_told(paths, names):
                     continue
@@ -68,7 +69,7 @@ class SeveralNames(Rule):
 
 
 def _names_in(module: Any) -> Iterator[tuple[str, Any]]:
-    yield from module.named_parameters(remove_duplicate=False)
+    yield from named_parameters(module, every_name=True)
 
 
 def _parent_is_told(paths: list[str], names: dict[int, list[str]]) -> bool:

@@ -11,7 +11,9 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
+
 from modelcli.checks.rules.registration.attributes import _is_module
+from modelcli.modules import named_buffers, parameters_of, switch_mode
 
 
 class StateIsNotAll(Rule):
@@ -49,6 +51,8 @@ class StateIsNotAll(Rule):
         """Load the state of one instance into another, and compare their outputs."""
         import random
 
+        from torch import nn
+
         from modelcli.checks.observe.passes import differ, run_plain
 
         if context.source.instance is not None:
@@ -58,9 +62,9 @@ class StateIsNotAll(Rule):
             raise CannotRun("two passes of one instance differ already (MC301)")
         random.seed(1)
         _reseed_numpy()
-        second = context.fresh(seed=1).eval()
+        second = switch_mode(context.fresh(seed=1), False)
         try:
-            second.load_state_dict(seen.model.state_dict())
+            nn.Module.load_state_dict(second, nn.Module.state_dict(seen.model))
         except RuntimeError as error:
             lines = [line.strip() for line in str(error).splitlines()]
             yield self.found("", f"its own state_dict does not load: {' '.join(lines[1:2])}")
@@ -96,13 +100,13 @@ def _what_differs(context: Context, first: Any, second: Any) -> tuple[str, str]:
 
     from modelcli.checks.observe.attributes import find_hidden
 
-    buffers = dict(second.named_buffers())
-    for name, buffer in first.named_buffers():
+    buffers = dict(named_buffers(second))
+    for name, buffer in named_buffers(first):
         if name in buffers and not torch.equal(buffer, buffers[name]):
             return name, "this buffer is not persistent and has random values"
     for a, b in zip(find_hidden(first), find_hidden(second), strict=False):
         if _is_module(a.value):
-            pairs = list(zip(a.value.parameters(), b.value.parameters(), strict=False))
+            pairs = list(zip(parameters_of(a.value), parameters_of(b.value), strict=False))
             if any(not torch.equal(x, y) for x, y in pairs):
                 return a.holder, "its layers are not registered (MC101)"
         elif a.value.shape != b.value.shape or not torch.equal(a.value, b.value):

@@ -9,6 +9,7 @@ from modelcli.checks.observe.chain import is_convolution, is_dense
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.record import Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.modules import find_module
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -151,6 +152,6 @@ class UselessBias(Rule):
 
 def _module(context: Context, path: str) -> Any:
     try:
-        return context.built.get_submodule(path)
-    except AttributeError:
+        return find_module(context.built, path)
+    except KeyError:
         return None

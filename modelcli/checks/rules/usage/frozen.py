@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import count_params, group_names, show_params
+from modelcli.modules import named_parameters
 
 _EXCUSES = ("ema", "teacher", "frozen", "momentum", "target", "pos_embed", "position", "fixed")
 
@@ -51,7 +52,7 @@ class Frozen(Rule):
         model = context.built
         frozen = [
             name
-            for name, parameter in model.named_parameters()
+            for name, parameter in named_parameters(model)
             if not parameter.requires_grad
             and parameter.is_floating_point()
             and not any(word in name.lower() for word in _EXCUSES)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.probe.seen import Event, Seen
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import count_params, group_names, never_run, show_params
+from modelcli.modules import named_parameters, parameters_of, switch_mode
 
 
 class NoGradient(Rule):
@@ -71,7 +72,7 @@ class NoGradient(Rule):
             model = context.train_pass.model
         except CannotRun:
             return set()
-        return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+        return {name for name, parameter in named_parameters(model) if parameter.grad is not None}
 
     def _report(self, context: Context, path: str, names: list[str], *, ids_only: bool) -> Finding:
         ran = context.eval_pass
@@ -125,7 +126,7 @@ def _lacking(model: nn.Module) -> set[str]:
     """Return the trainable parameters that a backward pass left without a gradient."""
     return {
         name
-        for name, parameter in model.named_parameters()
+        for name, parameter in named_parameters(model)
         if parameter.requires_grad and parameter.grad is None and parameter.numel()
     }
 
@@ -202,7 +203,7 @@ class ZeroGradient(Rule):
 def _zero_gradients(model: nn.Module) -> set[str]:
     return {
         name
-        for name, parameter in model.named_parameters()
+        for name, parameter in named_parameters(model)
         if parameter.grad is not None
         and parameter.numel()
         and not bool((parameter.grad != 0).any())
@@ -217,9 +218,9 @@ def _zero_after_moving(context: Context) -> set[str]:
     from modelcli.checks.observe.values import copy_inputs, sum_of_outputs
 
     ran = context.train_pass
-    other = context.fresh(seed=1).train()
+    other = switch_mode(context.fresh(seed=1), True)
     with torch.no_grad():
-        for parameter in other.parameters():
+        for parameter in parameters_of(other):
             if parameter.is_floating_point() and not bool((parameter != 0).any()):
                 parameter.normal_(0, 0.1)
             elif parameter.is_floating_point() and float(parameter.abs().max()) < 1e-3:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from modelcli.config import RunConfig
+from modelcli.modules import parameters_of, set_mode
 from modelcli.registry import Task
 from modelcli.training.data.data_set import PROBED_SAMPLES, DataSet, Drawn, Wanted
 from modelcli.training.data.inputs import draw_inputs
@@ -78,7 +79,9 @@ def make(wanted: Wanted) -> Drawn:
 
 def _teacher(config: RunConfig, trained: TrainedModel, device: torch.device) -> Teacher:
     seed = derive_seed(config.train.seed, 5)
-    network = build_model(trained.source, config, device, seed).eval().requires_grad_(False)
+    network = set_mode(build_model(trained.source, config, device, seed), False)
+    for parameter in parameters_of(network):
+        parameter.requires_grad_(False)
     call = trained.call
 
     def tensors(model: nn.Module, inputs: Tensors) -> Tensors:
