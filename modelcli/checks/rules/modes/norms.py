@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.modules import switch_mode
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -69,8 +70,13 @@ class OneValuePerChannel(Rule):
         except CannotRun:
             ran = context.train_pass  # which notes a norm that raises
         raised = ran.seen.error is not None
-        yield from self._report(ran, ran.seen.lone_values, raised=raised)
-        yield from self._report_places(ran, ran.seen.lone_places)
+        values, places = ran.seen.lone_values, ran.seen.lone_places
+        if (values or places) and context.larger is not None:
+            still = _alone_in_a_larger_map(context)
+            values = [event for event in values if event.path in still]
+            places = [event for event in places if event.path in still]
+        yield from self._report(ran, values, raised=raised)
+        yield from self._report_places(ran, places)
 
     def _report(self, ran: Any, events: list[Event], *, raised: bool) -> Iterator[Finding]:
         for kind in dict.fromkeys(event.op for event in events if ran.batch > 1):
@@ -95,3 +101,18 @@ class OneValuePerChannel(Rule):
                 fix="Train with batches of two and more; drop a last batch of one.",
                 place=place_of(ran.model, alike[0].path),
             )
+
+
+def _alone_in_a_larger_map(context: Context) -> set[str]:
+    """Return the norms that see one value of a larger input, too: a guessed size is our choice."""
+    import torch
+
+    from modelcli.checks.observe.passes import names_of
+    from modelcli.checks.observe.probe.watch import watch_pass
+
+    model = switch_mode(context.fresh(), False)
+    inputs = context.filled_larger(model, 2)
+    assert inputs is not None
+    with torch.no_grad():
+        seen = watch_pass(model, inputs, known=names_of(model))
+    return {event.path for event in (*seen.lone_values, *seen.lone_places)}

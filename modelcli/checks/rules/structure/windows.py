@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelcli.checks.observe.chain import is_convolution
 from modelcli.checks.observe.locate import place_of
-from modelcli.checks.record import Finding, Severity
+from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 from modelcli.feature_maps.of_call import sliding_axes
 from modelcli.feature_maps.record import AxisResult, count_unseen
@@ -76,6 +76,8 @@ class Unseen(Rule):
             between = lost.where != "at the end"
             if not lost.cells or (between and self._has_sibling(context, call)):
                 continue
+            if not between and context.larger is not None:
+                continue  # what is left over at the end comes of a size that we chose
             told.add(call.path)
             severity = Severity.WARNING if lost.share >= 0.05 else Severity.INFO
             worst.setdefault(severity, []).append((call, lost))
@@ -160,6 +162,10 @@ class MorePadding(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compare sizes of maps with what kernels span."""
+        from modelcli.checks.observe.other_size import OUR_SIZE
+
+        if context.larger is not None:
+            raise CannotRun(OUR_SIZE)
         worst: dict[Severity, list[tuple[Call, int, int]]] = {}
         told: set[str] = set()
         for call in context.chain.calls:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from modelcli.checks.record import Finding, Severity
+from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
+from modelcli.checks.observe.adapters import has_adapters
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import count_params, group_names, show_params
 from modelcli.modules import named_parameters
@@ -25,6 +26,10 @@ class Frozen(Rule):
     severity = Severity.INFO
     why = "requires_grad is False from the start: an optimiser leaves it as it is."
     fix = "If it is to be trained: parameter.requires_grad_(True)."
+    justified = (
+        "The base of a model that is tuned through adapters (LoRA and its kin) is frozen on "
+        "purpose: nothing is said where trained low-rank matrices or adapters sit beside it."
+    )
     input = "2x4"
     wrong = example("""
         class Net(nn.Module):
@@ -50,6 +55,8 @@ class Frozen(Rule):
     def find(self, context: Context) -> Iterator[Finding]:
         """Look at requires_grad, and at the names, which may say that it is meant."""
         model = context.built
+        if has_adapters(model):
+            raise CannotRun("what is frozen is the base of adapters that are trained")
         frozen = [
             name
             for name, parameter in named_parameters(model)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.errors import describe
 
 if TYPE_CHECKING:
     from torch import nn
 
     from modelcli.checks.observe.context import Context
     from modelcli.checks.observe.probe.seen import Event, Seen
+    from modelcli.loading.example import ExampleInputs
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import count_params, group_names, never_run, show_params
 from modelcli.modules import named_parameters, parameters_of, switch_mode
@@ -185,11 +187,15 @@ class ZeroGradient(Rule):
         ran = context.train_pass
         if ran.seen.error is not None:
             raise CannotRun("the pass in train mode raised (MC303)")
+        if ran.backward_error is not None or context.eval_pass.backward_error is not None:
+            raise CannotRun("the backward pass raises (MC206)")
         zero = _zero_gradients(ran.model)
         if zero:  # in train mode, stochastic depth drops whole branches now and then
             zero &= _zero_gradients(context.eval_pass.model)
         if zero:
             zero &= _zero_after_moving(context)
+        if zero and context.larger is not None:
+            zero &= _zero_in_a_larger_input(context)
         for path, names in group_names(ran.model, zero).items():
             count = count_params(ran.model, names)
             yield self.found(
@@ -214,8 +220,7 @@ def _zero_after_moving(context: Context) -> set[str]:
     """Return what stays zero in another instance, none of whose parameters is zero."""
     import torch
 
-    from modelcli.checks.observe.passes import gradients
-    from modelcli.checks.observe.values import copy_inputs, sum_of_outputs
+    from modelcli.checks.observe.values import copy_inputs
 
     ran = context.train_pass
     other = switch_mode(context.fresh(seed=1), True)
@@ -225,13 +230,38 @@ def _zero_after_moving(context: Context) -> set[str]:
                 parameter.normal_(0, 0.1)
             elif parameter.is_floating_point() and float(parameter.abs().max()) < 1e-3:
                 parameter.add_(0.1)  # a scale that starts at almost nothing
-    given = copy_inputs(ran.inputs)
-    with torch.enable_grad():
-        total = sum_of_outputs(other(*given.args, **given.kwargs))
-        if total is not None:
-            total.backward()  # type: ignore[no-untyped-call]
+    return _zero_for(other, copy_inputs(ran.inputs))
+
+
+def _zero_in_a_larger_input(context: Context) -> set[str]:
+    """Return what stays zero in an input of twice the size that we guessed."""
+    model = switch_mode(context.fresh(seed=1), True)
+    inputs = context.filled_larger(model, 2 if context.has_batch else context.batch, seed=4)
+    assert inputs is not None
+    return _zero_for(model, inputs)
+
+
+def _zero_for(model: nn.Module, inputs: ExampleInputs) -> set[str]:
+    """Return the parameters to which inputs send back zeros only, or nothing.
+
+    Raises:
+        CannotRun: the model raised.
+    """
+    import torch
+
+    from modelcli.checks.observe.flow import send_back
+    from modelcli.checks.observe.foreign import ModelRaised, call_model
+    from modelcli.checks.observe.passes import gradients
+
+    try:
+        with torch.enable_grad():
+            error: Exception | None = send_back(call_model(model, inputs))
+    except ModelRaised as raised:
+        error = raised.error
+    if error is not None:
+        raise CannotRun(f"another pass raised {describe(error)}")
     return {
         name
-        for name, gradient in gradients(other).items()
+        for name, gradient in gradients(model).items()
         if gradient is None or not bool((gradient != 0).any())
     }

@@ -25,6 +25,10 @@ class NeverRun(Rule):
         "stops at the second step because its gradient never comes."
     )
     fix = "Remove it, use it in forward, or give DDP find_unused_parameters=True."
+    justified = (
+        "A layer that the code names, and that runs only with an input that was not given, or in "
+        "a body of cond or while_loop, is not reported."
+    )
     input = "2x4"
     wrong = example("""
         class Net(nn.Module):
@@ -51,9 +55,14 @@ class NeverRun(Rule):
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compare what is declared with what the passes used."""
+        from modelcli.checks.observe.doubt import is_mentioned, may_run_elsewhere
+
         idle = never_run(context)
         model = context.built
+        doubt = may_run_elsewhere(context) if idle else ""
         for path, names in group_names(model, idle).items():
+            if doubt and is_mentioned(model, path):
+                continue
             yield self.found(
                 path,
                 f"{show_params(count_params(model, names))} that no pass used: never trained, "
