@@ -1,12 +1,14 @@
-"""Small trained layers beside frozen ones: fine-tuning by adapters."""
+"""Small trained layers beside frozen ones: fine-tuning by adapters. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from modelcli.modules import children_of, modules_of, named_parameters
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _NAMES = ("lora", "adapter", "dora", "loha", "lokr", "ia3", "prompt", "prefix_tuning", "vera_")
 
