@@ -235,3 +235,19 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+# Eight calls of Python a level while a pass is observed: ten thousand are more than a thousand
+# levels, and far from the end of the stack.
+_DEEP = 10_000
+
+
+@contextlib.contextmanager
+def deep_calls() -> Iterator[None]:
+    """Let modules be nested as deep as they are in torch, although each level is observed."""
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(max(limit, _DEEP))
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from modelcli.errors import RunFailedError, describe
-from modelcli.isolation import isolated, one_thread
+from modelcli.isolation import deep_calls, isolated, one_thread
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
     BuildError,
@@ -18,7 +18,7 @@ from modelcli.loading.build import (
     to_fake,
 )
 from modelcli.loading.example import ExampleInputs, on_meta
-from modelcli.loading.inference import needs_values
+from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
@@ -66,7 +66,7 @@ def observe(
     """
     ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
     ladder.given = inputs
-    with isolated(source.folder):
+    with isolated(source.folder), deep_calls():
         return ladder.climb(execution)
 
 
@@ -186,13 +186,12 @@ class _Ladder:
     def _run(
         self, model: nn.Module, inputs: ExampleInputs, execution: Execution
     ) -> tuple[Trace, BaseException | None]:
-        seen = observe_pass(
-            model,
-            inputs.args,
-            dict(inputs.kwargs),
-            on_meta=execution == "meta",
-            backward=self.backward,
-        )
+        args, kwargs, on_meta = inputs.args, dict(inputs.kwargs), execution == "meta"
+        seen = observe_pass(model, args, kwargs, on_meta=on_meta, backward=self.backward)
+        if seen.error is not None and wants_gradients(seen.error):
+            seen = observe_pass(
+                model, args, kwargs, on_meta=on_meta, backward=self.backward, grad=True
+            )
         trace = make_trace(model, seen, inputs.records, execution=execution, mode=self.mode)
         remarks = (*trace.remarks, *self._remarks(execution))
         return (

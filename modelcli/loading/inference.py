@@ -116,11 +116,29 @@ def _try(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
         model = copy_to_meta(model)  # a failed try would fix the lazy layers' sizes
     try:
         with _MetaCalls(), torch.no_grad():
-            model(*inputs.args, **inputs.kwargs)
+            _call(model, inputs)
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
         # Values that meta cannot give are no fault of the shape: the ladder deals with them.
         return None if needs_values(error) else error
     return None
+
+
+def _call(model: nn.Module, inputs: ExampleInputs) -> None:
+    try:
+        model(*inputs.args, **inputs.kwargs)
+    except RuntimeError as error:
+        if not wants_gradients(error):
+            raise
+        with torch.enable_grad():
+            model(*inputs.args, **inputs.kwargs)
+
+
+def wants_gradients(error: BaseException) -> bool:
+    """Tell whether a forward failed because it asks for gradients where none are kept."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "does not require grad" in text or "not have been used in the graph" in text
+    )
 
 
 def needs_values(error: BaseException) -> bool:

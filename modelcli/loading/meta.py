@@ -113,7 +113,7 @@ class _Devices:
         if isinstance(value, torch.Tensor):
             if value.is_meta:
                 self.meta = True
-            elif is_lazy(value):
+            elif is_lazy(value) or _is_marker(value):
                 pass  # a lazy layer's weight refuses every question
             elif value.dim():  # scalars go with every device
                 self.real = True
@@ -128,12 +128,18 @@ class _Devices:
 def _to_meta(value: Any, keep_ids: bool) -> Any:
     if isinstance(value, torch.Tensor):
         stays = value.is_meta or not value.dim() or (keep_ids and value.dtype is torch.int64)
+        stays = stays or _is_marker(value)
         return value if stays else value.to("meta")
     if type(value) in (tuple, list):
         return type(value)(_to_meta(item, keep_ids) for item in value)
     if type(value) is dict:
         return {key: _to_meta(item, keep_ids) for key, item in value.items()}
     return value
+
+
+def _is_marker(value: torch.Tensor) -> bool:
+    """Tell whether a tensor says something by its class alone, as torch's causal masks do."""
+    return type(value) not in (torch.Tensor, nn.Parameter) and not value.numel()
 
 
 def _is_meta(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Attention that runs as the functions it is made of, so that a pass can see them."""
+"""Attention and bodies that run as the functions they are made of, so that a pass sees them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,41 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
+
+from modelcli.tracing.bodies import uncompiled_bodies
 
 _FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+
+
+@contextlib.contextmanager
+def unfused() -> Iterator[None]:
+    """Keep torch from fusing and compiling what a pass wants to see."""
+    with unfused_attention(), plain_masks(), uncompiled_bodies():
+        yield
+
+
+@contextlib.contextmanager
+def plain_masks() -> Iterator[None]:
+    """Let a forward make a mask of ``torch.nn.attention.bias``.
+
+    Its constructor turns a new tensor into one of its own class, which only works on a tensor that
+    no mode has seen.
+    """
+    bias: Any = sys.modules.get("torch.nn.attention.bias")
+    if bias is None:
+        yield
+        return
+
+    def make(cls: Any, *_args: Any, **_kwargs: Any) -> Any:
+        with _disable_current_modes():
+            return torch.Tensor.__new__(cls)
+
+    bias.CausalBias.__new__ = make
+    try:
+        yield
+    finally:
+        del bias.CausalBias.__new__
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.nested import tensors_in
+from modelcli.tracing.bodies import body_of
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
@@ -117,19 +118,13 @@ class Costs:
         Under ``torch.inference_mode`` composite operations arrive whole.
         """
         if isinstance(func, HigherOrderOperator):
-            return (
-                self._run_branch(*args) if func is torch.ops.higher_order.cond else NotImplemented
-            )
+            body = body_of(func)
+            if body is None:
+                return NotImplemented
+            with _Operations(self):
+                return body(*args, **kwargs)
         with _Operations(self):
             return func.decompose(*args, **kwargs)
-
-    def _run_branch(
-        self, condition: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], args: Any
-    ) -> Any:
-        """Run the branch of a ``torch.cond`` that is taken, as everything else is run."""
-        branch = if_true if condition else if_false
-        with _Operations(self):
-            return branch(*args)
 
     def _book(
         self,

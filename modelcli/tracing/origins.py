@@ -24,3 +24,9 @@ class Origins:
         """Return the number of the call that a tensor came from; None if it is not known."""
         found = self._known.get(id(tensor))
         return found[1] if found is not None and found[0]() is tensor else None
+
+    def follow(self, made: Any, tensor: Any) -> None:
+        """Let a tensor that is another's attribute (``.T``, ``.data``) have its origin."""
+        call = self.find(tensor) if isinstance(made, torch.Tensor) else None
+        if call is not None:
+            self.add([made], call)

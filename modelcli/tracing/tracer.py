@@ -22,7 +22,8 @@ from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.modules import tensors_of
 from modelcli.nested import map_tensors, tensors_in
-from modelcli.tracing.attention import unfused_attention
+from modelcli.tracing.attention import unfused
+from modelcli.tracing.bodies import body_of
 from modelcli.tracing.costs import Costs, with_gradient
 from modelcli.tracing.functions import Functions
 from modelcli.tracing.leaving import before_it_leaves, can_leave
@@ -114,7 +115,7 @@ class _Observer:
         setattr(observed, _ORIGINAL, original)
         nn.Module.__call__ = observed  # type: ignore[method-assign]
         try:
-            with unfused_attention(), self._threads.following(), self._modes():
+            with unfused(), self._threads.following(), self._modes():
                 yield
         finally:
             self.notes.over = True
@@ -233,8 +234,10 @@ class _Observer:
     def run_function(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function, as a row of its own unless a layer called it."""
         name = getattr(func, "__name__", "")
-        if name == "__get__":
-            return self._pass_through(func, args, kwargs)
+        if name == "__get__":  # of an attribute; one that is a tensor keeps its origin
+            value = func(*args, **kwargs)
+            self._origins.follow(value, args[0])
+            return value
         if can_leave(name):
             before_it_leaves(name, args[0])
         if self._calls.frames[-1].leaf or self.costs.in_backward or is_silent(name):
@@ -256,15 +259,6 @@ class _Observer:
             self._listener.on_function(path, function_name(func), args, kwargs, output)
         return output
 
-    def _pass_through(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Read an attribute; one that is a tensor (``.T``, ``.data``) keeps its origin."""
-        value = func(*args, **kwargs)
-        if isinstance(value, torch.Tensor) and args:
-            source = self._origins.find(args[0])
-            if source is not None:
-                self._origins.add([value], source)
-        return value
-
     def _run_op(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         frame = self._calls.frames[-1]
         name = function_name(func)
@@ -277,7 +271,12 @@ class _Observer:
             if branch.input_shapes is None:
                 branch.input_shapes = shapes
             branch.calls += 1
-        output = self._enter(branch, True, lambda: self._call(func, args, kwargs))
+        body = body_of(func)
+        if body is None:
+            output = self._enter(branch, True, lambda: self._call(func, args, kwargs))
+        else:  # what it calls has rows of its own
+            with Functions(self.notes, self.run_function):
+                output = self._enter(branch, False, lambda: body(*args, **kwargs))
         result = args[0] if name == "setitem" else output
         if not any(True for _ in tensors_in(result)):
             self._forget(branch, frame, name, turn)
