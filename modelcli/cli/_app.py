@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from modelcli import __version__
+from modelcli.cli._complete import is_completing, join_words, offer_completions
 from modelcli.cli._mistakes import explain
 from modelcli.cli._output import ClosedPipeError, abandon_stdout, write_error
 from modelcli.errors import ExitCode, ModelcliError
@@ -56,12 +58,14 @@ def build_app() -> typer.Typer:
         if importlib.util.find_spec(f"modelcli.cli.{name}") is None:
             continue
         module = importlib.import_module(f"modelcli.cli.{name}")
+        command = offer_completions(name, module.command) if is_completing() else module.command
         app.command(
             name,
+            short_help=inspect.cleandoc(module.command.__doc__ or "").partition("\n\n")[0],
             cls=getattr(module, "COMMAND_CLASS", None),
             epilog=_epilog(module.EXAMPLES),
             context_settings=_CONTEXT,
-        )(_interruptible(module.command))
+        )(_interruptible(command))
     return app
 
 
@@ -97,6 +101,8 @@ def run_command(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    if is_completing():
+        join_words()
     try:
         return _run(words)
     except ModelcliError as error:

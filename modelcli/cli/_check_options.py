@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS
-from modelcli.losses import LOSSES
 
 
 class CheckFormat(StrEnum):
@@ -37,7 +36,6 @@ LossOption = Annotated[
         metavar="NAME",
         help="The loss that the model is to be trained with: cross_entropy, mse, l1, huber, ...",
         show_default=False,
-        autocompletion=lambda: list(LOSSES),
     ),
 ]
 ObjectOption = Annotated[

@@ -9,21 +9,12 @@ import typer
 from modelcli.cli._output import Format
 from modelcli.loading.types import Execution, Mode
 
-
-def complete_target(incomplete: str) -> list[str]:
-    """Return the registered names that begin so, for the shell's completion."""
-    from modelcli.registry import all_specs
-
-    return [spec.name for spec in all_specs() if spec.name.startswith(incomplete)]
-
-
 TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
         help="A registered name, PATH.py:NAME, pkg.mod:NAME, torchvision:NAME, timm:NAME, "
         "hf:DIR, or CONFIG.toml.",
-        autocompletion=complete_target,
         show_default=False,
     ),
 ]

@@ -73,7 +73,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Name what is wrong with a model that runs, why it matters, and what to write instead.
+    """Name what is wrong with a model that runs, and how to fix it.
 
     Exits 0 without errors, 1 with any. [tool.modelcli.check] of pyproject.toml may hold select
     and ignore.

@@ -55,7 +55,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Compare the names, shapes and types of two models or checkpoints, and say how to fix it.
+    """Compare two models or checkpoints, and say how to match them.
 
     Exits 0 if everything that was compared is the same, 1 if not.
     """

@@ -22,7 +22,7 @@ _PACKAGES = (
 def command(
     format: FormatOption = None, quiet: QuietOption = False, verbose: VerboseOption = False
 ) -> None:
-    """Show Python, torch, devices and versions: what a bug report needs."""
+    """Show Python, torch, devices and versions for a bug report."""
     out = Output("env", format=format, quiet=quiet, verbose=verbose)
     found = _describe()
     columns = (Column(key="what", title="what"), Column(key="value", title="value", prose=True))

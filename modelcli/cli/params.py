@@ -65,7 +65,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """List every parameter of a model, or every tensor of a checkpoint, with shape and size."""
+    """List every tensor of a model or a checkpoint, with its size."""
     out = Output("params", target=target, format=format, quiet=quiet, verbose=verbose)
     options = BuildOptions(
         device=device,

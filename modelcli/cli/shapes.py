@@ -60,7 +60,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show the size of every feature map, how it comes about and what it sees."""
+    """Show each feature map: its size, how it arises, what it sees."""
     out = Output(
         "shapes",
         target=" ".join(words or []) or None,

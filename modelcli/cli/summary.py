@@ -76,7 +76,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show every module and function that runs, with shapes, parameters and MACs."""
+    """Show what runs: shapes, parameters and MACs of every layer."""
     out = Output("summary", target=target, format=format, quiet=quiet, verbose=verbose)
     if depth is not None and depth < 0:
         raise UsageError(f"--depth {depth} is not possible", "give 0 for all levels, or 1 and more")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelcli.cli._options import QuietOption, SetOption, VerboseOption, complete_target
+from modelcli.cli._options import QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Format, Output
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
@@ -44,7 +44,6 @@ def command(
             metavar="[MODEL]",
             help="A registered name, PATH.py:NAME, pkg.mod:NAME or timm:NAME.  [default: lenet]",
             show_default=False,
-            autocompletion=complete_target,
         ),
     ] = None,
     config: Annotated[
@@ -65,7 +64,7 @@ def command(
     verbose: VerboseOption = False,
     **given: Any,
 ) -> None:
-    """Train a model on data whose best possible result is known, and say what it learned."""
+    """Train a model on data of a known best, and say what it learns."""
     if model is not None and model.endswith(".toml") and config is None:
         model, config = None, model
     flags = {**flags_of(given), "model.target": model}

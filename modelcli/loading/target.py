@@ -115,7 +115,7 @@ def refuse_checkpoint(target: Target) -> NoReturn:
 def _parse_bare(text: str) -> Target:
     if text.endswith(".py"):
         place = _existing(text)
-        names = _callables_in(Path(place))
+        names = callables_in(Path(place))
         shown = " or ".join(f"{text}:{name}" for name in names[:3]) or f"{text}:NAME"
         raise TargetError(f"'{text}' names a file but no model in it", f"write {shown}")
     if os.path.isdir(text) and not _is_registered(text):
@@ -149,7 +149,7 @@ def _parse_import(text: str, place: str, attribute: str) -> Target:
 def _named(attribute: str, place: str, text: str) -> str:
     if attribute.isidentifier():
         return attribute
-    names = _callables_in(Path(place))
+    names = callables_in(Path(place))
     shown = f"; the file has {', '.join(names[:5])}" if names else ""
     raise TargetError(f"'{attribute}' in '{text}' is not a name", f"write {place}:NAME{shown}")
 
@@ -189,7 +189,7 @@ def _existing(text: str) -> str:
     raise TargetError(f"file '{text}' does not exist", hint)
 
 
-def _callables_in(path: Path) -> list[str]:
+def callables_in(path: Path) -> list[str]:
     """Return the classes and functions that a file defines, classes with a base first."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))

@@ -12,7 +12,7 @@ import pytest
 from conftest import Run
 
 from modelcli.loading import providers
-from modelcli.loading.providers import libraries
+from modelcli.loading.providers import catalogue, libraries
 
 LLAMA_70B = {
     "model_type": "llama",
@@ -144,7 +144,21 @@ def test_errors(run: Run, target: str, message: str, hint: str):
     run("summary", target).assert_error(2, message, hint)
 
 
-@pytest.mark.parametrize("name", ["no/such-model", "gpt2"])
+def test_an_architecture_has_a_default_configuration_without_the_hub(run: Run):
+    result = run("summary", "hf:gpt2", "--depth", "0", "--format", "json")
+    assert (result.code, result.json["totals"]["params"]) == (0, 124_439_808)
+    remark = "hf:gpt2 has the default configuration of gpt2: the Hub cannot be reached"
+    assert remark in result.err
+
+
+def test_the_names_that_are_read_are_those_that_the_libraries_list():
+    for provider in catalogue.libraries():
+        assert set(catalogue.library_names(provider)) == set(
+            providers.get_provider(provider).names()
+        )
+
+
+@pytest.mark.parametrize("name", ["no/such-model", "gpt2-medium"])
 def test_the_hub_out_of_reach(run: Run, name: str):
     run("summary", f"hf:{name}").assert_error(3, f"cannot be reached for 'hf:{name}'", "hf:DIR")
 

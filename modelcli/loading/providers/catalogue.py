@@ -13,13 +13,14 @@ from pathlib import Path
 
 # A builder under torchvision's or timm's decorator, which may give it another name.
 _REGISTERED = re.compile(r'^@register_model(?:\((?:name="(\w+)")?\))?\s[\s\S]*?^def (\w+)', re.M)
-# transformers: an entry of CONFIG_MAPPING_NAMES, a pair or a key and its value
-_CONFIGURED = re.compile(r'(?:\(\s*"([\w.-]+)"\s*,|"([\w.-]+)"\s*:)\s*"\w*Config"')
+# an entry of the first table of transformers, of the models that have no head
+_ENTRY = re.compile(r'^\s+\("([\w.-]+)", ', re.M)
+_TABLE = re.compile(r"^MODEL_MAPPING_NAMES = .*?^\)", re.M | re.S)
 
 _SOURCES = {
     "torchvision": ("torchvision", "models/**/*.py", _REGISTERED),
     "timm": ("timm", "models/**/*.py", _REGISTERED),
-    "hf": ("transformers", "models/auto/*auto*.py", _CONFIGURED),
+    "hf": ("transformers", "models/auto/modeling_auto.py", _ENTRY),
 }
 
 
@@ -32,7 +33,9 @@ def library_names(provider: str) -> tuple[str, ...]:
         return ()
     known: set[str] = set()
     for text in _texts(Path(found.origin).parent, pattern):
-        known |= {next(filter(None, match)) for match in names.findall(text)}
+        table = _TABLE.search(text)
+        matches = names.finditer(table.group() if table else text)
+        known |= {next(filter(None, match.groups())) for match in matches}
     return tuple(sorted(known))
 
 

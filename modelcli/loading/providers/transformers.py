@@ -21,16 +21,15 @@ class Transformers:
     """``hf:DIR``, ``hf:config.json``, ``hf:gpt2``: an architecture from its configuration."""
 
     def names(self) -> list[str]:
-        """Return the names of all models."""
-        transformers = import_library("transformers")
-        return sorted(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
+        """Return the architectures that are models of their own, not parts of others."""
+        return _architectures(import_library("transformers"))
 
     def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
         """Return the source of one model."""
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         transformers = import_library("transformers")
-        config = _hub_or_local_config(transformers, reference)
+        config, remark = _hub_or_local_config(transformers, reference)
         for key, value in kwargs.items():
             if not hasattr(config, key):
                 did = did_you_mean(key, config.to_dict())
@@ -42,6 +41,7 @@ class Transformers:
             label=f"hf:{reference}",
             construct=lambda: _from_config(transformers, config),
             kwargs=dict(kwargs),
+            remarks=(remark,) if remark else (),
         )
 
     def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
@@ -53,19 +53,29 @@ class Transformers:
         return transformers_inputs(model)
 
 
-def _hub_or_local_config(transformers: Any, reference: str) -> Any:
+def _architectures(transformers: Any) -> list[str]:
+    known = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    return sorted(known.keys() & transformers.models.auto.modeling_auto.MODEL_MAPPING_NAMES.keys())
+
+
+def _hub_or_local_config(transformers: Any, reference: str) -> tuple[Any, str]:
+    """Return a configuration, and what is to be said of its origin."""
     path = Path(reference)
     if path.is_dir():
         path = path / "config.json"
         if not path.is_file():
             raise TargetError(f"'{reference}' has no config.json", "name a saved model's folder")
     if path.suffix == ".json" or path.is_file():
-        return _local_config(transformers, path)
+        return _local_config(transformers, path), ""
     return _hub_config(transformers, reference)
 
 
-def _hub_config(transformers: Any, reference: str) -> Any:
-    """Return the configuration of a Hub name, from the local cache if it is there."""
+def _hub_config(transformers: Any, reference: str) -> tuple[Any, str]:
+    """Return the configuration of a Hub name, from the local cache if it is there.
+
+    The name of an architecture has a default configuration, where the Hub has none of that name
+    or cannot be asked.
+    """
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -77,21 +87,35 @@ def _hub_config(transformers: Any, reference: str) -> Any:
             "a folder with config.json is hf:DIR, a Hub name is hf:gpt2 or hf:owner/name",
         ) from error
     if isinstance(cached, str):
-        return _local_config(transformers, Path(cached))
+        return _local_config(transformers, Path(cached)), ""
     mapping = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
     if constants.HF_HUB_OFFLINE or not _is_reachable(constants.ENDPOINT):
+        if reference in mapping:
+            why = "the Hub cannot be reached"
+            return _default_config(transformers, reference), _default_remark(reference, why)
         raise UnavailableError(
             f"the Hub cannot be reached for 'hf:{reference}'",
             "save its config.json to a folder and use hf:DIR, or check the network",
         )
     try:
-        return transformers.AutoConfig.from_pretrained(reference)
+        return transformers.AutoConfig.from_pretrained(reference), ""
     except Exception as error:  # no such name, a private one, a damaged cache
-        did = did_you_mean(reference, mapping) if reference not in mapping else ""
+        if reference in mapping:
+            why = "the Hub has no configuration of that name"
+            return _default_config(transformers, reference), _default_remark(reference, why)
+        did = did_you_mean(reference, mapping, "hf:{}")
         raise TargetError(
             f"the Hub gave no configuration for '{reference}': {type(error).__name__}",
             f"{did}is the name right, and public? A local folder is hf:DIR",
         ) from error
+
+
+def _default_config(transformers: Any, architecture: str) -> Any:
+    return transformers.AutoConfig.for_model(architecture)
+
+
+def _default_remark(architecture: str, why: str) -> str:
+    return f"hf:{architecture} has the default configuration of {architecture}: {why}"
 
 
 def _is_reachable(endpoint: str) -> bool:
