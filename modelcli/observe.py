@@ -193,7 +193,7 @@ class _Ladder:
                 model, args, kwargs, on_meta=on_meta, backward=self.backward, grad=True
             )
         trace = make_trace(model, seen, inputs.records, execution=execution, mode=self.mode)
-        remarks = (*trace.remarks, *self._remarks(execution))
+        remarks = (*trace.remarks, *inputs.remarks, *self._remarks(execution))
         return (
             dataclasses.replace(trace, attempts=tuple(self.attempts), remarks=remarks),
             seen.error,

@@ -15,6 +15,7 @@ from torch import nn
 
 from modelcli.errors import UsageError
 from modelcli.identity import shape_of
+from modelcli.loading.nests import gather
 from modelcli.loading.types import InputRecord, InputSpec
 from modelcli.modules import children_of, modules_of, parameters_of
 from modelcli.nested import map_tensors, named_tensors_in
@@ -25,11 +26,17 @@ _STRING_KEY = re.compile(r"\['(\w+)'\]")  # batch['x'] is batch.x, as --input wr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleInputs:
-    """Arguments for one call of ``forward``, and where they came from."""
+    """Arguments for one call of ``forward``, and where they came from.
+
+    Attributes:
+        records: one for each tensor.
+        remarks: what a reader should know of inputs that were guessed.
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     records: tuple[InputRecord, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def forward_parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
@@ -49,18 +56,26 @@ def model_dtype(model: nn.Module) -> torch.dtype:
 
 
 def from_specs(specs: Iterable[InputSpec], model: nn.Module, *, origin: str) -> ExampleInputs:
-    """Make tensors of given shapes; without a dtype an embedding's input is ids, others floats."""
+    """Make tensors of given shapes; without a dtype an embedding's input is ids, others floats.
+
+    Raises:
+        UsageError: parts of one argument do not go together.
+    """
     args: list[torch.Tensor] = []
-    kwargs: dict[str, torch.Tensor] = {}
+    parts: list[tuple[str, torch.Tensor]] = []
     records: list[InputRecord] = []
     for spec in specs:
         dtype = torch_dtype(spec.dtype) if spec.dtype else _guess_dtype(spec, model)
-        tensor = make_tensor(spec.shape, dtype)
+        tensor = make_tensor(spec, dtype)
         if spec.name is None:
             args.append(tensor)
         else:
-            kwargs[spec.name] = tensor
+            parts.append((spec.name, tensor))
         records.append(_record(spec.name or str(len(args) - 1), tensor, origin))
+    try:
+        kwargs = gather(parts)
+    except ValueError as error:
+        raise UsageError(f"inputs do not go together: {error}", "see the --input options") from None
     return ExampleInputs(args=tuple(args), kwargs=kwargs, records=tuple(records))
 
 
@@ -77,14 +92,28 @@ def _guess_dtype(spec: InputSpec, model: nn.Module) -> torch.dtype:
     return model_dtype(model)
 
 
-def make_tensor(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-    """Return an example tensor: floats on meta; small ids and masks real, all zero or true."""
-    numel = math.prod(shape)
-    if dtype.is_floating_point or dtype.is_complex or numel > _SMALL_INTEGER_NUMEL:
-        return torch.empty(tuple(shape), dtype=dtype, device="meta")
-    if dtype is torch.bool:
-        return torch.ones(tuple(shape), dtype=dtype)
-    return torch.zeros(tuple(shape), dtype=dtype)
+def make_tensor(spec: InputSpec, dtype: torch.dtype) -> torch.Tensor:
+    """Return an example tensor: floats on meta unless their values are given; small ids real.
+
+    Without values, ids are all 0 and masks all true; a span draws them, always the same.
+    """
+    shape, numel = spec.shape, math.prod(spec.shape)
+    is_number = dtype.is_floating_point or dtype.is_complex
+    if numel > _SMALL_INTEGER_NUMEL or (is_number and spec.values is None and spec.span is None):
+        return torch.empty(shape, dtype=dtype, device="meta")
+    if spec.values is not None:
+        return torch.tensor(spec.values, dtype=dtype).reshape(shape)
+    if spec.span is not None:
+        return _drawn(shape, spec.span, dtype)
+    return torch.full(shape, dtype is torch.bool, dtype=dtype)
+
+
+def _drawn(shape: Sequence[int], span: tuple[float, float], dtype: torch.dtype) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    low, high = span
+    if dtype.is_floating_point or dtype.is_complex:
+        return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
+    return torch.randint(int(low), int(high) + 1, tuple(shape), generator=generator).to(dtype)
 
 
 def torch_dtype(name: str) -> torch.dtype:
@@ -111,7 +140,8 @@ def with_batch_size(inputs: ExampleInputs, batch_size: int | None) -> ExampleInp
             return tensor
         return tensor[:1].expand(batch_size, *tensor.shape[1:]).contiguous()
 
-    return ExampleInputs(
+    return dataclasses.replace(
+        inputs,
         args=map_tensors(inputs.args, resize),
         kwargs=map_tensors(dict(inputs.kwargs), resize),
         records=tuple(

@@ -16,6 +16,7 @@ from modelcli.loading.example import (
 )
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.meta import copy_to_meta
+from modelcli.loading.settled import settled_specs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec
 from modelcli.modules import set_mode
@@ -36,19 +37,33 @@ def find_inputs(
         UsageError: a named input that ``forward`` does not take, or none could be inferred.
     """
     extra = dict(request.kwargs)
-    check_forward_names(model, [s.name for s in request.specs if s.name] + list(extra))
+    names = [s.root for s in request.specs if s.root is not None]
+    check_forward_names(model, [*names, *extra])
     _check_count(model, request)
     known = _known_inputs(source, model, request)
-    if known is None:
-        copied = copy_to_meta(model)
-        set_mode(copied, training)
-        return infer_inputs(copied, request, source.label)
-    return with_batch_size(with_request(known, extra), request.batch_size)
+    if known is not None:
+        if not request.specs or not _lacks_inputs(model, known, request):
+            return with_batch_size(with_request(known, extra), request.batch_size)
+        known = with_batch_size(known, request.batch_size)
+    copied = copy_to_meta(model)
+    set_mode(copied, training)
+    return infer_inputs(copied, request, source.label, known)
+
+
+def _lacks_inputs(model: nn.Module, known: ExampleInputs, request: InputRequest) -> bool:
+    """Tell whether ``forward`` demands more than is given."""
+    given = {*known.kwargs, *request.kwargs}
+    demanded = [
+        name
+        for name, p in forward_parameters(model).items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return any(name not in given for name in demanded[len(known.args) :])
 
 
 def _known_inputs(source: Source, model: nn.Module, request: InputRequest) -> ExampleInputs | None:
     if request.specs:
-        return from_specs(request.specs, model, origin="--input")
+        return from_specs(settled_specs(model, request.specs), model, origin="--input")
     if source.spec is not None:
         shape = (1, *source.spec.input_shape_for(source.kwargs))
         spec = InputSpec(shape=shape, dtype=source.spec.input_dtype)

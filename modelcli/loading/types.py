@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,13 +17,23 @@ class InputSpec:
     """One input tensor as it is asked for.
 
     Attributes:
-        name: the argument's name in ``forward``, or None for the next position.
+        name: the argument's name in ``forward``, with the way into it if it is a dict or a list
+            (``batch.x``, ``xs[0]``), or None for the next position.
         dtype: torch's name of the element type, or None to follow the model.
+        values: the elements, as nested lists of numbers; None where any will do.
+        span: the least and the most value that an element may have, or None.
     """
 
     shape: Shape
     name: str | None = None
     dtype: str | None = None
+    values: Any = None
+    span: tuple[float, float] | None = None
+
+    @property
+    def root(self) -> str | None:
+        """The argument's name without the way into it."""
+        return None if self.name is None else re.split(r"[.\[]", self.name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ MODELS = {
             "        self.head = nn.Linear(16, 50)\n"
             "    def forward(self, ids):\n"
             "        return self.head(self.lstm(self.embedding(ids))[0])\n",
-            (1, 16), 16 * (64 * 24 + 800)),
+            (1, 128), 128 * (64 * 24 + 800)),
     "encoder of tokens": ("class Net(nn.Module):\n"
             "    def __init__(self):\n"
             "        super().__init__()\n"
@@ -69,11 +69,11 @@ MODELS = {
             "        self.encoder = nn.TransformerEncoder(layer, 2)\n"
             "    def forward(self, ids, mask=None):\n"
             "        return self.encoder(self.embedding(ids), src_key_padding_mask=mask)\n",
-            (1, 16), 2 * 16 * (8 * 24 + 64 + 256 + 2 * 16 * 8)),
+            (1, 128), 2 * 128 * (8 * 24 + 64 + 256 + 2 * 128 * 8)),
     "sound": ("class Net(nn.Sequential):\n"
             "    def __init__(self):\n"
             "        super().__init__(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Conv1d(4, 1, 3))\n",
-            (1, 2, 16), 14 * 24 + 12 * 12),
+            (1, 2, 16000), 15998 * 24 + 15996 * 12),
     "video": ("class Net(nn.Sequential):\n"
             "    def __init__(self):\n"
             "        super().__init__(nn.Conv3d(3, 4, 3), nn.AdaptiveAvgPool3d(1))\n",
@@ -84,7 +84,7 @@ MODELS = {
             "        self.gru = nn.GRU(5, 6, batch_first=True)\n"
             "    def forward(self, x):\n"
             "        return self.gru(x)[0][:, -1]\n",
-            (1, 16, 5), 16 * 3 * 6 * 11),
+            (1, 128, 5), 128 * 3 * 6 * 11),
     "two inputs": ("class Net(nn.Module):\n"
             "    def __init__(self):\n"
             "        super().__init__()\n"
@@ -161,5 +161,5 @@ def test_what_cannot_be_inferred_is_asked_for(run: Run, write: Write):
         "        return self.fc(image[:, :, 0, 0]) + table['x']\n",
     )
     run("summary", f"{path}:Net").assert_error(
-        2, "could be inferred", "--input image:1x... --input table:1x..."
+        2, "could be inferred", "--input image:1x... --input table.x:1x..."
     )

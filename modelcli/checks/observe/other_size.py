@@ -12,6 +12,7 @@ from modelcli.checks.observe.passes import run_quietly
 from modelcli.checks.observe.values import map_inputs, with_values
 from modelcli.checks.record import CannotRun
 from modelcli.loading.example import ExampleInputs, make_tensor
+from modelcli.loading.types import InputSpec
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -40,7 +41,7 @@ def _doubled(inputs: ExampleInputs) -> Iterator[ExampleInputs]:
         shape = tuple(
             size * 2 if first <= axis <= last else size for axis, size in enumerate(tensor.shape)
         )
-        return make_tensor(shape, tensor.dtype)
+        return make_tensor(InputSpec(shape=shape), tensor.dtype)
 
     yield map_inputs(inputs, lambda _, t: double(t, 2 if t.dim() > 2 else 1, t.dim()))
     yield map_inputs(inputs, lambda _, t: double(t, 1, 1))

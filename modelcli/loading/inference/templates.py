@@ -1,0 +1,234 @@
+"""What one input may look like: shapes with free sizes, the likeliest first, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from modelcli.loading.inference.facts import Facts, Reach
+from modelcli.loading.inference.names import Kind
+from modelcli.loading.inference.shapes import Dims
+from modelcli.loading.inference.steps import Step, undo
+from modelcli.loading.inference.takes import Takes, takes
+from modelcli.loading.types import InputSpec
+from modelcli.modules import modules_of, named_modules
+
+_IDS = 2  # ids of a table that nobody knows are below this
+_TIMES = 1000  # steps of a diffusion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One way in which an input may look.
+
+    Attributes:
+        dims: sizes and letters for those that are free.
+        why: for people: ``conv (Conv2d) takes 3 channels``.
+        origin: for people, shorter: ``conv (Conv2d)``.
+        is_sure: whether a layer says it, without a way round on which it could be misread.
+        below: ids are from 0 to below this.
+        fill: the one value of all elements; ``"L"`` is the length of the sequences.
+    """
+
+    dims: Dims
+    why: str
+    origin: str
+    dtype: str | None = None
+    is_sure: bool = False
+    below: int | None = None
+    fill: int | str | None = None
+
+    def letters(self) -> tuple[str, ...]:
+        """Return the groups of letters whose sizes have to be chosen."""
+        free = {dim for dim in self.dims if isinstance(dim, str)}
+        groups = [g for g in ("DHW", "L", "A", "G") if free & set(g)]
+        if "DHW" in groups and "D" not in free:
+            groups[groups.index("DHW")] = "HW"
+        return tuple(groups)
+
+    def spec(self, sizes: Mapping[str, int], name: str, floating: str) -> InputSpec:
+        """Return the template at given sizes; ``floating`` is the model's own element type."""
+        shape = tuple(sizes.get(d, 1) if isinstance(d, str) else d for d in self.dims)
+        fill = sizes.get("L", 1) if self.fill == "L" else self.fill
+        span = None if fill is None else (float(fill), float(fill))
+        if self.below is not None:
+            span = (0.0, float(max(self.below - 1, 0)))
+        return InputSpec(shape=shape, name=name, dtype=self.dtype or floating, span=span)
+
+
+def templates(model: nn.Module, facts: Facts, kind: Kind, *, graph: bool) -> list[Template]:
+    """Return what an input may look like by its layers and its name.
+
+    Args:
+        graph: whether the inputs are nodes and edges, which have no batch.
+    """
+    direct = [r for r in facts.reaches if not r.steps]
+    round_about = [r for r in facts.reaches if r.steps]
+    found = [t for r in direct for t in _of_reach(r, kind)]
+    named = list(_of_kind(model, kind, facts))
+    if kind in ("time", "mask", "padding_mask", "edge_index", "lengths", "adjacency", "image"):
+        first_named = not any(t.dtype == "int64" or _fits(t, kind) for t in found)
+        found = [*named, *found] if first_named else [*found, *named]
+    else:
+        found += named
+    for reach in round_about:
+        found += _of_reach(reach, kind)
+    if graph:
+        found = [_as_graph(t, kind) for t in found]
+    ranked = sorted(found, key=lambda t: _misfit(t, facts))
+    return [_demanded(t, facts) for t in dict.fromkeys(ranked)]
+
+
+def _fits(template: Template, kind: Kind) -> bool:
+    return kind == "image" and template.letters() in (("HW",), ("DHW",), ("G",))
+
+
+def _misfit(template: Template, facts: Facts) -> int:
+    """Return 0 where the number of dimensions is what the forward works with, more where not."""
+    rank = len(template.dims)
+    if facts.rank is not None and rank != facts.rank:
+        return 2
+    return 1 if rank < facts.least_rank else 0
+
+
+def _demanded(template: Template, facts: Facts) -> Template:
+    if not facts.sizes:
+        return template
+    dims = tuple(
+        facts.sizes.get(n, d) if isinstance(d, str) else d for n, d in enumerate(template.dims)
+    )
+    return Template(
+        dims=dims, why=template.why, origin=template.origin, dtype=template.dtype,
+        is_sure=template.is_sure, below=template.below, fill=template.fill,
+    )  # fmt: skip
+
+
+def _of_reach(reach: Reach, kind: Kind) -> Iterator[Template]:
+    taken = reach.takes
+    rank = 3 if kind == "points" else {"label": 1, "ids": 2}.get(kind, reach.rank)
+    shapes = sorted(taken.shapes, key=lambda s: rank is not None and len(s) != rank)
+    sure = not any(step.kind == "?" for step in reach.steps)
+    found: list[Dims] = []
+    for shape in shapes:
+        found += (undo(shape, reach.steps) or []) if sure else [shape]
+    for dims in dict.fromkeys(found):
+        yield _template(dims, taken, reach.where, sure=sure and not reach.steps)
+
+
+def _template(dims: Dims, taken: Takes, where: str, *, sure: bool) -> Template:
+    return Template(
+        dims=dims, why=f"{where} {taken.says}", origin=where, dtype=taken.dtype, is_sure=sure,
+        below=taken.below, fill=taken.fill,
+    )  # fmt: skip
+
+
+def _of_kind(model: nn.Module, kind: Kind, facts: Facts) -> Iterator[Template]:
+    for dims, more in _KINDS.get(kind, ()):
+        if kind in ("image", "video"):
+            for channels in _channels(model):
+                filled = tuple(channels if d == "C" else d for d in dims)
+                yield _by_name(filled, kind, **more)
+        elif kind == "edge_index":
+            yield _by_name(dims, kind, **{**more, "below": facts.below or more["below"]})
+        elif kind in ("ids", "label"):
+            yield _by_name(dims, kind, **more, below=facts.below or _least_table(model))
+        else:
+            yield _by_name(dims, kind, **more)
+
+
+_KINDS: dict[str, tuple[tuple[Dims, dict[str, Any]], ...]] = {
+    "image": ((("B", "C", "H", "W"), {}),),
+    "video": ((("B", "C", "D", "H", "W"), {}), (("B", "D", "C", "H", "W"), {})),
+    "audio": ((("B", "A"), {}), (("B", 1, "A"), {})),
+    "spectrum": ((("B", 80, "L"), {}), (("B", "L", 80), {}), (("B", 1, 80, "L"), {})),
+    "ids": ((("B", "L"), {"dtype": "int64"}), (("B",), {"dtype": "int64"})),
+    "label": ((("B",), {"dtype": "int64"}), (("B", "L"), {"dtype": "int64"})),
+    "lengths": ((("B",), {"dtype": "int64", "fill": "L"}),),
+    "time": (
+        (("B",), {"dtype": "int64", "below": _TIMES}),
+        (("B",), {}),
+        (("B", 1), {}),
+        ((), {}),
+    ),
+    "mask": (
+        (("B", "L"), {"dtype": "bool", "fill": 1}),
+        (("L", "L"), {"dtype": "bool", "fill": 1}),
+        (("B", 1, 1, "L"), {"dtype": "bool", "fill": 1}),
+        (("B", "L"), {}),
+        (("B", 1, "H", "W"), {}),
+        (("L", "L"), {}),
+    ),
+    "padding_mask": ((("B", "L"), {"dtype": "bool", "fill": 0}),),
+    "edge_index": (((2, "E"), {"dtype": "int64", "below": 16}),),
+    "edge_weight": ((("E",), {}),),
+    "edge_attr": ((("E", 4), {}), (("E", 1), {}), (("E",), {})),
+    "adjacency": ((("N", "N"), {}), (("B", "N", "N"), {}), (("B", "L", "L"), {})),
+    "node_batch": ((("N",), {"dtype": "int64", "fill": 0}),),
+    "points": ((("B", "L", 3), {}), (("B", 3, "L"), {}), (("B", 3), {})),
+}
+
+
+def _by_name(dims: Dims, kind: str, **more: Any) -> Template:
+    return Template(dims=dims, why=f"by its name, {_ARTICLES.get(kind, kind)}", origin="its name",
+                    **more)  # fmt: skip
+
+
+_ARTICLES = {
+    "image": "an image", "video": "a video", "audio": "a sound", "spectrum": "a spectrogram",
+    "label": "a class", "mask": "a mask", "padding_mask": "a mask of padding",
+    "time": "a time step", "edge_index": "a list of edges", "adjacency": "a matrix of neighbours",
+    "edge_weight": "weights of edges", "edge_attr": "features of edges", "points": "points",
+    "node_batch": "the graph of each node",
+}  # fmt: skip
+
+
+def _channels(model: nn.Module) -> list[int]:
+    first = next((m for m in modules_of(model) if isinstance(m, (nn.Conv2d, nn.Conv3d))), None)
+    counts = [first.in_channels] if first is not None and first.in_channels in (1, 3, 4) else []
+    return list(dict.fromkeys([*counts, 3, 1]))
+
+
+def _least_table(model: nn.Module) -> int:
+    tables = [m.num_embeddings for m in modules_of(model) if isinstance(m, nn.Embedding)]
+    return min(tables, default=_IDS)
+
+
+def _as_graph(template: Template, kind: Kind) -> Template:
+    """Return a template whose rows are nodes, or edges."""
+    dims = template.dims
+    row = "E" if kind.startswith("edge") else "N"
+    if kind not in ("edge_index", "adjacency", "node_batch") and dims[:1] == ("B",):
+        dims = (row, *(d for d in dims[1:] if d != "L"))
+    return Template(
+        dims=dims, why=template.why, origin=template.origin, dtype=template.dtype,
+        is_sure=template.is_sure, below=template.below, fill=template.fill,
+    )  # fmt: skip
+
+
+def fallback_templates(model: nn.Module) -> Iterator[Template]:
+    """Yield what the first layers that know their input's size take, one of each class."""
+    seen: set[type] = set()
+    for path, module in named_modules(model):
+        found = takes(module, 0) if type(module) not in seen else None
+        if found is None:
+            continue
+        seen.add(type(module))
+        where = f"{path} ({type(module).__name__})" if path else type(module).__name__
+        for dims in found.shapes:
+            yield _template(dims, found, where, sure=False)
+            features = dims[-1]
+            if isinstance(features, int) and len(dims) == 2:
+                yield from (
+                    _template(image, found, where, sure=False)
+                    for image in (undo(dims, (Step("flatten", (1,)),)) or ())
+                    if image != dims
+                )
+        if len(seen) == 4:
+            return
+    if not seen:
+        for shape in ((1, 3, 224, 224), (1, 16), (1, 1, 28, 28), (1, 16, 16), (16,)):
+            yield Template(dims=shape, why="no layer says it: any shape that runs",
+                           origin="no layer: any shape that runs")  # fmt: skip
