@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from modelcli.cli._output import Format
 from modelcli.loading.types import Execution, Mode
 
-TargetArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET",
-        help="A registered name, PATH.py:NAME, pkg.mod:NAME, torchvision:NAME, timm:NAME, "
-        "hf:DIR, or CONFIG.toml.",
-        show_default=False,
-    ),
-]
+
+def taking(*flags: str, help: str, **how: Any) -> Any:
+    """Return an option that takes a value; a default is told in its help, if there is one."""
+    return typer.Option(*flags, help=help, show_default=False, **how)
+
+
+# The one positional argument of the commands that look at a model.
+TARGET: Any = typer.Argument(
+    metavar="TARGET",
+    help="A registered name, PATH.py:NAME, pkg.mod:NAME, torchvision:NAME, timm:NAME, "
+    "hf:DIR, or CONFIG.toml.",
+    show_default=False,
+)
+TargetArgument = Annotated[str, TARGET]
+TargetOrNone = Annotated[str | None, TARGET]
 InputOption = Annotated[
     list[str] | None,
-    typer.Option(
+    taking(
         "--input",
         "-i",
         metavar="[NAME:][DTYPE:]SHAPE",
         help="One input tensor with its batch, as 1x3x224x224 or input_ids:int64:1x128. "
         "Repeatable.",
-        show_default=False,
     ),
 ]
 BatchSizeOption = Annotated[
     int | None,
-    typer.Option(
-        "--batch-size", "-b", help="Replace the first dimension of every input.", show_default=False
-    ),
+    taking("--batch-size", "-b", help="Replace the first dimension of every input."),
 ]
 KwargOption = Annotated[
     list[str] | None,
-    typer.Option(
+    taking(
         "--kwarg",
         metavar="KEY=VALUE",
         help="A plain value for forward, as choice=linear2. Repeatable.",
-        show_default=False,
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
+    taking(
         "--set",
         "-s",
         metavar="KEY=VALUE",
         help="A constructor argument, as hidden_features=512, or a dotted configuration key. "
         "Repeatable.",
-        show_default=False,
     ),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option(
-        "--format", help="How the result is written.  [default: table]", show_default=False
-    ),
+    taking("--format", help="How the result is written.  [default: table]"),
 ]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no remarks, no lines below it.")
@@ -76,13 +75,12 @@ AllowRealOption = Annotated[
 
 ModeOption = Annotated[
     Mode | None,
-    typer.Option("--mode", help="The training flag.  [default: eval]", show_default=False),
+    taking("--mode", help="The training flag.  [default: eval]"),
 ]
 ExecutionOption = Annotated[
     Execution | None,
-    typer.Option(
+    taking(
         "--execution",
         help="Insist on one way of running the model instead of the first that works.",
-        show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
+from modelcli.cli._options import taking
 
 
 class Sort(StrEnum):
@@ -30,34 +31,19 @@ TensorsArgument = Annotated[
 BuffersOption = Annotated[bool, typer.Option("--buffers", help="List buffers too.")]
 MatchOption = Annotated[
     str | None,
-    typer.Option(
-        "--match", metavar="GLOB", help="Only names that match, as 'conv*'.", show_default=False
-    ),
+    taking("--match", metavar="GLOB", help="Only names that match, as 'conv*'."),
 ]
 SortOption = Annotated[
     Sort | None,
-    typer.Option(
-        "--sort",
-        help="Order the rows; by default as the model or the file has them.",
-        show_default=False,
-    ),
+    taking("--sort", help="Order the rows; by default as the model or the file has them."),
 ]
 TrainableOption = Annotated[
     bool | None,
-    typer.Option(
-        "--trainable/--frozen",
-        help="Only trainable parameters, or only frozen ones.",
-        show_default=False,
-    ),
+    taking("--trainable/--frozen", help="Only trainable parameters, or only frozen ones."),
 ]
 GroupOption = Annotated[
     int | None,
-    typer.Option(
-        "--group",
-        metavar="DEPTH",
-        help="Sum by module, down to this depth.",
-        show_default=False,
-    ),
+    taking("--group", metavar="DEPTH", help="Sum by module, down to this depth."),
 ]
 StatsOption = Annotated[
     bool,
@@ -65,43 +51,39 @@ StatsOption = Annotated[
 ]
 ValuesOption = Annotated[
     list[str] | None,
-    typer.Option(
+    taking(
         "--values",
         metavar="N|NAME[INDEX]",
         help="The first N values of each, or a part of one, as 'hidden.weight[0]'. Repeatable.",
-        show_default=False,
     ),
 ]
 InitOption = Annotated[
     str | None,
-    typer.Option(
+    taking(
         "--init",
         metavar="SCHEME[:K=V]",
         help="Initialise by a scheme of torch.nn.init, as normal:std=0.01, or by layer, as "
         "'conv*=kaiming_normal,*=xavier_uniform'; biases to 0, or to bias=VALUE.",
-        show_default=False,
     ),
 ]
 SeedOption = Annotated[
     int | None,
-    typer.Option("--seed", help="Seed for the initial values.  [default: 0]", show_default=False),
+    taking("--seed", help="Seed for the initial values.  [default: 0]"),
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option(
+    taking(
         "--device",
         metavar="auto|cpu|cuda|cuda:N|mps",
         help="Where a model with values is built.  [default: cpu]",
-        show_default=False,
     ),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(
+    taking(
         "--key",
         metavar="KEY",
         help="Which dictionary of a .pt file, as optimizer; '' for everything.",
-        show_default=False,
     ),
 ]
 
@@ -122,27 +104,19 @@ CompareValuesOption = Annotated[
 ]
 KeysOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--key",
-        metavar="KEY",
-        help="Which dictionary of a .pt file; given twice, of A and of B.",
-        show_default=False,
+    taking(
+        "--key", metavar="KEY", help="Which dictionary of a .pt file; given twice, of A and of B."
     ),
 ]
 EmitMapOption = Annotated[
     Path | None,
-    typer.Option(
+    taking(
         "--emit-map",
         metavar="FILE",
         help="Write as JSON which key of the checkpoint goes into which name of the model.",
-        show_default=False,
     ),
 ]
 CompareSeedOption = Annotated[
     int | None,
-    typer.Option(
-        "--seed",
-        help="Seed for building a model when --values compares it.  [default: 0]",
-        show_default=False,
-    ),
+    taking("--seed", help="Seed for building a model when --values compares it.  [default: 0]"),
 ]

@@ -22,7 +22,6 @@ from modelcli.cli._check_options import (
     RulesFlag,
     SelectOption,
     StrictFlag,
-    TargetOrNone,
     TrainFlag,
     TrainStepsOption,
 )
@@ -33,6 +32,7 @@ from modelcli.cli._options import (
     KwargOption,
     QuietOption,
     SetOption,
+    TargetOrNone,
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output

@@ -169,7 +169,7 @@ def test_pyproject_holds_select_and_ignore(
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
     body = run("check", "dict-dense", "--format", "json").json
-    assert body["rules_run"] == ["MC202", "MC203", "MC204", "MC205"]
+    assert body["rules_run"] == ["MC202", "MC203", "MC204", "MC205", "MC206"]
     body = run("check", "dict-dense", "--select", "MC105", "--format", "json").json
     assert body["rules_run"] == ["MC105"]
 
@@ -217,7 +217,7 @@ def test_table_in_a_pipe_is_one_record_a_line(run: Run, net: Path) -> None:
     assert lines[0].split() == ["rule", "severity", "where", "what", "line", "instead"]
     assert lines[1].startswith("MC201  warning   idle   10 parameters that no pass used")
     assert "net.py:29" in lines[1]
-    assert lines[-1] == "1 warning; 5 rules run"
+    assert lines[-1] == "1 warning; 6 rules run"
 
 
 def test_tsv_and_markdown(run: Run) -> None:
@@ -237,7 +237,7 @@ def test_verbose_says_why_rules_were_skipped(run: Run) -> None:
 def test_rules_and_explain(run: Run) -> None:
     done = run("check", "--rules")
     assert done.code == 0
-    assert len([line for line in done.out.splitlines() if line.startswith("MC")]) == 37
+    assert len([line for line in done.out.splitlines() if line.startswith("MC")]) == 38
     listed = run("check", "--rules", "--format", "json").json["rules"]
     assert listed[0]["rule"] == "MC001"
     page = run("check", "--explain", "mc104").out

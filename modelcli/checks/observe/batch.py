@@ -93,6 +93,13 @@ class Batches:
         return axes[0] if axes and known else None
 
     @property
+    def is_stacked(self) -> bool:
+        """Whether the main output has some rows for each sample, along its first dimension."""
+        rows = {size: (self.main(size) or (0,))[0] for size in self.shapes}
+        factors = {count / size for size, count in rows.items()}
+        return len(rows) > 1 and len(factors) == 1 and min(factors).is_integer() and factors != {0}
+
+    @property
     def is_listed(self) -> bool:
         """Whether the number of outputs goes with the batch: a list with an item a sample."""
         counts = {size: len(shapes) for size, shapes in self.shapes.items()}
@@ -148,6 +155,32 @@ def _shapes_on_meta(context: Context, size: int) -> tuple[Shape, ...] | None:
             return shapes_in(call_model(model, with_batch_size(inputs, size)))
     except (CannotRun, ModelRaised):
         return None
+
+
+def output_axis(context: Context) -> int | None:
+    """Return the dimension of the main output whose rows belong to single samples, or None.
+
+    Outputs of the samples stacked twice have their rows in the first one, too.
+
+    Raises:
+        CannotRun: there is no batch dimension, or values are not to be had.
+    """
+    tried = context.batches
+    if tried.axis is None and tried.is_stacked and not count_steps(context, tried):
+        return 0
+    return tried.axis
+
+
+def count_steps(context: Context, tried: Batches) -> int:
+    """Return the steps of a sequence if the output has a row for each of every sample, or 0."""
+    lengths = {record.shape[1] for record in context.ran.inputs if len(record.shape) in (2, 3)}
+    ids = all(not record.is_floating for record in context.ran.inputs)
+    ranks = {len(record.shape) for record in context.ran.inputs}
+    if len(lengths) != 1 or not (ids or ranks == {3}):
+        return 0
+    (steps,) = lengths
+    rows = {size: tried.main(size)[:1] for size in tried.shapes}
+    return steps if all(row == (size * steps,) for size, row in rows.items()) else 0
 
 
 def shapes_in(output: Any) -> tuple[Shape, ...]:

@@ -36,7 +36,10 @@ def may_run_elsewhere(context: Context) -> str:
 
 
 def _not_given(context: Context) -> list[str]:
-    """Return the parameters of forward that have a default and were left at it."""
+    """Return the parameters of forward that are None unless given, and were not given.
+
+    Another default is what the model runs with by its author's choice.
+    """
     parameters = forward_parameters(context.built)
     inputs = context.inputs
     by_place = [
@@ -45,11 +48,7 @@ def _not_given(context: Context) -> list[str]:
         if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     ]
     given = {*by_place[: len(inputs.args)], *inputs.kwargs, *context.request.kwargs}
-    return [
-        name
-        for name, p in parameters.items()
-        if name not in given and p.default is not inspect.Parameter.empty
-    ]
+    return [name for name, p in parameters.items() if name not in given and p.default is None]
 
 
 def is_mentioned(model: nn.Module, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelcli.errors import describe
@@ -44,13 +45,19 @@ def is_own_fault(error: BaseException) -> bool:
     """Tell whether an exception comes from a line of modelcli, and not from torch or a model."""
     if isinstance(error, RuntimeError):  # torch's word for what it cannot do
         return False
-    step = error.__traceback__
+    step = last_step(error)
     if step is None:
         return False
-    while step.tb_next is not None:
-        step = step.tb_next
     code = step.tb_frame.f_code
     return is_ours(code.co_filename) and code.co_name not in _PASSING_ON
+
+
+def last_step(error: BaseException) -> TracebackType | None:
+    """Return the innermost entry of a traceback, or None if the exception was never raised."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step
 
 
 def call_model(model: nn.Module, inputs: ExampleInputs) -> Any:

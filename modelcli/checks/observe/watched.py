@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelcli.checks.observe.batch import output_axis
 from modelcli.checks.observe.limits import LIGHT_MACS, rows_to_follow, samples_to_train
 from modelcli.checks.observe.passes import EvalPass, TrainPass, run_eval, run_train
 from modelcli.checks.record import CannotRun
@@ -43,7 +44,7 @@ def _watch_eval(context: Context, batch: int) -> EvalPass:
 
 def _output_axis(context: Context) -> int | None:
     try:
-        return context.batches.axis
+        return output_axis(context)
     except CannotRun:
         return None
 

@@ -78,17 +78,19 @@ def find_leak(context: Context) -> tuple[int, int] | None:
     Raises:
         CannotRun: the output does not hold the samples along one dimension.
     """
+    from modelcli.checks.observe.batch import output_axis
+
     ran = context.eval_pass
-    axes = context.batches.axes
-    if context.batches.axis is None:
+    axis = output_axis(context)
+    if axis is None:
         raise CannotRun("the output has no batch dimension (MC402)")
-    if len(axes) > 1:
+    if len(context.batches.axes) > 1:
         raise CannotRun("the output compares every sample with every other")
     if ran.batch < 2:
         return None
     if ran.reach is not None:
         return _leak_by_gradient(ran)
-    return _leak_by_change(context, ran, axes[0])
+    return _leak_by_change(context, ran, axis)
 
 
 def _leak_by_gradient(ran: EvalPass) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from modelcli.checks.observe.foreign import last_step
 from modelcli.checks.observe.locate import raising_place
 from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
@@ -82,6 +83,8 @@ class BatchSizes(Rule):
 
     def _misfit(self, context: Context, tried: Batches) -> Finding | None:
         """Return what to say of an output that does not hold the samples, if anything."""
+        from modelcli.checks.observe.batch import count_steps
+
         axes = tried.axes
         odd = [n for n in tried.shapes if axes and tried.main(n)[axes[0] : axes[0] + 1] != (n,)]
         if axes and not odd:
@@ -96,7 +99,7 @@ class BatchSizes(Rule):
             size = max(tried.shapes)
             if len(tried.shapes) > 1 and _varies(context, size):
                 raise CannotRun("how many rows come out depends on the values that go in")
-            steps = _steps(context, tried)
+            steps = count_steps(context, tried)
             if steps:
                 return self._flattened(size, steps)
         return self._report(context, size, tried.main(size))
@@ -160,11 +163,9 @@ def _require_certainty(context: Context, tried: Batches, error: Exception) -> No
 
 def _is_deliberate(error: Exception) -> bool:
     """Tell whether the model itself raises, with ``raise`` or ``assert``."""
-    step = error.__traceback__
+    step = last_step(error)
     if step is None:
         return False
-    while step.tb_next is not None:
-        step = step.tb_next
     line = linecache.getline(step.tb_frame.f_code.co_filename, step.tb_lineno)
     return line.strip().startswith(("raise ", "assert "))
 
@@ -186,15 +187,3 @@ def _varies(context: Context, size: int) -> bool:
         return depends_on_values(context, size)
     except ModelRaised:
         return True
-
-
-def _steps(context: Context, tried: Batches) -> int:
-    """Return the steps of a sequence if the output has a row for each of every sample, or 0."""
-    lengths = {record.shape[1] for record in context.ran.inputs if len(record.shape) in (2, 3)}
-    ids = all(not record.is_floating for record in context.ran.inputs)
-    ranks = {len(record.shape) for record in context.ran.inputs}
-    if len(lengths) != 1 or not (ids or ranks == {3}):
-        return 0
-    (steps,) = lengths
-    rows = {size: tried.main(size)[:1] for size in tried.shapes}
-    return steps if all(row == (size * steps,) for size, row in rows.items()) else 0

@@ -17,6 +17,33 @@ if TYPE_CHECKING:
 _CE = ("cross_entropy", "nll")
 
 
+def _ending_in(answer: str) -> str:
+    """Return the code of an example, a linear layer whose forward returns some expression."""
+    return example(f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+
+            def forward(self, x):
+                return {answer}
+    """)
+
+
+def _with_head(deviation: str) -> str:
+    """Return the code of an example, a head initialised with a standard deviation."""
+    return example(f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.head = nn.Linear(16, 10)
+                nn.init.normal_(self.head.weight{deviation}
+
+            def forward(self, x):
+                return self.head(x)
+    """)
+
+
 class FirstLoss(Rule):
     """The first loss is far from ln C."""
 
@@ -30,26 +57,8 @@ class FirstLoss(Rule):
     fix = "Make the last layer's weights smaller: nn.init.normal_(head.weight, std=0.01)."
     input = "8x16"
     options = Options(loss="cross_entropy")
-    wrong = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.head = nn.Linear(16, 10)
-                nn.init.normal_(self.head.weight)  # a standard deviation of 1
-
-            def forward(self, x):
-                return self.head(x)
-    """)
-    right = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.head = nn.Linear(16, 10)
-                nn.init.normal_(self.head.weight, std=0.01)
-
-            def forward(self, x):
-                return self.head(x)
-    """)
+    wrong = _with_head(")  # a standard deviation of 1")
+    right = _with_head(", std=0.01)")
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Compute the cross-entropy's mean over all labels in train mode."""
@@ -88,24 +97,8 @@ class SoftmaxTwice(Rule):
     fix = "Return the scores as they are; apply softmax where probabilities are shown."
     input = "2x8"
     options = Options(loss="cross_entropy")
-    wrong = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(8, 3)
-
-            def forward(self, x):
-                return torch.softmax(self.fc(x), dim=1)
-    """)
-    right = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(8, 3)
-
-            def forward(self, x):
-                return self.fc(x)
-    """)
+    wrong = _ending_in("torch.softmax(self.fc(x), dim=1)")
+    right = _ending_in("self.fc(x)")
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Go back from the output to the function that made it."""
@@ -163,24 +156,8 @@ class NoLogProbabilities(Rule):
     fix = "End forward in log_softmax(dim=1), or train with CrossEntropyLoss."
     input = "2x8"
     options = Options(loss="nll")
-    wrong = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(8, 3)
-
-            def forward(self, x):
-                return self.fc(x)
-    """)
-    right = example("""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(8, 3)
-
-            def forward(self, x):
-                return torch.log_softmax(self.fc(x), dim=1)
-    """)
+    wrong = _ending_in("self.fc(x)")
+    right = _ending_in("torch.log_softmax(self.fc(x), dim=1)")
 
     def find(self, context: Context) -> Iterator[Finding]:
         """Add up the exponentials of the output: those of log-probabilities sum to 1."""
