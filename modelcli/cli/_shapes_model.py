@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.cli._output import Output
 from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
-from modelcli.cli._target import ModelArguments, read_arguments
+from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def show_model(
 
     source = find_source(arguments[0].target, arguments[0].model_kwargs)
     traces = [_observe(source, given, options) for given in arguments]
+    note_remarks(out, source.remarks)
     if prove:
         _prove(out, source, arguments[0], options, traces[0])
     elif len(traces) > 1:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelcli.cli._output import Output
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 from modelcli.loading.types import InputRequest
@@ -43,6 +44,12 @@ def read_arguments(
         model_kwargs=read_model_kwargs(settings) or {},
         request=make_request(inputs, batch_size, kwargs),
     )
+
+
+def note_remarks(out: Output, remarks: Sequence[str]) -> None:
+    """Say on stderr what the user should know about how a target was found."""
+    for remark in dict.fromkeys(remarks):
+        out.note(f"note: {remark}")
 
 
 def read_model_kwargs(settings: Sequence[str] | None) -> Mapping[str, Any] | None:

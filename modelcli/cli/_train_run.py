@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
 from modelcli.cli._startup import prepare_long_run
+from modelcli.cli._target import note_remarks
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
@@ -66,6 +67,7 @@ def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) ->
                 except DivergedError as error:  # what it came to is told all the same
                     failure, record = error, error.record
         progress.clear()
+        note_remarks(out, run.trained.source.remarks)
         if lines:
             out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
         else:

@@ -36,7 +36,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._target import read_arguments
+from modelcli.cli._target import note_remarks, read_arguments
 from modelcli.cli._terminal import is_terminal
 from modelcli.errors import ExitCode, UsageError
 from modelcli.losses import find_loss
@@ -110,6 +110,7 @@ def command(
 
     source = find_source(arguments.target, arguments.model_kwargs)
     report = run_checks(source, arguments.request, options)
+    note_remarks(out, source.remarks)
     _write(out, report, shown)
     _judge(report, strict=strict)
 

@@ -18,7 +18,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._target import read_model_kwargs
+from modelcli.cli._target import note_remarks, read_model_kwargs
 from modelcli.cli._tensor_options import (
     CompareSeedOption,
     CompareValuesOption,
@@ -66,6 +66,7 @@ def command(
         _check_folder(emit_map)
     options = BuildOptions(seed=seed, allow_real=allow_real) if values else None
     sides = open_sides(a, b, keys=key or (), model_kwargs=read_model_kwargs(set_), options=options)
+    note_remarks(out, [remark for side in sides for remark in side.remarks])
     with Meter(out, sum(row.bytes for row in sides[0].rows)) as meter:
         difference = compare_sides(sides, values=values, done=meter.add)
     into: Literal["a", "b"] = "b" if sides[0].checkpoint and sides[1].model else "a"

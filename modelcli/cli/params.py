@@ -14,7 +14,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._target import read_model_kwargs
+from modelcli.cli._target import note_remarks, read_model_kwargs
 from modelcli.cli._tensor_options import (
     BuffersOption,
     DeviceOption,
@@ -82,6 +82,7 @@ def command(
         model_kwargs=read_model_kwargs(set_),
         options=options if stats or values else None,
     )
+    note_remarks(out, opened.remarks)
     rows = select_rows(opened.rows, match=match, trainable=trainable, buffers=buffers, sort=sort)
     if stats:
         from modelcli.tensors.stats import with_stats  # numpy takes longer than help may

@@ -21,7 +21,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Format, Output
-from modelcli.cli._target import read_arguments
+from modelcli.cli._target import note_remarks, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def command(
         execution=execution,
         allow_real=allow_real,
     )
-    for remark in source.remarks:
-        out.note(f"note: {remark}")
+    note_remarks(out, source.remarks)
     for attempt in trace.attempts:
         out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
     if style is Style.TORCHINFO:

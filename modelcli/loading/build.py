@@ -101,6 +101,7 @@ class BuildError(RunFailedError):
             hint = f"do the arguments fit? {given}" + (f"; it stopped at {line}" if line else "")
         else:
             hint = f"look at {line}" if line else "does its constructor work in plain Python?"
+        hint = "; ".join((hint, *source.remarks))
         super().__init__(f"building '{source.label}' failed: {describe(cause)}", hint)
         self.cause = cause
 

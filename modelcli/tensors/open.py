@@ -48,6 +48,7 @@ class Opened:
         model: built, on meta unless values were asked for; None for a checkpoint.
         checkpoint: None for a model.
         packed: weights of quantised layers, which have no name.
+        remarks: what the user should know about how it was found.
     """
 
     target: Target
@@ -55,6 +56,7 @@ class Opened:
     model: nn.Module | None = None
     checkpoint: Checkpoint | None = None
     packed: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def open_target(
@@ -108,6 +110,7 @@ def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions
         rows=tuple(model_rows(survey(model))),
         model=model,
         packed=sum(packed_elements(module) for module in modules_of(model)),
+        remarks=source.remarks,
     )
 
 
@@ -126,7 +129,8 @@ def _open_lazy(target: Target, source: Any, options: BuildOptions | None) -> Ope
         )
     from modelcli.observe import observe
 
-    return Opened(target=target, rows=tuple(model_rows(observe(source).tensors)))
+    rows = tuple(model_rows(observe(source).tensors))
+    return Opened(target=target, rows=rows, remarks=source.remarks)
 
 
 def _build_real(source: Any, options: BuildOptions) -> nn.Module:

@@ -75,3 +75,11 @@ def test_no_words_show_the_help(run) -> None:
     result = run()
     assert result.code == 0
     assert "Usage: modelcli" in result.out
+
+
+def test_what_needs_the_hub_is_said(run) -> None:
+    result = run("list", "hf", "gpt2", "--format", "tsv")
+    assert result.out.splitlines() == ["target", "hf:gpt2"]
+    assert "default configuration" in result.err
+    assert "hf:OWNER/NAME needs the Hub" in result.err
+    assert run("list", "hf", "gpt2", "-q").err == ""

@@ -147,8 +147,14 @@ def test_errors(run: Run, target: str, message: str, hint: str):
 def test_an_architecture_has_a_default_configuration_without_the_hub(run: Run):
     result = run("summary", "hf:gpt2", "--depth", "0", "--format", "json")
     assert (result.code, result.json["totals"]["params"]) == (0, 124_439_808)
-    remark = "hf:gpt2 has the default configuration of gpt2: the Hub cannot be reached"
-    assert remark in result.err
+    remark = "hf:gpt2 has the default configuration of gpt2, which --set KEY=VALUE changes: "
+    assert f"note: {remark}the Hub cannot be reached" in result.err
+    smaller = run("params", "hf:gpt2", "--set", "n_layer=1", "--format", "json")
+    assert smaller.json["totals"]["params"] == 124_439_808 - 11 * 7_087_872
+    assert remark in smaller.err
+    run("params", "hf:esm").assert_error(1, "hf:esm", "the default configuration of esm")
+    whole = run("params", "hf:esm", "--set", "vocab_size=33", "--format", "json")
+    assert whole.code == 0
 
 
 def test_the_names_that_are_read_are_those_that_the_libraries_list():

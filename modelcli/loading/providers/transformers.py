@@ -20,6 +20,11 @@ from modelcli.loading.source import Source
 class Transformers:
     """``hf:DIR``, ``hf:config.json``, ``hf:gpt2``: an architecture from its configuration."""
 
+    about_names = (
+        "each is an architecture; without the Hub it has its default configuration, which for "
+        "some lacks what --set KEY=VALUE must give; hf:OWNER/NAME needs the Hub",
+    )
+
     def names(self) -> list[str]:
         """Return the architectures that are models of their own, not parts of others."""
         return _architectures(import_library("transformers"))
@@ -115,7 +120,10 @@ def _default_config(transformers: Any, architecture: str) -> Any:
 
 
 def _default_remark(architecture: str, why: str) -> str:
-    return f"hf:{architecture} has the default configuration of {architecture}: {why}"
+    return (
+        f"hf:{architecture} has the default configuration of {architecture}, which --set "
+        f"KEY=VALUE changes: {why}"
+    )
 
 
 def _is_reachable(endpoint: str) -> bool:
