@@ -66,6 +66,8 @@ def count_bytes(tensor: torch.Tensor) -> int:
     """Return the bytes that a tensor's elements take; of a sparse one, its values and indices."""
     if is_lazy(tensor):
         return 0
+    if tensor.layout is torch.strided:
+        return tensor.numel() * tensor.element_size()
     return sum(part.numel() * part.element_size() for part in stored_parts(tensor))
 
 

@@ -25,6 +25,7 @@ from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.modules import set_mode
 from modelcli.nested import map_tensors
 from modelcli.tracing.assemble import make_trace
+from modelcli.tracing.confirm import confirms, is_cheap
 from modelcli.tracing.record import Trace
 from modelcli.tracing.sparse import TOLD_BY_VALUES
 from modelcli.tracing.tracer import observe_pass
@@ -103,9 +104,25 @@ class _Ladder:
         trace, error = self._run(meta, self.inputs, "meta")
         if execution == "meta":
             return trace
-        if error is None:
-            return self._with_what_values_tell(trace)
-        return self._fall_back(trace, error)
+        if error is not None:
+            return self._fall_back(trace, error)
+        trace = self._with_what_values_tell(trace)
+        return trace if trace.execution != "meta" else self._confirmed(trace, meta)
+
+    def _confirmed(self, trace: Trace, meta: nn.Module) -> Trace:
+        """Return what a real run shows, where it is cheap and torch refuses what meta let pass."""
+        if self.backward or not is_cheap(trace):
+            return trace
+        inputs = self._real_inputs()
+        if confirms(meta, inputs.args, inputs.kwargs, trace.output_shapes):
+            return trace
+        real, error = self._try_real()  # with the weights that the constructor gives
+        if real is None or (error is not None and _may_be_ours(error)):
+            return trace
+        if error is None and real.output_shapes == trace.output_shapes:
+            return trace
+        told = "torch refuses what meta lets pass" if error else "meta gives other shapes"
+        return dataclasses.replace(real, remarks=(*real.remarks, f"ran for real: {told}"))
 
     def _with_what_values_tell(self, trace: Trace) -> Trace:
         """Run for real what only its values tell the cost of, if that costs next to nothing."""
@@ -248,6 +265,13 @@ def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
         args=map_tensors(inputs.args, fill),
         kwargs=map_tensors(dict(inputs.kwargs), fill),
     )
+
+
+def _may_be_ours(error: BaseException) -> bool:
+    """Tell whether a real run may have failed for want of what meta can do without."""
+    text = f"{type(error).__name__} {error}".lower()
+    words = ("cuda", "gpu", "triton", "compile", "meta", "not implemented for", "memory")
+    return isinstance(error, (ImportError, NotImplementedError)) or any(w in text for w in words)
 
 
 def _numel(shape: Sequence[int]) -> int:

@@ -188,6 +188,10 @@ class Twins:
             self._keep.append(tensor)
         return known
 
+    def storages(self) -> list[torch.UntypedStorage]:
+        """Return the memory of the twins."""
+        return list(self._storages.values())
+
     def memo(self) -> dict[int, Any]:
         """Return the twins in the form that ``copy.deepcopy`` takes."""
         return dict(self._twins)

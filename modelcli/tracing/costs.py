@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelcli.nested import tensors_in
 from modelcli.tracing.bodies import body_of
+from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
@@ -33,6 +34,7 @@ class Costs:
     Args:
         notes: takes the sums, and which tensors were used.
         calls: the open calls of each thread; their owner changes them as the pass goes on.
+        on_meta: compare the types of elements as kernels do, which meta does not.
         shortcuts: answer some operations on meta without asking torch.
 
     Attributes:
@@ -40,10 +42,14 @@ class Costs:
         in_backward: whether the backward pass is running.
     """
 
-    def __init__(self, notes: Observation, calls: OpenCalls, *, shortcuts: bool) -> None:
+    def __init__(
+        self, notes: Observation, calls: OpenCalls, *, on_meta: bool, shortcuts: bool
+    ) -> None:
         self.in_backward = False
         self.notes = notes
         self._calls = calls
+        self._on_meta = on_meta
+        self._usual_dtype = torch.get_default_dtype()
         self._lock = threading.Lock()
         # A mode of fake tensors is for one thread at a time.
         self._turns = threading.RLock() if fake_modes() else contextlib.nullcontext()
@@ -71,9 +77,12 @@ class Costs:
         self, func: Any, types: Sequence[type], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run one dispatched operation and book its cost."""
+        usual = self._usual_dtype
+        is_usual = True
         for arg in args:
             if isinstance(arg, torch.Tensor):
                 self.notes.used.add(id(arg))
+                is_usual = is_usual and arg.dtype is usual
             elif isinstance(arg, (list, tuple)):
                 self.notes.used.update(id(t) for t in arg if isinstance(t, torch.Tensor))
         if types and any(_takes_itself_apart(kind) for kind in types):
@@ -82,6 +91,11 @@ class Costs:
             formula = self._formulas[func]
         else:
             formula = self._formulas[func] = find_formula(func)
+        if not is_usual and self._on_meta:
+            is_product = formula is not None and formula is not free
+            refusal = refusal_of_types(func, args, kwargs, is_product=is_product)
+            if refusal is not None:
+                raise refusal
         if formula is not free and is_special(args):
             return self._run_special(func, args, kwargs)
         if formula is None:

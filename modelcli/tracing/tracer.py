@@ -91,7 +91,9 @@ class _Observer:
         self._calls = OpenCalls(Frame(self._tree.root, leaf=is_layer(model)))
         self._lock = threading.RLock()  # of what every thread of the model writes to
         self._known = {id(tensor) for tensor in tensors_of(model)}
-        self.costs = Costs(self.notes, self._calls, shortcuts=on_meta and not backward)
+        self.costs = Costs(
+            self.notes, self._calls, on_meta=on_meta, shortcuts=on_meta and not backward
+        )
         self._threads = Threads(self._calls, self._modes, self.costs.book_unknown)
         self._origins = Origins()
         self._failures: list[tuple[BaseException, Failure]] = []  # the latest, of all threads
