@@ -27,6 +27,7 @@ class LossSpec:
         output: what it expects of a model: raw scores of classes, logits of single events,
             probabilities, log-probabilities (``nll``), or values.
         least, most: what targets must lie in for the loss to mean what it computes.
+        ignored: the label of samples that do not count (torch's ``ignore_index``), or None.
         spellings: what people also call it, beside torch's names.
     """
 
@@ -37,6 +38,7 @@ class LossSpec:
     output: Output = "values"
     least: float = -math.inf
     most: float = math.inf
+    ignored: int | None = None
     spellings: tuple[str, ...] = ()
 
 
@@ -47,6 +49,7 @@ _TABLE = (
         module="CrossEntropyLoss",
         arguments=("weight", "label_smoothing"),
         output="scores",
+        ignored=-100,
         spellings=("ce",),
     ),
     LossSpec(
@@ -55,6 +58,7 @@ _TABLE = (
         module="NLLLoss",
         arguments=("weight",),
         output="log-probabilities",
+        ignored=-100,
     ),
     LossSpec(
         name="multi_margin",

@@ -249,6 +249,35 @@ def test_whole_numbers_in_a_file_are_labels(tmp_path: Path) -> None:
     assert (run.data.kind, run.data.facts.classes) == ("labels", 10)
 
 
+def test_samples_whose_label_the_loss_ignores_are_left_out(tmp_path: Path) -> None:
+    x = np.arange(100, dtype=np.float32)[:, None].repeat(784, axis=1)
+    y = np.where(np.arange(100) % 4 == 0, -100, np.arange(100) % 10)
+    run = make_run(model_target="mlp", data_name=save(tmp_path / "d.npz", x=x, y=y))
+    assert run.data.facts.description == ("100 rows of d.npz, 25 with the label -100 left out")
+    assert (len(run.data.train), len(run.data.held_out or ())) == (67, 8)
+    assert not (run.data.train.inputs[0][:, 0] % 4 == 0).any()
+    assert run.data.train.targets[0].min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("label", "loss", "told"),
+    [
+        (0, "multi_margin", "has labels from -100 to 0, and the model has 10 classes"),
+        (-100, "nll", "every label of '{}' is -100, which the loss ignores"),
+        (-1, "auto", "has labels from -1 to -1, and the model has 10 classes"),
+    ],
+)
+def test_ignored_labels_alone_or_for_another_loss_are_refused(
+    tmp_path: Path, label: int, loss: str, told: str
+) -> None:
+    y = np.full(20, label)
+    y[:10] = min(label, -100) if label != -1 else -1
+    file = save(tmp_path / "d.npz", x=X, y=y)
+    with pytest.raises(UsageError) as caught:
+        make_run(model_target="mlp", data_name=file, train_batch_size=4, loss_name=loss)
+    assert told.format(file) in caught.value.message
+
+
 X = np.zeros((20, 784), dtype=np.float32)
 
 

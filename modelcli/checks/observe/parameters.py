@@ -43,6 +43,15 @@ def show_params(count: int) -> str:
     return f"{count:,} parameter" if count == 1 else f"{count:,} parameters"
 
 
+# Names of copies that follow the trained weights by a rule of their own, without gradients.
+_FOLLOWERS = ("ema", "teacher", "momentum", "target")
+
+
+def is_followed(name: str) -> bool:
+    """Tell whether a parameter's name says that it is no gradient's business: a teacher, an EMA."""
+    return any(word in part.split("_") for part in name.lower().split(".") for word in _FOLLOWERS)
+
+
 def never_run(context: Context) -> set[str]:
     """Return the names of trainable parameters that no pass in either mode used."""
     kept: set[str] | None = context.scratch.get("never run")

@@ -10,6 +10,7 @@ from torch import Tensor
 from modelcli.config import RunConfig
 from modelcli.errors import UsageError
 from modelcli.loading.device import DTYPES
+from modelcli.losses import find_loss
 from modelcli.training.data.data_set import Samples, Wanted
 from modelcli.training.data.file import fingerprint, read_samples
 from modelcli.training.data.tensors import (
@@ -41,6 +42,7 @@ def hold_out(samples: Samples, wanted: Wanted) -> Data:
     Raises:
         UsageError: the targets do not fit the model, or there are fewer samples than asked for.
     """
+    samples = _without_ignored(wanted, samples)
     name, x, y = wanted.name, samples.x, samples.y
     config, out_shapes = wanted.config, wanted.trained.out_shapes
     kind: TargetKind = "values" if y.is_floating_point() else "labels"
@@ -62,6 +64,33 @@ def hold_out(samples: Samples, wanted: Wanted) -> Data:
         held_out=held_out,
         facts=DataFacts(description=samples.description, classes=classes),
         fingerprint=fingerprint(x, y),
+    )
+
+
+def _without_ignored(wanted: Wanted, samples: Samples) -> Samples:
+    """Leave out the samples whose label the loss ignores: they teach nothing, and are no misses.
+
+    Raises:
+        UsageError: none is left.
+    """
+    loss = wanted.config.loss.name
+    ignored = find_loss("cross_entropy" if loss == "auto" else loss).ignored
+    y = samples.y
+    if y.is_floating_point() or ignored is None or not bool((y == ignored).any()):
+        return samples
+    if y.dim() != 1:
+        return samples  # which is refused for its shape
+    kept = y != ignored
+    left_out = len(y) - int(kept.sum())
+    if left_out == len(y):
+        raise UsageError(
+            f"every label of '{wanted.name}' is {ignored}, which the loss ignores",
+            "labels count from 0",
+        )
+    return Samples(
+        x=samples.x[kept],
+        y=y[kept],
+        description=f"{samples.description}, {left_out:,} with the label {ignored} left out",
     )
 
 
@@ -120,7 +149,9 @@ def _check_labels(name: str, y: Tensor, out_shapes: tuple[tuple[int, ...], ...])
     if low < 0 or high >= shape[1]:
         raise UsageError(
             f"y of '{name}' has labels from {low} to {high}, and the model has {shape[1]} classes",
-            "labels count from 0",
+            "labels count from 0; -100 is a label that cross_entropy and nll ignore"
+            if low == -100
+            else "labels count from 0",
         )
 
 

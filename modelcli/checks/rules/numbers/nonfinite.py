@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelcli.checks.record import Finding, Severity
+from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class NotFinite(Rule):
         finite = all(_is_finite(tensor) for tensor in ran.outputs)
         if finite and ran.gradients_finite:
             return
+        if not finite and _is_finite_without_masks(context):
+            raise CannotRun("it is finite with the masks the other way round: ours were a guess")
         seen, repeats = _search(context)
         if not finite:
             yield self._report(seen, repeats)
@@ -106,3 +108,22 @@ def _search(context: Context) -> tuple[Seen, bool]:
         if positive and not all(_is_finite(tensor) for tensor in outputs):
             return seen, True
     return seen, not context.eval_pass.gradients_finite and all(map(_is_finite, outputs))
+
+
+def _is_finite_without_masks(context: Context) -> bool:
+    """Tell whether masks of the opposite value make the output finite: some mean what is hidden."""
+    import torch
+
+    from modelcli.checks.observe.foreign import ModelRaised
+    from modelcli.checks.observe.passes import run_plain
+    from modelcli.checks.observe.values import input_tensors, map_inputs
+
+    inputs = context.eval_pass.inputs
+    if not any(tensor.dtype is torch.bool for tensor in input_tensors(inputs)):
+        return False
+    turned = map_inputs(inputs, lambda _, t: ~t if t.dtype is torch.bool else t)
+    try:
+        outputs = run_plain(switch_mode(context.fresh(), False), turned)
+    except ModelRaised:
+        return False
+    return bool(outputs) and all(_is_finite(tensor) for tensor in outputs)

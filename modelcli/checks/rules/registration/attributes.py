@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelcli.checks.observe.locate import assignment, class_place
-from modelcli.checks.record import Finding, Severity
+from modelcli.checks.record import CannotRun, Finding, Severity
 from modelcli.checks.rule import Rule, example
-from modelcli.modules import buffers_of, modules_of, named_parameters, parameters_of
+from modelcli.errors import RunFailedError, UsageError
+from modelcli.modules import buffers_of, find_module, modules_of, named_parameters, parameters_of
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.attributes import Hidden
@@ -76,8 +77,17 @@ class PlainContainer(Rule):
             f"a plain {container} holds {len(members)} of {kinds} with {params:,} parameters "
             "that are not registered",
             fix=f"self.{name} = {registered}(...). If it is meant to stay out, ignore this rule.",
+            severity=Severity.WARNING if all(_is_frozen(m.value) for m in members) else None,
             place=assignment(first.owner, name) or class_place(first.owner),
         )
+
+
+def _is_frozen(value: Any) -> bool:
+    """Tell whether a module has parameters, and none is trained: a fixed network that is kept."""
+    if not _is_module(value):
+        return False
+    flags = [parameter.requires_grad for parameter in parameters_of(value)]
+    return bool(flags) and not any(flags)
 
 
 def _is_module(value: Any) -> bool:
@@ -195,6 +205,8 @@ class NotALeaf(Rule):
             value = hidden.value
             if _is_module(value) or hidden.trail or not value.requires_grad or _is_derived(hidden):
                 continue
+            if not value.is_leaf and _is_made_anew(context, hidden):
+                continue
             what = (
                 "a leaf tensor with requires_grad, but no nn.Parameter"
                 if value.is_leaf
@@ -208,3 +220,18 @@ class NotALeaf(Rule):
         for name, parameter in named_parameters(context.built):
             if not parameter.is_leaf:
                 yield self.found(name, "registered, but no leaf: it never gets a .grad")
+
+
+def _is_made_anew(context: Context, hidden: Hidden) -> bool:
+    """Tell whether every pass computes the tensor again, so that it is only kept to be seen."""
+    from modelcli.checks.observe.foreign import ModelRaised
+    from modelcli.checks.observe.passes import run_quietly
+
+    try:
+        model = context.plain
+        owner = find_module(model, hidden.path)
+        before = getattr(owner, hidden.attribute, None)
+        run_quietly(model, context.filled(model, context.batch))
+    except (CannotRun, ModelRaised, RunFailedError, UsageError, KeyError):
+        return False
+    return before is not None and getattr(owner, hidden.attribute, None) is not before

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelcli.checks.record import Finding, Severity
 from modelcli.checks.rule import Rule, example
+from modelcli.tracing.vocabulary import Trait, has
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
@@ -59,5 +60,11 @@ class FreshWeight(Rule):
                 event.path,
                 f"{event.op} in {where} takes a weight of {event.detail} that was made during the "
                 "call: no parameter, another one each time",
+                severity=None if _is_a_layers(event.op) else Severity.WARNING,
                 place=event.place,
             )
+
+
+def _is_a_layers(op: str) -> bool:
+    """Tell a layer's function from a plain product, whose random factor may be a projection."""
+    return has(op, Trait.CONVOLUTION | Trait.DENSE) and not has(op, Trait.LOOKS_EVERYWHERE)

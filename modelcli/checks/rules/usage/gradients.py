@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from modelcli.checks.observe.probe.seen import Event, Seen
     from modelcli.loading.example import ExampleInputs
 from modelcli.checks.observe.locate import place_of
-from modelcli.checks.observe.parameters import count_params, group_names, never_run, show_params
+from modelcli.checks.observe.parameters import (
+    count_params,
+    group_names,
+    is_followed,
+    never_run,
+    show_params,
+)
 from modelcli.modules import named_parameters, parameters_of, switch_mode
 
 
@@ -64,6 +70,7 @@ class NoGradient(Rule):
             lacking -= never_run(context)
         if lacking:
             lacking -= self._trained(context)
+        lacking = {name for name in lacking if not is_followed(name)}
         ids_only = not context.eval_pass.outputs
         for path, names in group_names(model, lacking).items():
             yield self._report(context, path, names, ids_only=ids_only)
