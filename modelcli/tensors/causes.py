@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from modelcli.tensors.causes_of_files import (
+    counted,
+    file_causes,
+    is_position,
+    position_causes,
+)
 from modelcli.tensors.compare import Changed, Difference
 from modelcli.tensors.hint import Cause, Hint
-from modelcli.tensors.match import Match, NamedTensor, Reason, strip_wrappers
+from modelcli.tensors.match import Match, NamedTensor, Reason
 
 _WRAPPERS = {
     "module.": "torch.nn.DataParallel or DistributedDataParallel",
@@ -24,8 +30,6 @@ _UNWRAP_COMPILED = (
     "{k.replace('_orig_mod.', ''): v for k, v in state.items()}, "
     "or save model._orig_mod.state_dict()"
 )
-_QUANTISED = ("qweight", "qzeros", "scales", "absmax", "quant_map", "weight_scale", "g_idx", "SCB")
-_ADAPTER = ("lora_A", "lora_B", "lora_embedding_A", "lora_magnitude_vector", "ia3_l")
 _EMBEDDINGS = ("embed", "wte", "wpe", "shared", "lm_head", "tok", "vocab")
 
 
@@ -41,13 +45,15 @@ def find_causes(
         values: whether values were compared.
     """
     hints = [
+        *_old_names(difference),
         *_wrappers(difference, a, b),
         *_prefixes(difference, a, b),
         *_ties(difference, a, b),
+        *position_causes(difference, a, b),
         *_resized(difference, a, b),
         *_transposed(difference),
         *_renamed(difference),
-        *_leftovers(difference, a, b),
+        *file_causes(difference, a, b),
         *_dtypes(difference, a, b),
         *_values(difference, values=values),
     ]
@@ -60,6 +66,25 @@ def find_causes(
             )
         )
     return tuple(hints)
+
+
+def _old_names(difference: Difference) -> Iterator[Hint]:
+    found = [match for match in difference.renamed if match.reason is Reason.OLD_NAME]
+    if difference.loads and difference.renamed:
+        first = (found or difference.renamed)[0]
+        yield Hint(
+            cause=Cause.OLD_NAMES,
+            text=f"{_names(len(difference.renamed))} differ, as {first.a.name} and {first.b.name}, "
+            "and load_state_dict(strict=True) renames them itself",
+            fix="nothing is to be done: it loads as it is",
+        )
+    elif found:
+        yield Hint(
+            cause=Cause.OLD_NAMES,
+            text=f"{_names(len(found))} of weight_norm or spectral_norm have torch's older "
+            f"spelling on one side: {found[0].a.name} and {found[0].b.name}",
+            fix="use torch.nn.utils.parametrizations in the model, or load with --emit-map FILE",
+        )
 
 
 def _wrappers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
@@ -116,7 +141,11 @@ def _ties(difference: Difference, a: str, b: str) -> Iterator[Hint]:
 
 def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
     """Tell a head or a vocabulary of another size from shapes that differ in front only."""
-    resized = [c for c in difference.changed if c.shape and not c.transposed]
+    resized = [
+        c
+        for c in difference.changed
+        if c.shape and not (c.transposed or c.quantised or c.empty or is_position(c))
+    ]
     heads: dict[str, list[Changed]] = {}
     for changed in resized:
         if _rows_only(changed):
@@ -125,7 +154,7 @@ def _resized(difference: Difference, a: str, b: str) -> Iterator[Hint]:
         if resized:
             yield Hint(
                 cause=Cause.UNRELATED,
-                text=f"{_tensors(resized, 'has', 'have')} other shapes: the models differ",
+                text=f"{counted(resized, 'has', 'have')} other shapes: the models differ",
                 fix="compare the constructors' arguments; --set changes them",
             )
         return
@@ -205,62 +234,18 @@ def _renamed(difference: Difference) -> Iterator[Hint]:
     )
 
 
-def _leftovers(difference: Difference, a: str, b: str) -> Iterator[Hint]:
-    for only, where, other in ((difference.only_a, a, b), (difference.only_b, b, a)):
-        counters = _lone_counters(only)
-        if counters:
-            yield Hint(
-                cause=Cause.COUNTERS,
-                text=f"num_batches_tracked ({len(counters):,} times) is only in {where}: {other} "
-                "was saved by torch before 0.4.1, or by another framework",
-                fix="load with strict=False: they only count batches",
-            )
-        adapters = [t for t in only if _has_part(t, _ADAPTER)]
-        if adapters:
-            yield Hint(
-                cause=Cause.ADAPTER,
-                text=f"{_tensors(adapters, 'belongs', 'belong')} to an adapter (LoRA) in {where}",
-                fix="load it on top of the base model with peft, or merge it first",
-            )
-        packed = [t for t in only if _has_part(t, _QUANTISED)]
-        if packed:
-            belong = _tensors(packed, "belongs", "belong")
-            yield Hint(
-                cause=Cause.QUANTISED,
-                text=f"{belong} to quantised weights in {where} (as {packed[0].name})",
-                fix="load it with the library that quantised it, or use the original weights",
-            )
-
-
-def _lone_counters(only: Sequence[NamedTensor]) -> list[NamedTensor]:
-    """Return the counters whose module lacks nothing else: a whole layer is another matter."""
-    modules = Counter(tensor.name.rpartition(".")[0] for tensor in only)
-    return [
-        tensor
-        for tensor in only
-        if tensor.name.rpartition(".")[2] == "num_batches_tracked"
-        and modules[tensor.name.rpartition(".")[0]] == 1
-    ]
-
-
 def _names(count: int) -> str:
     return "1 name" if count == 1 else f"{count:,} names"
 
 
-def _tensors(found: Sequence[object], one: str, many: str) -> str:
-    return f"1 tensor {one}" if len(found) == 1 else f"{len(found):,} tensors {many}"
-
-
-def _has_part(tensor: NamedTensor, words: tuple[str, ...]) -> bool:
-    return any(part in words for part in strip_wrappers(tensor.name)[0].split("."))
-
-
 def _dtypes(difference: Difference, a: str, b: str) -> Iterator[Hint]:
-    counts = Counter((c.a.dtype, c.b.dtype) for c in difference.changed if c.dtype)
+    counts = Counter(
+        (c.a.dtype, c.b.dtype) for c in difference.changed if c.dtype and not c.quantised
+    )
     for (in_a, in_b), count in counts.most_common(3):
         yield Hint(
             cause=Cause.DTYPE,
-            text=f"{_tensors(range(count), 'is', 'are')} {in_a} in {a} and {in_b} in {b}",
+            text=f"{counted(range(count), 'is', 'are')} {in_a} in {a} and {in_b} in {b}",
             fix="load_state_dict converts while it copies; --values tells what that loses",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from modelcli.tensors.beside import scaled_weights
 from modelcli.tensors.match import Match, NamedTensor, Reason, match_names, tie_partners
 
 
@@ -34,18 +35,25 @@ class Changed:
 
     Attributes:
         transposed: two dimensions, the other way round.
+        quantised: one side holds codes that mean nothing without their scales.
         values: None where they were not compared, or cannot be.
     """
 
     a: NamedTensor
     b: NamedTensor
     transposed: bool = False
+    quantised: bool = False
     values: ValueChange | None = None
 
     @property
     def shape(self) -> bool:
         """Whether the shapes differ."""
         return self.a.shape != self.b.shape
+
+    @property
+    def empty(self) -> bool:
+        """Whether one side has no elements and the other has."""
+        return (0 in self.a.shape) != (0 in self.b.shape)
 
     @property
     def dtype(self) -> bool:
@@ -66,6 +74,7 @@ class Difference:
         ties_a: for a name only in A, the name in A that is the same tensor and has a partner.
         ties_b: likewise for B.
         matches: every pair.
+        loads: whether torch was asked, and loads one side into the other under the names it has.
     """
 
     a: tuple[NamedTensor, ...]
@@ -78,11 +87,17 @@ class Difference:
     matches: tuple[Match, ...]
     ties_a: Mapping[str, str] = field(default_factory=dict)
     ties_b: Mapping[str, str] = field(default_factory=dict)
+    loads: bool = False
 
     @property
     def identical(self) -> bool:
-        """Whether nothing at all differs."""
-        return not (self.only_a or self.only_b or self.changed or self.renamed)
+        """Whether nothing differs, or nothing but names that are changed while it is loaded."""
+        return self.only_names_differ and (not self.renamed or self.loads)
+
+    @property
+    def only_names_differ(self) -> bool:
+        """Whether every tensor has a partner of its shape, type and values."""
+        return not (self.only_a or self.only_b or self.changed)
 
 
 def compare(
@@ -98,7 +113,16 @@ def compare(
     matches = match_names(a, b, ordered=ordered)
     in_a = {match.a.name for match in matches}
     in_b = {match.b.name for match in matches}
-    changed = [Changed(a=m.a, b=m.b, transposed=_transposed(m)) for m in matches if _differs(m)]
+    names = [tensor.name for tensor in a], [tensor.name for tensor in b]
+    scaled = (
+        set(scaled_weights(names[0], names[1]).values()),
+        set(scaled_weights(names[1], names[0]).values()),
+    )
+    changed = [
+        Changed(a=m.a, b=m.b, transposed=_transposed(m), quantised=_quantised(m, scaled))
+        for m in matches
+        if _differs(m)
+    ]
     return Difference(
         a=tuple(a),
         b=tuple(b),
@@ -135,6 +159,28 @@ def _differs(match: Match) -> bool:
 def _transposed(match: Match) -> bool:
     a, b = match.a.shape, match.b.shape
     return len(a) == 2 and a == b[::-1] and a != b
+
+
+# Types whose elements are codes where the other side has plain floats.
+CODES = frozenset(
+    {"int8", "uint8", "int32", "float4_e2m1fn_x2", "qint8", "quint8", "qint32", "quint4x2"}
+    | {"float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}
+)
+
+
+def _quantised(match: Match, scaled: tuple[set[str], set[str]]) -> bool:
+    """Tell codes from another precision: they have a scale, or are whole numbers for a matrix."""
+    dtypes = {match.a.dtype, match.b.dtype}
+    if len(dtypes) == 1 or not dtypes & CODES:
+        return False
+    if match.a.name in scaled[0] or match.b.name in scaled[1]:
+        return True
+    whole = any(dtype in CODES and not dtype.startswith("float8") for dtype in dtypes)
+    return (
+        whole
+        and any("float" in d for d in dtypes)
+        and min(map(len, (match.a.shape, match.b.shape))) > 1
+    )
 
 
 def _tied(tensors: Sequence[NamedTensor], matched: set[str]) -> dict[str, str]:

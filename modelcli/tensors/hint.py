@@ -20,6 +20,10 @@ class Cause(StrEnum):
     COUNTERS = "counters"
     QUANTISED = "quantised"
     ADAPTER = "adapter"
+    PLACEHOLDER = "placeholder"
+    AVERAGED = "averaged"
+    POSITIONS = "positions"
+    OLD_NAMES = "old names"
     VALUES = "values"
     UNRELATED = "unrelated"
 

@@ -23,7 +23,7 @@ class KeyMap:
     Attributes:
         keys: model's name -> checkpoint's key; a tied name leads to the key of its twin.
         transpose: model's names whose tensor is to be turned.
-        keep: model's names that the checkpoint has nothing for, or of another shape.
+        keep: model's names that the checkpoint has nothing for, or of another shape, or quantised.
         drop: the checkpoint's keys that go nowhere.
         confidence: of the names that were guessed, below 1.
     """
@@ -50,8 +50,8 @@ def make_key_map(difference: Difference, *, into: Literal["a", "b"] = "a") -> Ke
     for match in difference.matches:
         name, key = (match.b.name, match.a.name) if flip else (match.a.name, match.b.name)
         found = changed.get(match.a.name)
-        if found is not None and found.shape and not found.transposed:
-            continue
+        if found is not None and (found.quantised or (found.shape and not found.transposed)):
+            continue  # of another size, or codes that mean nothing without their scales
         keys[name] = key
         if found is not None and found.transposed:
             transpose.append(name)

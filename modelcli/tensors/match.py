@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-# What wrappers insert into names: torch.compile, FSDP, activation checkpointing, DeepSpeed.
-_ANYWHERE = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
-_IN_FRONT = ("module",)  # DataParallel, DistributedDataParallel, AveragedModel
+from modelcli.tensors.beside import is_adapter, scaled_weight
+from modelcli.tensors.old_names import old_name, strip_wrappers
+
 # A suffix that more names than this share says nothing.
 _COMMON = 50
 # Other names of the same leaf: TensorFlow's, as old checkpoints of BERT have them.
@@ -27,6 +27,7 @@ class Reason(StrEnum):
 
     NAME = "same name"
     WRAPPER = "wrapper prefix"
+    OLD_NAME = "torch's older name"
     PREFIX = "prefix"
     ONLY_SHAPE = "only one of its shape"
     ORDER = "shape and order"
@@ -37,6 +38,7 @@ class Reason(StrEnum):
 CONFIDENCE = {
     Reason.NAME: 1.0,
     Reason.WRAPPER: 1.0,
+    Reason.OLD_NAME: 1.0,
     Reason.PREFIX: 0.99,
     Reason.ONLY_SHAPE: 0.95,
     Reason.ORDER: 0.8,
@@ -122,24 +124,23 @@ def match_names(
     return sorted(rest.found, key=lambda match: position[match.a.name])
 
 
-def strip_wrappers(name: str) -> tuple[str, str]:
-    """Return a name without what wrappers inserted, and what that was (``module._orig_mod.``)."""
-    kept: list[str] = []
-    dropped: list[str] = []
-    for part in name.split("."):
-        in_front = not kept and part in _IN_FRONT
-        (dropped if in_front or part in _ANYWHERE else kept).append(part)
-    return ".".join(kept), "".join(f"{part}." for part in dropped)
-
-
 def _match_wrapped(rest: _Rest) -> None:
-    plain_a = {strip_wrappers(name)[0]: name for name in rest.a}
+    """Match names that agree without their wrappers, or by what torch called them before."""
+    plain_a: dict[str, str] = {}
+    for name in rest.a:
+        plain = strip_wrappers(name)[0]
+        plain_a[plain] = name
+        plain_a.setdefault(old_name(plain) or plain, name)
     for name in list(rest.b):
         plain, dropped = strip_wrappers(name)
-        partner = plain_a.get(plain)
-        if partner is not None and partner in rest.a:
-            detail = (strip_wrappers(partner)[1], dropped)
-            rest.take(partner, name, Reason.WRAPPER, CONFIDENCE[Reason.WRAPPER], detail)
+        for spelling in (plain, old_name(plain)):
+            partner = plain_a.get(spelling or "")
+            if partner is None or partner not in rest.a:
+                continue
+            plain_partner, dropped_a = strip_wrappers(partner)
+            reason = Reason.WRAPPER if plain_partner == plain else Reason.OLD_NAME
+            rest.take(partner, name, reason, CONFIDENCE[reason], (dropped_a, dropped))
+            break
 
 
 def _match_prefixes(rest: _Rest) -> None:
@@ -213,7 +214,8 @@ class _Module:
 
 def _match_shapes(rest: _Rest, *, by_leaf: bool, ordered: bool) -> None:
     """Match whole modules by the shapes of what they hold, the n-th with the n-th."""
-    groups_a, groups_b = (_grouped(side, by_leaf=by_leaf) for side in (rest.a, rest.b))
+    known = {*rest.a, *rest.b}
+    groups_a, groups_b = (_grouped(side, known, by_leaf=by_leaf) for side in (rest.a, rest.b))
     for signature, held_a in groups_a.items():
         held_b = groups_b.get(signature, [])
         if len(held_a) != len(held_b):
@@ -238,10 +240,17 @@ def _take_module(rest: _Rest, a: _Module, b: _Module, reason: Reason, confidence
         rest.take(name_a, name_b, reason, round(confidence, 2))
 
 
-def _grouped(side: dict[str, NamedTensor], *, by_leaf: bool) -> dict[object, list[_Module]]:
-    """Group modules by what they hold: parameter names and shapes, or shapes alone."""
+def _grouped(
+    side: dict[str, NamedTensor], known: set[str], *, by_leaf: bool
+) -> dict[object, list[_Module]]:
+    """Group modules by what they hold: parameter names and shapes, or shapes alone.
+
+    A scale or an adapter stands for no weight, whatever its shape.
+    """
     held: dict[str, list[NamedTensor]] = {}
     for tensor in side.values():
+        if is_adapter(tensor.name) or scaled_weight(tensor.name, known) is not None:
+            continue
         held.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
     groups: dict[object, list[_Module]] = {}
     for path, tensors in held.items():

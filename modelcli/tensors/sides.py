@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from modelcli.errors import UsageError
@@ -89,6 +90,8 @@ def compare_sides(
     """
     ordered = all(_in_order(side) for side in sides)
     difference = compare(_saved(sides[0]), _saved(sides[1]), ordered=ordered)
+    if difference.renamed and difference.only_names_differ:
+        difference = replace(difference, loads=_loads(sides))
     if not values:
         return difference
     from modelcli.tensors.value_diff import compare_values
@@ -96,6 +99,16 @@ def compare_sides(
     with open_values(sides[0]) as left, open_values(sides[1]) as right:
         found = compare_values(difference, left, right, done=done)
     return with_values(difference, found)
+
+
+def _loads(sides: tuple[Opened, Opened]) -> bool:
+    """Ask torch whether a file loads into the model on the other side under the names it has."""
+    from modelcli.tensors.strict import loads_strictly
+
+    for model, file in (sides, sides[::-1]):
+        if model.model is not None and file.checkpoint is not None:
+            return loads_strictly(model.model, _saved(file))
+    return False
 
 
 def _saved(opened: Opened) -> list[NamedTensor]:

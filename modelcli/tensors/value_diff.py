@@ -18,14 +18,15 @@ def compare_values(
     """Return, by A's names, how far every comparable pair is apart.
 
     Pairs of one shape are compared, and transposed ones after turning; tensors of a type that
-    cannot be decoded, or of another size, are left out. ``done`` is told the bytes of A's side
-    after every pair.
+    cannot be decoded, of another size, or codes of quantised weights, are left out. ``done`` is
+    told the bytes of A's side after every pair.
     """
     turned = {changed.a.name for changed in difference.changed if changed.transposed}
+    codes = {changed.a.name for changed in difference.changed if changed.quantised}
     found: dict[str, ValueChange] = {}
     for match in difference.matches:
         name, other = match.a.name, match.b.name
-        if not (a.readable(name) and b.readable(other)):
+        if name in codes or not (a.readable(name) and b.readable(other)):
             continue
         if name in turned:
             whole = np.ascontiguousarray(b.whole(other).T).reshape(-1)

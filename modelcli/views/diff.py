@@ -237,7 +237,9 @@ def _nan_lines(difference: Difference) -> list[str]:
 
 def _verdict(difference: Difference) -> str:
     if difference.identical:
-        return f"the same: {plural(difference.same, 'tensor')}"
+        moved = len(difference.renamed)
+        other = f", {moved:,} of them under another name" if moved else ""
+        return f"the same: {plural(difference.same, 'tensor')}{other}"
     changed = {found.a.name for found in difference.changed}
     moved = sum(match.a.name not in changed for match in difference.renamed)
     parts = [
