@@ -1,4 +1,4 @@
-"""Files whose tensors are not plain weights: what is said of each, and that none is loaded as one."""
+"""Files of tensors that are not plain weights: what is said of each, and what is not loaded."""
 
 from __future__ import annotations
 
@@ -210,8 +210,8 @@ def test_old_name():
 
 
 def test_an_average_beside_or_around(against):
-    average = torch.optim.swa_utils.AveragedModel(Old())
-    result = against(average.state_dict(), net=WEIGHT_NORM.replace("parametrizations.", ""))
+    average = torch.optim.swa_utils.AveragedModel(nn.Linear(4, 2))
+    result = against(average.state_dict())
     assert "averaged weights (EMA or SWA) in B, as n_averaged" in result.out
 
 
