@@ -178,14 +178,47 @@ def importable(folder: Path | None) -> Iterator[None]:
         with _STDOUT.diverted():
             yield
         return
-    entry = str(folder)
-    sys.path.insert(0, entry)
+    entries = [str(root) for root in import_roots(folder)]
+    sys.path[:0] = entries
     try:
         with _STDOUT.diverted():
             yield
     finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(entry)
+        for entry in entries:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(entry)
+
+
+_MARKS_OF_A_ROOT = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+_MOST_FOLDERS_UP = 8
+
+
+def import_roots(folder: Path) -> list[Path]:
+    """Return where a file's imports start: its folder, its package's, yours, its repository's."""
+    roots = [folder, package_root(folder), _current_folder(), _repository_root(folder)]
+    return list(dict.fromkeys(root for root in roots if root is not None))
+
+
+def package_root(folder: Path) -> Path | None:
+    """Return the folder that holds the package which a folder is part of; None if of none."""
+    root = folder
+    while (root / "__init__.py").is_file() and root.parent != root:
+        root = root.parent
+    return None if root == folder else root
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted
+        return None
+
+
+def _repository_root(folder: Path) -> Path | None:
+    for root in [folder, *folder.parents][:_MOST_FOLDERS_UP]:
+        if any((root / mark).exists() for mark in _MARKS_OF_A_ROOT):
+            return root
+    return None
 
 
 class _Stdout:

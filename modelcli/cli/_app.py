@@ -17,7 +17,9 @@ from modelcli import __version__
 from modelcli.cli._complete import is_completing, join_words, offer_completions
 from modelcli.cli._mistakes import explain
 from modelcli.cli._output import ClosedPipeError, abandon_stdout, write_error
+from modelcli.cli._script import split_script
 from modelcli.errors import ExitCode, ModelcliError
+from modelcli.loading.script import set_script_arguments
 
 # The order in which --help lists them: looking first, then judging, then running.
 COMMANDS = ("summary", "params", "shapes", "check", "diff", "train", "plot", "list", "env")
@@ -101,6 +103,8 @@ def run_command(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    words, for_script = split_script(words)
+    set_script_arguments(for_script)
     if is_completing():
         join_words()
     try:

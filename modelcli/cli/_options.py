@@ -30,8 +30,16 @@ InputOption = Annotated[
         "--input",
         "-i",
         metavar="[NAME:][DTYPE:]SHAPE",
-        help="One input tensor with its batch, as 1x3x224x224 or input_ids:int64:1x128. "
-        "Repeatable.",
+        help="One input tensor with its batch, as 1x3x224x224 or input_ids:int64:1x128; with "
+        "values (lengths=5,3), a part (batch.x:2x16) or a FILE. Repeatable.",
+    ),
+]
+InputFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-from",
+        metavar="PATH.py:NAME",
+        help="A function that returns the inputs, as net.py:make_batch.",
     ),
 ]
 BatchSizeOption = Annotated[

@@ -27,6 +27,7 @@ class ModelOptions:
     batch_size: int | None
     kwargs: Sequence[str]
     settings: Sequence[str]
+    input_from: str | None
     execution: Execution | None
     allow_real: bool
 
@@ -54,6 +55,7 @@ def show_model(
             batch_size=options.batch_size,
             kwargs=options.kwargs,
             settings=options.settings,
+            factory=options.input_from,
         )
         for chosen in sizes
     ]

@@ -11,6 +11,7 @@ from modelcli.errors import UsageError
 from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import Word, parse_words
+from modelcli.loading.grammar import read_sizes
 
 if TYPE_CHECKING:
     from modelcli.feature_maps.record import Shape
@@ -53,10 +54,9 @@ def read_shape(text: str) -> Shape:
     Raises:
         UsageError: it is no shape, or has a 0.
     """
-    parts = text.replace(",", "x").split("x")
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    shape = read_sizes(text)
+    if shape is None:
         raise UsageError(f"input '{text}' is no shape", "write it as 3x224x224")
-    shape = tuple(int(part) for part in parts)
     if 0 in shape:
         raise UsageError(f"input '{text}' has a size of 0", "every size is 1 or more")
     return shape

@@ -28,6 +28,7 @@ def read_arguments(
     batch_size: int | None = None,
     kwargs: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
+    factory: str | None = None,
 ) -> ModelArguments:
     """Check a target, its ``--set`` and its inputs.
 
@@ -42,7 +43,7 @@ def read_arguments(
     return ModelArguments(
         target=parsed,
         model_kwargs=read_model_kwargs(settings) or {},
-        request=make_request(inputs, batch_size, kwargs),
+        request=make_request(inputs, batch_size, kwargs, factory),
     )
 
 

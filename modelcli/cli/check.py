@@ -28,6 +28,7 @@ from modelcli.cli._check_options import (
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
+    InputFromOption,
     InputOption,
     KwargOption,
     QuietOption,
@@ -56,6 +57,7 @@ EXAMPLES = (
 def command(
     target: TargetOrNone = None,
     input: InputOption = None,
+    input_from: InputFromOption = None,
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
@@ -94,7 +96,12 @@ def command(
         raise UsageError(f"--object {object_size} is no size", "give pixels, 1 or more")
     selected, ignored = _choose(select, ignore)
     arguments = read_arguments(
-        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+        target,
+        inputs=input,
+        batch_size=batch_size,
+        kwargs=kwarg,
+        settings=set_,
+        factory=input_from,
     )
     options = Options(
         loss=find_loss(loss).name if loss is not None else None,

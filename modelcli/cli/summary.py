@@ -12,6 +12,7 @@ from modelcli.cli._options import (
     BatchSizeOption,
     ExecutionOption,
     FormatOption,
+    InputFromOption,
     InputOption,
     KwargOption,
     ModeOption,
@@ -48,6 +49,7 @@ class Style(StrEnum):
 def command(
     target: TargetArgument,
     input: InputOption = None,
+    input_from: InputFromOption = None,
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
@@ -85,7 +87,12 @@ def command(
             f"--style {style} is text and has no --format {out.format}", "leave one of the two out"
         )
     arguments = read_arguments(
-        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+        target,
+        inputs=input,
+        batch_size=batch_size,
+        kwargs=kwarg,
+        settings=set_,
+        factory=input_from,
     )
 
     from modelcli.loading.find import find_source

@@ -102,7 +102,7 @@ def make_tensor(spec: InputSpec, dtype: torch.dtype) -> torch.Tensor:
     if numel > _SMALL_INTEGER_NUMEL or (is_number and spec.values is None and spec.span is None):
         return torch.empty(shape, dtype=dtype, device="meta")
     if spec.values is not None:
-        return torch.tensor(spec.values, dtype=dtype).reshape(shape)
+        return torch.as_tensor(spec.values, dtype=dtype).reshape(shape)
     if spec.span is not None:
         return _drawn(shape, spec.span, dtype)
     return torch.full(shape, dtype is torch.bool, dtype=dtype)
@@ -113,7 +113,9 @@ def _drawn(shape: Sequence[int], span: tuple[float, float], dtype: torch.dtype) 
     low, high = span
     if dtype.is_floating_point or dtype.is_complex:
         return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
-    return torch.randint(int(low), int(high) + 1, tuple(shape), generator=generator).to(dtype)
+    return torch.randint(
+        int(low), max(int(high), int(low) + 1), tuple(shape), generator=generator
+    ).to(dtype)
 
 
 def torch_dtype(name: str) -> torch.dtype:

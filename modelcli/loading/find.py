@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from modelcli import registry
-from modelcli.errors import TargetError, UsageError, describe, did_you_mean
+from modelcli.errors import TargetError, UsageError
 from modelcli.isolation import importable, preserved_random
 from modelcli.loading.providers import get_provider
+from modelcli.loading.python_code import find_object
 from modelcli.loading.source import Source, check_arguments
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 
@@ -45,18 +42,12 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         module_name, _, attribute = spec.target.partition(":")
         found = getattr(importlib.import_module(module_name), attribute)
         return replace(_bind(found, parsed.text, given), spec=spec)
-    from modelcli.loading.providers.libraries import lenient_torchvision, torchvision_remarks
+    from modelcli.loading.providers.libraries import torchvision_remarks
 
-    is_file = parsed.kind is TargetKind.FILE
-    path = Path(parsed.place).resolve()
-    folder = path.parent if is_file else Path.cwd()
-    with preserved_random(), importable(folder), lenient_torchvision():
-        module = _load_file(path, parsed.place) if is_file else _import_module(parsed.place)
-        source = _bind(_attribute(module, parsed), parsed.text, given)
+    found, folder = find_object(f"{parsed.place}:{parsed.attribute}")
+    with preserved_random(), importable(folder):  # a class may load what it needs only now
+        source = _bind(found, parsed.text, given)
     return replace(source, folder=folder, remarks=torchvision_remarks())
-
-
-_FROM_FILE = "__modelcli_file__"  # marks a module that was loaded from a path
 
 
 def _from_config(target: Target, given: dict[str, Any]) -> Source:
@@ -64,80 +55,6 @@ def _from_config(target: Target, given: dict[str, Any]) -> Source:
 
     inner, kwargs = load_model_section(Path(target.place))
     return find_source(inner, {**kwargs, **given})
-
-
-def _load_file(path: Path, shown: str) -> ModuleType:
-    name = path.stem if path.stem not in sys.modules else f"_modelcli_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise TargetError(f"'{shown}' cannot be imported", "is it a Python file?")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up
-    setattr(module, _FROM_FILE, True)
-    # Our own words would confuse a parser at the file's top level.
-    words, sys.argv = sys.argv, [str(path)]
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        del sys.modules[name]
-        where = f"line {error.lineno}" if error.lineno else "somewhere"
-        text = (error.text or "").strip()
-        raise TargetError(
-            f"'{shown}' has a syntax error: {error.msg}", f"look at {where}: {text}"
-        ) from error
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise _import_failure(shown, error, path) from error
-    finally:
-        sys.argv = words
-    return module
-
-
-def _import_module(name: str) -> ModuleType:
-    if hasattr(sys.modules.get(name), _FROM_FILE):
-        del sys.modules[name]  # a file of that name, which need not be what an import finds
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise TargetError(
-                f"no module named '{error.name}'",
-                "is it installed, or in the folder that you are in? A file is path/to/net.py:Net",
-            ) from error
-        raise _import_failure(name, error, None) from error
-    except (Exception, SystemExit) as error:
-        raise _import_failure(name, error, None) from error
-
-
-def _import_failure(shown: str, error: BaseException, path: Path | None) -> TargetError:
-    line = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        if path is not None and frame.filename == str(path):
-            line = f" at line {frame.lineno}: {frame.line}"
-    if isinstance(error, ModuleNotFoundError):
-        hint = f"install it (pip install {error.name}), or put it beside the file{line}"
-    elif isinstance(error, SystemExit):
-        hint = f"it ends the program while it is imported{line}; guard that with __main__"
-    else:
-        hint = f"it fails while it is imported{line}"
-    return TargetError(f"'{shown}' cannot be imported: {describe(error)}", hint)
-
-
-def _attribute(module: ModuleType, target: Target) -> Any:
-    if hasattr(module, target.attribute):
-        return getattr(module, target.attribute)
-    models = [
-        name
-        for name, value in vars(module).items()
-        if (
-            (inspect.isclass(value) and issubclass(value, nn.Module))
-            or isinstance(value, nn.Module)
-        )
-        and getattr(value, "__module__", None) == module.__name__
-    ]
-    has = f"it has {', '.join(models[:6])}" if models else "it defines no model"
-    did = did_you_mean(target.attribute, models)
-    raise TargetError(f"'{target.place}' has no '{target.attribute}'", did + has)
 
 
 def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:

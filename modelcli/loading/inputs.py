@@ -14,6 +14,7 @@ from modelcli.loading.example import (
     from_specs,
     with_batch_size,
 )
+from modelcli.loading.given import made_by, with_files
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.settled import settled_specs
@@ -41,8 +42,11 @@ def find_inputs(
     check_forward_names(model, [*names, *extra])
     _check_count(model, request)
     known = _known_inputs(source, model, request)
+    if known is not None and request.factory is not None:
+        check_forward_names(model, list(known.kwargs))
     if known is not None:
-        if not request.specs or not _lacks_inputs(model, known, request):
+        asked = request.specs or request.factory
+        if not asked or not _lacks_inputs(model, known, request):
             return with_batch_size(with_request(known, extra), request.batch_size)
         known = with_batch_size(known, request.batch_size)
     copied = copy_to_meta(model)
@@ -62,8 +66,11 @@ def _lacks_inputs(model: nn.Module, known: ExampleInputs, request: InputRequest)
 
 
 def _known_inputs(source: Source, model: nn.Module, request: InputRequest) -> ExampleInputs | None:
+    if request.factory is not None:
+        return made_by(request.factory, model)
     if request.specs:
-        return from_specs(settled_specs(model, request.specs), model, origin="--input")
+        specs = settled_specs(model, with_files(model, request.specs))
+        return from_specs(specs, model, origin="--input")
     if source.spec is not None:
         shape = (1, *source.spec.input_shape_for(source.kwargs))
         spec = InputSpec(shape=shape, dtype=source.spec.input_dtype)

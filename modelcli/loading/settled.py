@@ -47,11 +47,11 @@ def _settled(spec: InputSpec, facts: Facts, name: str, length: int | None) -> In
     if dtype in _INTEGERS:
         below = reach.takes.below if reach is not None else facts.below
         if below is not None:
-            span = (0.0, float(below - 1))
+            span = (0.0, float(below))
         elif kind == "lengths" and length is not None:
-            span = (float(length), float(length))
+            span = (float(length), float(length + 1))
         elif kind == "mask":
-            span = (1.0, 1.0)
+            span = (1.0, 2.0)
     return dataclasses.replace(spec, dtype=dtype, span=span)
 
 

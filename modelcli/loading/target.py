@@ -14,6 +14,7 @@ from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.errors import TargetError, ask, closest, did_you_mean
 from modelcli.files import check_regular
 from modelcli.loading.known import unknown_model
+from modelcli.loading.nests import is_path
 from modelcli.loading.providers import provider_names
 
 # A name that ends so was meant as a file, even if there is none.
@@ -75,10 +76,12 @@ def parse_target(text: str) -> Target:
         return Target(text=text, kind=TargetKind.CHECKPOINT, place=_existing(text))
     if _is_other_file(text):
         return Target(text=text, kind=TargetKind.CHECKPOINT, place=text)
-    place, colon, attribute = text.rpartition(":")
+    head, bracket, key = text.partition("[")  # a key may hold a colon
+    place, colon, attribute = head.rpartition(":")
+    attribute += bracket + key
     if not colon:
         return _parse_bare(text)
-    if place.endswith(".py"):
+    if place.endswith((".py", ".ipynb")):
         _existing(place)
         return Target(
             text=text, kind=TargetKind.FILE, place=place, attribute=_named(attribute, place, text)
@@ -113,7 +116,7 @@ def refuse_checkpoint(target: Target) -> NoReturn:
 
 
 def _parse_bare(text: str) -> Target:
-    if text.endswith(".py"):
+    if text.endswith((".py", ".ipynb")):
         place = _existing(text)
         names = callables_in(Path(place))
         shown = " or ".join(f"{text}:{name}" for name in names[:3]) or f"{text}:NAME"
@@ -130,7 +133,7 @@ def _parse_bare(text: str) -> Target:
 
 def _parse_import(text: str, place: str, attribute: str) -> Target:
     words = place.split(".")
-    if not all(word.isidentifier() for word in words) or not attribute.isidentifier():
+    if not all(word.isidentifier() for word in words) or not is_path(attribute):
         if "/" in place or "\\" in place:
             raise TargetError(
                 f"'{text}' is neither a file nor a module",
@@ -147,7 +150,7 @@ def _parse_import(text: str, place: str, attribute: str) -> Target:
 
 
 def _named(attribute: str, place: str, text: str) -> str:
-    if attribute.isidentifier():
+    if is_path(attribute):
         return attribute
     names = callables_in(Path(place))
     shown = f"; the file has {', '.join(names[:5])}" if names else ""

@@ -21,7 +21,8 @@ class InputSpec:
             (``batch.x``, ``xs[0]``), or None for the next position.
         dtype: torch's name of the element type, or None to follow the model.
         values: the elements, as nested lists of numbers; None where any will do.
-        span: the least and the most value that an element may have, or None.
+        span: what the elements are from and below; None where they do not matter.
+        file: where the tensor, or several by their names, are read from, or None.
     """
 
     shape: Shape
@@ -29,6 +30,7 @@ class InputSpec:
     dtype: str | None = None
     values: Any = None
     span: tuple[float, float] | None = None
+    file: str | None = None
 
     @property
     def root(self) -> str | None:
@@ -44,11 +46,13 @@ class InputRequest:
         specs: ``--input``, in order.
         batch_size: replaces the first dimension of every input, or None.
         kwargs: plain values for ``forward``.
+        factory: ``--input-from``, a function that returns the inputs, or None.
     """
 
     specs: tuple[InputSpec, ...] = ()
     batch_size: int | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    factory: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,9 +53,9 @@ class Template:
         """Return the template at given sizes; ``floating`` is the model's own element type."""
         shape = tuple(sizes.get(d, 1) if isinstance(d, str) else d for d in self.dims)
         fill = sizes.get("L", 1) if self.fill == "L" else self.fill
-        span = None if fill is None else (float(fill), float(fill))
+        span = None if fill is None else (float(fill), float(fill) + 1)
         if self.below is not None:
-            span = (0.0, float(max(self.below - 1, 0)))
+            span = (0.0, float(max(self.below, 1)))
         return InputSpec(shape=shape, name=name, dtype=self.dtype or floating, span=span)
 
 
