@@ -158,7 +158,9 @@ def own_walks_of_a_model(tree: ast.AST) -> Iterator[ast.AST]:
 
 # Fact: (how its copies are found, its home, {file: why it is no copy}).
 FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
-    "parameter counts": (own_parameter_counts, "identity.py", {}),
+    "parameter counts": (own_parameter_counts, "identity.py", {
+        "tracing/dtypes.py": "elements of the operands of one call, whatever they are",
+    }),
     "which memory a tensor sees": (own_storage_keys, "identity.py", {
         "loading/meta.py": "copies whole storages to another device, so that views stay views",
         "checkpoints/formats/torchfile.py": "asks for the place in the file, not in memory",
