@@ -185,8 +185,11 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "views/params_stats.py": "the columns of a tensor's statistics",
     }),
     "suggestions of what was meant": (own_suggestions, "errors.py", {}),
-    "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {}),
+    "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {
+        "tensors/strict.py": "asks whether the model's own way of loading takes other names",
+    }),
     "the walk over nested tensors": (own_walks_of_nests, "nested.py", {
+        "tracing/dtypes.py": "asked at every operation; plain arguments only",
         "loading/meta.py": "asked at every call while a model is built; plain arguments only",
     }),
 }  # fmt: skip
