@@ -16,13 +16,22 @@ from modelcli.errors import RunFailedError
 from modelcli.views.document import dump_json
 from modelcli.views.run_files import write_results
 from modelcli.views.train import record_body, record_table, watched_table
+from modelcli.views.train_verdict import verdict_text
 
 if TYPE_CHECKING:
     from modelcli.training.run.ending import DivergedError
     from modelcli.training.run.result import Record
+    from modelcli.training.run.verdict import Verdict
 
 
-def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) -> None:
+def train(
+    resolved: Resolved,
+    out: Output,
+    *,
+    lines: bool,
+    saved: str | None,
+    expect: Verdict | None = None,
+) -> None:
     """Train, show the record and write it to the run directory.
 
     Args:
@@ -30,10 +39,11 @@ def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) ->
         out: where the record goes.
         lines: progress and record as JSON lines.
         saved: the configuration of the run that is continued.
+        expect: the verdict that the run is to come to.
 
     Raises:
         DivergedError: the loss stopped being finite; the record was shown before.
-        RunFailedError: the model ends the program.
+        RunFailedError: the model ends the program, or the verdict is another one.
     """
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
@@ -83,8 +93,13 @@ def train(resolved: Resolved, out: Output, *, lines: bool, saved: str | None) ->
         progress.clear()
         if directory is not None:
             directory.close()
-    if failure is not None:
+    if failure is not None and expect != "diverged":
         raise failure
+    if expect is not None and record.verdict != expect:
+        raise RunFailedError(
+            f"the verdict is '{record.verdict}', and '{expect}' was expected",
+            verdict_text(record) or "no step was taken",
+        )
 
 
 def show_record(record: Record, out: Output) -> None:

@@ -16,6 +16,7 @@ from modelcli.config import Resolved, dump_config, load_config
 from modelcli.errors import UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
+from modelcli.training.run.verdict import Verdict
 
 COMMAND_CLASS = GroupedCommand
 EXAMPLES = (
@@ -57,6 +58,10 @@ def command(
         bool,
         typer.Option("--dry-run", help="Print the whole configuration with its sources, and stop."),
     ] = False,
+    expect: Annotated[
+        Verdict | None,
+        option("--expect", metavar="VERDICT", help="Exit 1 unless the run's verdict is this one."),
+    ] = None,
     format: Annotated[
         TrainFormat | None, option("--format", help="How the result is written.  [default: table]")
     ] = None,
@@ -86,7 +91,7 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    train(resolved, out, lines=wanted is TrainFormat.JSONL, saved=saved)
+    train(resolved, out, lines=wanted is TrainFormat.JSONL, saved=saved, expect=expect)
 
 
 def _saved_config(run_dir: str | None) -> str:

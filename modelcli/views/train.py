@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_bytes, show_count, show_si
+from modelcli.views.train_verdict import verdict_body, verdict_text
 
 if TYPE_CHECKING:
     from modelcli.training.run.measure import Recovered
@@ -51,6 +52,7 @@ def record_body(record: Record) -> dict[str, Any]:
         "watched": [_watched_body(row) for row in record.watched],
         "run_dir": record.run_dir,
         "diverged": record.diverged,
+        **verdict_body(record),
     }
 
 
@@ -107,6 +109,8 @@ def record_table(record: Record) -> Table:
     if record.fitted is not None:
         verdict = "it fits one batch" if record.fitted else "it does NOT fit one batch"
         rows.append(("overfit", record.fitted, verdict))
+    if record.verdict is not None:
+        rows.append(("verdict", record.verdict, verdict_text(record)))
     rows += [
         ("speed", record.samples_per_s, _speed(record)),
         ("time", record.elapsed_s, _time(record)),

@@ -19,7 +19,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SMOKE = str(CONFIGS / "smoke.toml")
 KEYS = {
     "device", "dtype", "seed", "steps", "batch_size", "data", "loss", "accuracy", "samples_per_s",
-    "flops_per_s", "elapsed_s", "peak_memory_bytes", "run_dir", "diverged",
+    "flops_per_s", "elapsed_s", "peak_memory_bytes", "run_dir", "diverged", "verdict",
+    "evidence",
 }  # fmt: skip
 
 
@@ -49,6 +50,20 @@ def test_the_json_record_is_complete(run: Any) -> None:
     assert record["diverged"] is False
 
 
+def test_another_verdict_than_the_expected_one_is_a_failure(run: Any) -> None:
+    words = ["train", "mlp", "--steps", "20", "--lr", "1e-9", "--device", "cpu", "-q"]
+    told = run(*words, "--expect", "learned")
+    assert told.code == 1
+    assert "learned nothing: held out it is no better than guessing" in told.out
+    error, hint = told.err.splitlines()
+    assert error == "error: the verdict is 'nothing', and 'learned' was expected"
+    assert hint.startswith("hint: learned nothing: held out")
+    assert run(*words, "--expect", "nothing").code == 0
+    run(*words, "--expect", "wonders").assert_error(2, "'wonders' is not one of 'learned'")
+    away = ["train", "lenet", "--lr", "1e6", "--device", "cpu", "-q", "--expect"]
+    assert [run(*away, each).code for each in ("diverged", "learned")] == [0, 1]
+
+
 def test_the_same_command_gives_the_same_numbers(run: Any) -> None:
     first, second = (run("train", "-c", SMOKE, "--format", "json").json for _ in range(2))
     assert first["loss"] == second["loss"]
@@ -59,12 +74,14 @@ def test_a_person_reads_a_row_for_every_fact(run: Any) -> None:
     result = run("train", "-c", SMOKE)
     lines = result.out.splitlines()
     assert [line.split("  ")[0] for line in lines] == [
-        "what", "model", "data", "loss", "accuracy", "speed", "time", "peak memory"
+        "what", "model", "data", "loss", "accuracy", "verdict", "speed", "time",
+        "peak memory",
     ]  # fmt: skip
     assert "mlp, 12,730 parameters" in lines[1]
     assert "untrained is ln 10 = 2.303" in lines[3]
     assert "chance 10 %, best there is 100.0 %" in lines[4]
-    assert lines[6].endswith("on cpu, float32, eager, seed 0")
+    assert lines[5].startswith("verdict      learn")
+    assert lines[7].endswith("on cpu, float32, eager, seed 0")
     progress = result.err.splitlines()
     assert len(progress) == 20
     assert progress[0].startswith("step  1/20  loss 2.3")

@@ -10,6 +10,7 @@ from modelcli.modules import parameters_of
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Engine
 from modelcli.training.objective import untrained_loss
+from modelcli.training.run.evidence import gather_evidence
 from modelcli.training.run.loop import Progress
 from modelcli.training.run.measure import (
     Recovered,
@@ -21,6 +22,7 @@ from modelcli.training.run.measure import (
 from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.run.throughput import flops_per_sample, measure_roofline
+from modelcli.training.run.verdict import Evidence, Verdict, judge
 from modelcli.training.run.watch import Watched
 
 FITTED_SHARE = 0.01  # of its first value: a loss below counts as fitted
@@ -45,6 +47,7 @@ class Record:
         points: the curve.
         watched: rows of every epoch that was watched.
         diverged: the loss stopped being finite; ``last_loss`` is then what it was.
+        verdict: what came of it, and the evidence that it rests on.
     """
 
     target: str
@@ -84,6 +87,8 @@ class Record:
     fitted: bool | None = None
     run_dir: str | None = None
     diverged: bool = False
+    verdict: Verdict | None = None
+    evidence: Evidence | None = None
 
 
 def make_record(
@@ -93,10 +98,12 @@ def make_record(
     engine: Engine,
     watched: list[Watched] | None = None,
     diverged: float | None = None,
+    shape_before: float | None = None,
 ) -> Record:
     """Measure a trained model and put everything that is known of the run together.
 
     Args:
+        shape_before: what ``measure_shape`` gave before the first step.
         diverged: the loss that was not finite, which ended the run; the model is then not measured.
     """
     config, data, learner = run.config, run.data, run.learner
@@ -108,6 +115,14 @@ def make_record(
         held_out = evaluate(learner, data, data.held_out, batch_size=batch)
     expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
     points = progress.points
+    floor = loss_floor(learner, data)
+    fitted = (measured and _fitted(progress)) if config.train.overfit else None
+    evidence = Evidence(finite=False, trivial=expected)
+    if measured:
+        evidence = gather_evidence(
+            run, progress, trivial=expected, floor=floor, held_out=held_out,
+            shape_before=shape_before, fitted=fitted,
+        )  # fmt: skip
     steps, seconds = progress.timed_steps, progress.timed_s
     if not seconds:  # it ended before its engine had settled
         steps, seconds = progress.step, progress.elapsed_s
@@ -139,7 +154,7 @@ def make_record(
         best_loss=progress.best_loss if points else diverged,
         expected_first_loss=expected,
         expected_first_loss_is=how,
-        floor=loss_floor(learner, data),
+        floor=floor,
         classes=data.facts.classes,
         best_accuracy=data.facts.best_accuracy,
         held_out=held_out,
@@ -152,9 +167,11 @@ def make_record(
         peak_memory_bytes=memory,
         points=tuple(points),
         watched=tuple(watched or ()),
-        fitted=(measured and _fitted(progress)) if config.train.overfit else None,
+        fitted=fitted,
         run_dir=config.train.out or None,
         diverged=not measured,
+        verdict=judge(evidence) if points or not measured else None,
+        evidence=evidence,
     )
 
 

@@ -21,6 +21,7 @@ from modelcli.training.run.diagnose import (
     largest_batch,
 )
 from modelcli.training.run.ending import DivergedError, NonFiniteWeightsError, StoppedError
+from modelcli.training.run.evidence import measure_shape
 from modelcli.training.run.loop import InterruptedRunError, Loop, Progress
 from modelcli.training.run.measure import evaluate
 from modelcli.training.run.observer import Observer, Point
@@ -62,6 +63,7 @@ class Session(Observer):
         self._curves: CurveWriter | None = None
         self._engine: Engine | None = None
         self._progress = Progress()
+        self._shape: float | None = None  # what outputs and targets share before the first step
         self._saver = Saver(run, directory, observer.note) if directory is not None else None
 
     def train(self, *, resume: bool = False) -> Record:
@@ -106,6 +108,7 @@ class Session(Observer):
             schedule=config.schedule,
             tell=self._observer.note,
         )
+        self._shape = measure_shape(run)
         if resume and self._saver is not None:
             self._progress = self._saver.restore()
         self._open_files()
@@ -123,7 +126,13 @@ class Session(Observer):
             self._save(loop)
             raise
         self._save(loop)
-        record = make_record(run, self._progress, engine=self._engine, watched=self._watched)
+        record = make_record(
+            run,
+            self._progress,
+            engine=self._engine,
+            watched=self._watched,
+            shape_before=self._shape,
+        )
         if self._curves is not None:
             self._curves.close()
         return record
