@@ -28,6 +28,8 @@ class ModelcliError(Exception):
     """
 
     exit_code: ExitCode = ExitCode.USAGE
+    mistakes: tuple[str, ...] = ()
+    """Several that are told at once, a line each; they are in the message as well."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -67,6 +67,22 @@ def _of_link(leads_to: str) -> str:
     return "put the file back to where the link leads, or name the file itself"
 
 
+def check_size(
+    path: str | Path, kind: type[ModelcliError] = UsageError, *, limit: int = TEXT_BYTES
+) -> None:
+    """Refuse a file that is too large for what it should be; nothing there at all passes.
+
+    Raises:
+        ModelcliError: of ``kind``.
+    """
+    try:
+        size = os.stat(path).st_size
+    except (OSError, ValueError):
+        return
+    if size > limit:
+        raise kind(f"'{path}' is above {limit / 1e6:,.0f} MB", "is it the right file?")
+
+
 def read_limited(
     path: str | Path, kind: type[ModelcliError] = UsageError, *, limit: int = TEXT_BYTES
 ) -> bytes:

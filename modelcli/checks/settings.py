@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcli.errors import ConfigError, UsageError, did_you_mean
+from modelcli.files import read_limited
 
 _KEYS = ("select", "ignore")
 
@@ -36,9 +37,8 @@ def read_pyproject(folder: Path) -> RuleChoice:
 
 def _read(path: Path) -> RuleChoice:
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(read_limited(path, ConfigError).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"'{path}' cannot be read: {error}", "is it valid TOML?") from error
     table: Any = document
     for key in ("tool", "modelcli", "check"):

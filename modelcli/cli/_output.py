@@ -91,8 +91,10 @@ class Output:
 
 
 def write_error(error: ModelcliError) -> None:
-    """Write an expected error in two lines on stderr."""
-    lines = [("error: ", error.message, "red")]
+    """Write an expected error in two lines on stderr, and a line for each of several mistakes."""
+    first = error.message.partition("\n")[0] if error.mistakes else error.message
+    lines = [("error: ", first, "red")]
+    lines += [(f"  {number}. ", text, "red") for number, text in enumerate(error.mistakes, 1)]
     if error.hint:
         lines.append(("hint: ", error.hint, "cyan"))
     colour = is_terminal(sys.stderr) and "NO_COLOR" not in os.environ

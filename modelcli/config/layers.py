@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS
-from modelcli.config.values import check_value, parse_value
+from modelcli.config.values import check_value, parse_value, read_toml
 from modelcli.errors import ConfigError, ask, did_you_mean
+from modelcli.files import read_limited
 
 _SEE_ALL = "'modelcli train --dry-run' prints every key with its value"
 
@@ -65,7 +66,7 @@ def file_layer(file: str | Path) -> Layer:
 
 def _read_toml(file: str | Path) -> dict[str, object]:
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_limited(file, ConfigError).decode("utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigError(
@@ -76,7 +77,7 @@ def _read_toml(file: str | Path) -> dict[str, object]:
             f"cannot read the configuration {file}: it is not UTF-8 text", "is it TOML?"
         ) from None
     try:
-        return tomllib.loads(text)
+        return read_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{file} is not TOML: {error}", "strings need quotes, tables look like [train]"
@@ -163,4 +164,6 @@ def raise_for(mistakes: Sequence[Mistake]) -> None:
         raise ConfigError(mistakes[0].message, mistakes[0].hint)
     told = [f"{each.message} ({each.hint})" if each.hint else each.message for each in mistakes]
     listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(told, 1))
-    raise ConfigError(f"{len(told)} mistakes in the configuration:{listed}", _SEE_ALL)
+    error = ConfigError(f"{len(told)} mistakes in the configuration:{listed}", _SEE_ALL)
+    error.mistakes = tuple(told)
+    raise error

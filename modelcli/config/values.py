@@ -15,7 +15,7 @@ from modelcli.losses import canonical_name
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
 _PYTHON_SPELLINGS = {"True": "true", "False": "false"}
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 def parse_value(text: str) -> object:
@@ -29,23 +29,41 @@ def parse_value(text: str) -> object:
     if text == "None":
         raise ValueError("is read as TOML, which has no None; leave the key out")
     try:
-        parsed = tomllib.loads(f"value = {text}\n")
+        parsed = read_toml(f"value = {text}\n")
     except tomllib.TOMLDecodeError as error:
         return _bare_word(text, error)
     if len(parsed) > 1:
-        raise ValueError(f"is not one TOML value: {text!r}")
+        raise ValueError(f"is not one TOML value: {_cut(repr(text))}")
     return parsed["value"]
 
 
+def read_toml(text: str) -> dict[str, Any]:
+    """Return what a text says.
+
+    Raises:
+        TOMLDecodeError: it is not TOML, is nested too deeply, or has a number of too many digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
+    except ValueError:  # Python's own limit, of 4300 digits
+        raise tomllib.TOMLDecodeError("a number has too many digits") from None
+
+
 def _bare_word(text: str, error: Exception) -> str:
+    if "too many digits" in str(error):
+        raise ValueError(f"has too many digits: {_cut(text)}")
     try:
         number = float(text)
     except ValueError:
         pass
     else:
-        raise ValueError(f"is not a number that TOML reads: {text}; write {number!r}")
+        raise ValueError(f"is not a number that TOML reads: {_cut(text)}; write {number!r}")
     if not _BARE_WORD.fullmatch(text):
-        raise ValueError(f"is not a TOML value: {text!r} ({error})")
+        raise ValueError(f"is not a TOML value: {_cut(repr(text))} ({error})")
     return text
 
 
@@ -76,7 +94,9 @@ def _typed(kind: type, value: object) -> Any:
         raise ValueError(f"must be true or false, not {_shown(value)}")
     if kind is int:
         if isinstance(value, int) and not isinstance(value, bool):
-            return value
+            if abs(value) < 1 << 63:
+                return value
+            raise ValueError(f"must fit into 63 bits, and {_cut(str(value))} does not")
         raise ValueError(f"must be a whole number, not {_shown(value)}")
     if kind is float:
         return _number(value)
@@ -88,9 +108,13 @@ def _typed(kind: type, value: object) -> Any:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"must be a number, not {_shown(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number, not {value}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"must be a finite number, not {_cut(str(value))}")
+    return number
 
 
 def _numbers(value: object) -> Any:
@@ -118,7 +142,7 @@ def _check_limits(key: Key, value: Any) -> None:
 
 
 def _check_text(name: str, value: Any) -> None:
-    if name == "train.device" and not _DEVICE.fullmatch(value):
+    if name == "train.device" and not DEVICE.fullmatch(value):
         raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not '{value}'")
     if name == "data.name" and value not in DATA_NAMES and not value.endswith(DATA_SUFFIXES):
         raise _not_among(value, (*DATA_NAMES, "FILE.npz", "FILE.safetensors"))
@@ -134,4 +158,8 @@ def _shown(value: object) -> str:
     """Return a value as a user would have typed it."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else str(value)
+    return f"'{value}'" if isinstance(value, str) else _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from modelcli.config.values import DEVICE
 from modelcli.errors import UnavailableError, UsageError
 
 DTYPES = {
@@ -18,11 +19,19 @@ def resolve_device(name: str) -> torch.device:
     """Return the device of a name; ``auto`` is CUDA, then MPS, then the CPU.
 
     Raises:
+        UsageError: it is no device's name.
         UnavailableError: this machine or this torch does not have it.
     """
+    if not DEVICE.fullmatch(name):
+        raise UsageError(f"there is no device '{name}'", "write auto, cpu, cuda, cuda:N or mps")
     if name == "auto":
         return torch.device(_best())
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # an index that no torch can count to
+        raise UnavailableError(
+            f"device '{name[:80]}' is not available here", "devices are counted from 0: cuda:0"
+        ) from None
     if device.type == "cuda":
         _require_cuda(device)
     elif device.type == "mps" and not torch.backends.mps.is_available():

@@ -54,6 +54,11 @@ def _from_config(target: Target, given: dict[str, Any]) -> Source:
     from modelcli.config import load_model_section
 
     inner, kwargs = load_model_section(Path(target.place))
+    if inner.endswith(".toml"):
+        raise TargetError(
+            f"'{target.place}' names '{inner}', which is a configuration and not a model",
+            'its [model] section needs target = "lenet", or another model',
+        )
     return find_source(inner, {**kwargs, **given})
 
 

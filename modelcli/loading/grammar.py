@@ -223,5 +223,8 @@ def parse_keyword_values(texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"--kwarg '{text}' is not KEY=VALUE", "write --kwarg choice=linear2")
-        values[key] = parse_value(value)
+        try:
+            values[key] = parse_value(value)
+        except ValueError as error:
+            raise UsageError(f"--kwarg {key} {error.args[0]}", "write --kwarg choice=1") from None
     return values

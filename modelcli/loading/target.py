@@ -12,7 +12,7 @@ from typing import NoReturn
 from modelcli import registry
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.errors import TargetError, ask, closest, did_you_mean
-from modelcli.files import check_regular
+from modelcli.files import check_regular, check_size
 from modelcli.loading.known import unknown_model
 from modelcli.loading.nests import is_path
 from modelcli.loading.providers import provider_names
@@ -181,6 +181,8 @@ def _importable(name: str) -> bool:
 def _existing(text: str) -> str:
     path = Path(text)
     check_regular(path, TargetError)
+    if text.endswith((".py", ".toml")):
+        check_size(path, TargetError)
     if os.path.exists(path):
         return text
     folder = path.parent

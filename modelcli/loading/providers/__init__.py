@@ -87,7 +87,10 @@ def get_provider(name: str) -> Provider:
         raise UsageError(f"unknown provider '{name}'", f"{did}the providers are {', '.join(known)}")
     try:
         found = EntryPoint(name=name, value=place, group=GROUP).load()
-        return cast(Provider, found() if inspect.isclass(found) else found)
+        provider = found() if inspect.isclass(found) else found
+        if not all(callable(getattr(provider, word, None)) for word in ("find", "names")):
+            raise TypeError(f"{type(provider).__name__} has no find and names")
+        return cast(Provider, provider)
     except (Exception, SystemExit) as error:  # another package's import, or its constructor
         raise UnavailableError(
             f"provider '{name}' does not load: {describe(error)}",

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 from torch import nn
 
+from modelcli.checkpoints.records import brief
 from modelcli.errors import TargetError, UnavailableError, UsageError, describe, did_you_mean
+from modelcli.files import read_limited
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
 from modelcli.loading.source import Source
@@ -66,11 +68,11 @@ def _architectures(transformers: Any) -> list[str]:
 def _hub_or_local_config(transformers: Any, reference: str) -> tuple[Any, str]:
     """Return a configuration, and what is to be said of its origin."""
     path = Path(reference)
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / "config.json"
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise TargetError(f"'{reference}' has no config.json", "name a saved model's folder")
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json" or os.path.lexists(path):
         return _local_config(transformers, path), ""
     return _hub_config(transformers, reference)
 
@@ -103,8 +105,11 @@ def _hub_config(transformers: Any, reference: str) -> tuple[Any, str]:
             "save its config.json to a folder and use hf:DIR, or check the network",
         )
     try:
-        return transformers.AutoConfig.from_pretrained(reference), ""
+        # False, not None: with None it asks on a terminal whether to run a stranger's code
+        return transformers.AutoConfig.from_pretrained(reference, trust_remote_code=False), ""
     except Exception as error:  # no such name, a private one, a damaged cache
+        if "trust_remote_code" in str(error):
+            raise _is_code(f"hf:{reference}") from None
         if reference in mapping:
             why = "the Hub has no configuration of that name"
             return _default_config(transformers, reference), _default_remark(reference, why)
@@ -113,6 +118,13 @@ def _hub_config(transformers: Any, reference: str) -> tuple[Any, str]:
             f"the Hub gave no configuration for '{reference}': {type(error).__name__}",
             f"{did}is the name right, and public? A local folder is hf:DIR",
         ) from error
+
+
+def _is_code(shown: str) -> TargetError:
+    return TargetError(
+        f"'{shown}' is an architecture of its repository's own code, which is not run here",
+        "read that code; if you trust it, save it as a file and name it: path/net.py:Net",
+    )
 
 
 def _default_config(transformers: Any, architecture: str) -> Any:
@@ -144,7 +156,7 @@ def _is_reachable(endpoint: str) -> bool:
 
 def _local_config(transformers: Any, path: Path) -> Any:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_limited(path, TargetError).decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
             f"'{path}' cannot be read: {describe(error)}", "name a config.json"
@@ -153,16 +165,34 @@ def _local_config(transformers: Any, path: Path) -> Any:
         raise TargetError(
             f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of many digits, or too deep
+        raise TargetError(
+            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
+        ) from None
     model_type = values.get("model_type") if isinstance(values, dict) else None
     known = list(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
     if model_type not in known:
+        if isinstance(values, dict) and values.get("auto_map"):
+            raise _is_code(str(path))
         did = did_you_mean(str(model_type), known)
         raise TargetError(
             f"'{path}' has the model_type {model_type!r}, which this transformers does not know",
             f"{did}a newer transformers may: pip install --upgrade transformers",
         )
     # Also reads what JSON has no word for, such as an infinite limit.
-    return transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+    try:
+        return transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+    except Exception as error:  # whatever a configuration class makes of a wrong value
+        raise TargetError(
+            f"'{path}' is no configuration of {model_type}: {_last_line(error)}",
+            f"compare it with the one of 'modelcli summary hf:{model_type}'",
+        ) from None
+
+
+def _last_line(error: Exception) -> str:
+    """Return the line that says what is wrong: the checks of a dataclass put it last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return brief(lines[-1], 120)[1:-1] if lines else type(error).__name__
 
 
 def _from_config(transformers: Any, config: Any) -> nn.Module:
@@ -176,7 +206,7 @@ def _from_config(transformers: Any, config: Any) -> nn.Module:
         own = _model_of(config)
         if own is not None:
             return cast(nn.Module, _new(own, config))
-    return cast(nn.Module, automatic.from_config(config))
+    return cast(nn.Module, automatic.from_config(config, trust_remote_code=False))
 
 
 def _model_of(config: Any) -> Any:

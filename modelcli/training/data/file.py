@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -9,8 +11,14 @@ import torch
 from torch import Tensor
 
 from modelcli.errors import UsageError
+from modelcli.files import check_regular
 from modelcli.loading.types import InputSpec
 
+# What NumPy raises for an archive that is damaged, locked with a password, or lies about sizes.
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, TypeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _ROW_EACH = "save x and y with a row for every sample"
 
 
@@ -31,12 +39,14 @@ def read_samples(path: Path) -> tuple[Tensor, Tensor]:
         UsageError: the file is not there, cannot be read, or has no x and y of one length; it has
             no sample, or values that are not finite.
     """
-    if not path.is_file():
+    check_regular(path)
+    if not os.path.isfile(path):
         raise UsageError(f"data file '{path}' does not exist", "it holds arrays named x and y")
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error}", "is it what its name says?") from None
+    except _DAMAGE as error:
+        what = str(error).partition("\n")[0] or type(error).__name__
+        raise UsageError(f"'{path}' cannot be read: {what}", "is it what its name says?") from None
     missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
         has = ", ".join(sorted(arrays)) or "nothing"
@@ -77,17 +87,13 @@ def fingerprint(*tensors: Tensor) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, Tensor | None]:
-    import zipfile
-
     import numpy as np
 
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {
-                name: _tensor(file[name]) if name in ("x", "y") else None for name in file.files
-            }
-    except zipfile.BadZipFile as error:
-        raise ValueError(str(error)) from None
+    opened = np.load(path, allow_pickle=False)
+    if not isinstance(opened, np.lib.npyio.NpzFile):
+        raise ValueError("it is a single array, not an archive of arrays named x and y")
+    with opened as file:
+        return {name: _tensor(file[name]) if name in ("x", "y") else None for name in file.files}
 
 
 def _tensor(array: object) -> Tensor | None:

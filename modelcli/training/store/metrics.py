@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.files import check_regular
 
 METRICS = "metrics.jsonl"
+_LARGEST = 1e300
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
     """Return the lines of ``metrics.jsonl``; one that is torn or damaged is left out."""
     file = directory / METRICS
-    if not file.exists():
+    check_regular(file)
+    if not os.path.exists(file):
         return []
     lines = []
     for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # torn, too deep, or a number of many digits
             continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
+        if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(line)
     return lines
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 63
+
+
+def _is_value(value: object) -> bool:
+    """Tell whether a metric can be drawn: a finite number whose distances are finite as well."""
+    return isinstance(value, (int, float)) and -_LARGEST < value < _LARGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +60,7 @@ def read_curve(run: Path, metric: str) -> Curve:
     Raises:
         UsageError: there is no ``metrics.jsonl``, nothing in it, or nothing of that name.
     """
-    if not (run / METRICS).is_file():
+    if not os.path.lexists(run / METRICS):
         inside = run.name == METRICS
         raise UsageError(
             f"'{run}' is no run directory" + ("" if inside else f": it has no {METRICS}"),
@@ -58,9 +70,7 @@ def read_curve(run: Path, metric: str) -> Curve:
         )
     lines = read_metrics(run)
     points = [
-        (float(line["step"]), float(line[metric]))
-        for line in lines
-        if isinstance(line.get(metric), (int, float)) and math.isfinite(line[metric])
+        (float(line["step"]), float(line[metric])) for line in lines if _is_value(line.get(metric))
     ]
     if points:
         return Curve(run=str(run), points=points)
