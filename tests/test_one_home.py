@@ -182,7 +182,9 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "loading/inference/reach.py": "questions that a forward asks a tensor",
         "loading/inference/steps.py": "what turns a shape round, to turn it back",
         "loading/meta.py": "functions that the meta device treats in its own way",
+        "running/given.py": "the words of --values",
         "views/params_stats.py": "the columns of a tensor's statistics",
+        "views/run.py": "the columns of an output's statistics",
     }),
     "suggestions of what was meant": (own_suggestions, "errors.py", {}),
     "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {

@@ -99,12 +99,13 @@ def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
             values.append(eval(ast.unparse(statement), names))
         else:
             exec(ast.unparse(statement), names)
-    (params, macs), convolutions, field, findings, identical, loss, _ = values
+    (params, macs), convolutions, field, findings, identical, mean, loss, _ = values
     assert (params, macs) == (61_706, 416_520)
     assert convolutions == 156 + 2_416
     assert field == (16, 16)
     assert isinstance(findings, tuple)
     assert identical is True
+    assert abs(mean) < 1
     assert 0 < loss < 5
     assert (tmp_path / "mine.svg").read_text(encoding="utf-8").startswith("<svg")
 

@@ -7,6 +7,7 @@ from modelcli.api.maps import FeatureMaps, shapes
 from modelcli.api.runs import Curves, plot, train
 from modelcli.api.structure import Summary, summary
 from modelcli.api.tensors import Comparison, Parameters, diff, params
+from modelcli.api.values import Run, run
 
 __all__ = [
     "Checked",
@@ -14,11 +15,13 @@ __all__ = [
     "Curves",
     "FeatureMaps",
     "Parameters",
+    "Run",
     "Summary",
     "check",
     "diff",
     "params",
     "plot",
+    "run",
     "shapes",
     "summary",
     "train",

@@ -22,7 +22,7 @@ from modelcli.errors import ExitCode, ModelcliError
 from modelcli.loading.script import set_script_arguments
 
 # The order in which --help lists them: looking first, then judging, then running.
-COMMANDS = ("summary", "params", "shapes", "check", "diff", "train", "plot", "list", "env")
+COMMANDS = ("summary", "params", "shapes", "check", "diff", "run", "train", "plot", "list", "env")
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -68,6 +68,22 @@ class Output:
         """Write text as it is on stdout."""
         _write_lines(sys.stdout, [text])
 
+    def refuse_terminal(self, format: str) -> None:
+        """Refuse to write bytes on a terminal.
+
+        Raises:
+            UsageError: stdout is one.
+        """
+        if is_terminal(sys.stdout):
+            raise UsageError(
+                f"--format {format} is binary, and stdout is a terminal",
+                f"write it to a file: > values.{format}",
+            )
+
+    def binary(self, data: bytes) -> None:
+        """Write bytes on stdout."""
+        _write(sys.stdout, data)
+
     def note(self, text: str) -> None:
         """Write a remark on stderr, unless quiet."""
         if not self.quiet:
@@ -108,12 +124,19 @@ _ANSI = {"red": "1;31", "cyan": "1;36"}
 
 
 def _write_lines(stream: TextIO | None, lines: Iterable[str]) -> None:
+    _write(stream, "".join(f"{line}\n" for line in lines))
+
+
+def _write(stream: TextIO | None, content: str | bytes) -> None:
     if stream is None or stream.closed:  # the shell closed it: modelcli ... >&-
         if stream is sys.stderr:
             return
         raise UsageError("the output cannot be written: stdout is closed", "leave '>&-' out")
     try:
-        stream.write("".join(f"{line}\n" for line in lines))
+        if isinstance(content, bytes):
+            stream.buffer.write(content)
+        else:
+            stream.write(content)
         stream.flush()
     except BrokenPipeError:
         raise ClosedPipeError from None  # typer would end the process with 1

@@ -29,6 +29,12 @@ def sparkline(values: Sequence[float], *, width: int = 20) -> str:
     return "".join(_BARS[min(7, int(8 * (value - low) / span))] for value in finite)
 
 
+def bars(counts: Sequence[int]) -> str:
+    """Return a histogram in one line: a bar a bin, blank where nothing fell."""
+    most = max(counts, default=0)
+    return "".join(_BARS[min(7, 8 * count // most)] if count else " " for count in counts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
     """The ranges of curves; values above 0 that span more than a factor of 100 are logarithmic."""

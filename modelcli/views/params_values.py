@@ -8,6 +8,7 @@ from typing import Any
 from modelcli.tensors.read_values import Shown
 from modelcli.views.params import printable
 from modelcli.views.table import Column, Table
+from modelcli.views.text import show_value
 
 _MAX_LINES = 40
 _MAX_PER_LINE = 1000
@@ -58,12 +59,6 @@ def _vectors(label: str, values: Any, dims: int) -> Iterator[tuple[str, list[Any
 
 def show_values(values: Sequence[Any]) -> str:
     """Write values side by side, four significant digits each."""
-    text = "  ".join(_show_value(value) for value in values[:_MAX_PER_LINE])
+    text = "  ".join(show_value(value) for value in values[:_MAX_PER_LINE])
     more = len(values) - _MAX_PER_LINE
     return f"{text}  ... {more:,} more" if more > 0 else text
-
-
-def _show_value(value: Any) -> str:
-    if isinstance(value, complex):
-        return f"{value:.4g}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

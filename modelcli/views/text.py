@@ -49,3 +49,11 @@ def show_dims(shape: Sequence[int]) -> str:
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun: ``1 call``, ``3 calls``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def show_value(value: float | complex) -> str:
+    """Write one element of a tensor with four significant digits; whole numbers as they are."""
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e6
+        return f"{value:.0f}" if whole else f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, complex) else str(value)

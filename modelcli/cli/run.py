@@ -1,0 +1,217 @@
+"""``modelcli run``: a model on values, and what it gives."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcli.cli._options import (
+    AllowRealOption,
+    BatchSizeOption,
+    InputOption,
+    KwargOption,
+    ModeOption,
+    QuietOption,
+    SetOption,
+    TargetArgument,
+    VerboseOption,
+)
+from modelcli.cli._output import Format, Output
+from modelcli.cli._target import read_arguments
+from modelcli.cli._tensor_options import DeviceOption, InitOption, SeedOption
+from modelcli.initialise.rules import parse_init
+from modelcli.running.options import RunOptions, make_options
+
+if TYPE_CHECKING:
+    from modelcli.running.record import RunRecord
+
+EXAMPLES = (
+    "modelcli run centered --values 1,2,3,4,5",
+    "modelcli run lenet --layers",
+    "modelcli run linear --values 1,2,3,4 --loss mse --target 0,0,0 --backward",
+    "modelcli run linear --values 1,2,3,4 --target 0,0,0 --step sgd:lr=0.01",
+    "modelcli run lenet --explain 'conv1[0,0,0,0]'",
+    "modelcli run lenet --layers --format json",
+)
+
+
+class RunFormat(StrEnum):
+    """How the values are written on stdout."""
+
+    TABLE = "table"
+    TSV = "tsv"
+    JSON = "json"
+    MD = "md"
+    NPZ = "npz"
+
+
+_MODEL = "The values and the model"
+_LEARN = "A loss, gradients and a step"
+_SHOW = "What is shown"
+
+
+def command(
+    target: TargetArgument,
+    values: Annotated[
+        str | None,
+        typer.Option(
+            "--values",
+            metavar="NUMBERS|FILE|NAME",
+            help="The first input: 1,2,3 or [[1,2],[3,4]]; a .npy, .npz, .png or .safetensors; "
+            "randn, rand, zeros, ones or arange.  [default: randn]",
+            show_default=False,
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    input: InputOption = None,
+    batch_size: BatchSizeOption = None,
+    kwarg: KwargOption = None,
+    set_: SetOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="FILE", help="A checkpoint of this model.", show_default=False
+        ),
+    ] = None,
+    init: InitOption = None,
+    seed: SeedOption = None,
+    mode: ModeOption = None,
+    device: DeviceOption = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Mean, spread, zeros, NaN of every layer's output.")
+    ] = False,
+    print_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--print",
+            metavar="NAME|GLOB",
+            help="Also show a parameter or buffer, as '*.bias'. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="PATH[CELL]",
+            help="Work one cell of a layer's output out, as 'conv1[0,0,0,0]'.",
+            show_default=False,
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss",
+            metavar="NAME",
+            help="Compare the output with --target, as mse or cross_entropy.",
+            show_default=False,
+        ),
+    ] = None,
+    wanted: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="NUMBERS|FILE|NAME",
+            help="What the output should be; the same forms as --values.",
+            show_default=False,
+        ),
+    ] = None,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Each gradient before and after backward().")
+    ] = False,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(
+            "--accumulate",
+            metavar="N",
+            help="N backward passes without zeroing the gradients.",
+            show_default=False,
+        ),
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            "--step",
+            metavar="OPTIMIZER[:K=V]",
+            help="One step, as sgd:lr=0.01: each parameter before and after it.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_real: AllowRealOption = False,
+    format: Annotated[
+        RunFormat | None,
+        typer.Option(
+            "--format",
+            help="How the result is written; npz holds every value whole.  [default: table]",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a model on values: its output, its layers, gradients, one step."""
+    binary = format is RunFormat.NPZ
+    out = Output(
+        "run",
+        target=target,
+        format=None if format is None or binary else Format(format),
+        quiet=quiet,
+        verbose=verbose,
+    )
+    if binary:
+        out.refuse_terminal("npz")
+    options = make_options(
+        values=values,
+        target=wanted,
+        backward=backward,
+        accumulate=accumulate,
+        explain=explain,
+        loss=loss,
+        step=step,
+        weights=weights,
+        init=init if init is None or parse_init(init) else None,
+        seed=seed or 0,
+        mode=mode or "eval",
+        device=device or "cpu",
+        layers=layers,
+        patterns=tuple(print_ or ()),
+        keep_layers=binary and layers,
+        allow_real=allow_real,
+    )
+    arguments = read_arguments(
+        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+    )
+
+    from modelcli.loading.find import find_source
+    from modelcli.running.run import run_model
+
+    source = find_source(arguments.target, arguments.model_kwargs)
+    for remark in source.remarks:
+        out.note(f"note: {remark}")
+    record = run_model(source, arguments.request, options)
+    if binary:
+        out.binary(_npz(record))
+    else:
+        _write(out, record, options)
+
+
+def _write(out: Output, record: RunRecord, options: RunOptions) -> None:
+    from modelcli.views.run import run_body, run_tables
+
+    if out.format is Format.JSON:
+        out.result(run_body(record))
+        return
+    tables = run_tables(record)
+    out.result({}, *(tables[-1:] if out.format is Format.TSV else tables))
+
+
+def _npz(record: RunRecord) -> bytes:
+    import io
+
+    import numpy as np
+
+    held = io.BytesIO()
+    np.savez(held, allow_pickle=False, **record.arrays)
+    return held.getvalue()

@@ -1,0 +1,1 @@
+"""One pass with values: outputs, statistics by layer, gradients, one step, one cell."""
