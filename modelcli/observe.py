@@ -174,15 +174,16 @@ class _Ladder:
         fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
         try:
             model = self._prepared(to_fake(meta, fake_mode))
+            with fake_mode:
+                inputs = _with_values(self.inputs, torch.device("cpu"))
         except (RuntimeError, TypeError, NotImplementedError) as error:
-            reason = describe(error)  # lazy weights and wrapper subclasses have no fake twin
+            reason = describe(error)  # lazy, sparse, nested and wrapping tensors have no fake twin
             self.attempts.append(Attempt(execution="fake", stage="build", reason=reason))
             raise RunFailedError(
                 f"'{self.source.label}' has tensors that cannot be faked: {reason}",
                 "--execution meta or real may run it",
             ) from error
         with fake_mode:
-            inputs = _with_values(self.inputs, torch.device("cpu"))
             trace, failure = self._run(model, inputs, "fake")
         if failure is not None:
             self._note("fake", failure)

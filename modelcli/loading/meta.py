@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ from modelcli.modules import modules_of
 
 # Factories whose result is a weight more often than an index.
 _WEIGHT_FACTORIES = frozenset({"empty", "zeros", "ones", "rand", "randn", "full", "empty_strided"})
+_MOST_VALUES = 4096  # that a row of integers on meta remembers
 _SMALL_NUMEL = 256  # below it a tensor costs nothing, and .item() on it may be wanted
 
 # Functions that want the lengths of sequences on the CPU, wherever the sequences are.
@@ -129,12 +130,27 @@ def _to_meta(value: Any, keep_ids: bool) -> Any:
     if isinstance(value, torch.Tensor):
         stays = value.is_meta or not value.dim() or (keep_ids and value.dtype is torch.int64)
         stays = stays or _is_marker(value)
-        return value if stays else value.to("meta")
+        return value if stays else _remembering(value)
     if type(value) in (tuple, list):
         return type(value)(_to_meta(item, keep_ids) for item in value)
     if type(value) is dict:
         return {key: _to_meta(item, keep_ids) for key, item in value.items()}
     return value
+
+
+def _remembering(tensor: torch.Tensor) -> torch.Tensor:
+    """Move a tensor to meta; a short row of integers, as offsets are, remembers its values."""
+    made: Any = tensor.to("meta")
+    if tensor.dim() == 1 and not tensor.dtype.is_floating_point and tensor.numel() <= _MOST_VALUES:
+        made._values_before_meta = tensor
+    return cast(torch.Tensor, made)
+
+
+def values_of(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Return a tensor with the values of this one; None where they are not known."""
+    if tensor.is_meta or type(tensor).__name__ == "FakeTensor":
+        return getattr(tensor, "_values_before_meta", None)
+    return tensor
 
 
 def _is_marker(value: torch.Tensor) -> bool:

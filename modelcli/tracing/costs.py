@@ -149,10 +149,11 @@ class Costs:
         output: Any,
     ) -> None:
         """Book a cost, or that it is not known, on the innermost open module or function."""
-        if formula is None:
-            self.book_unknown(_operation_name(func))
+        cost = "" if formula is None else formula(*args, **kwargs, out_val=output)
+        if isinstance(cost, str):
+            self.book_unknown(_operation_name(func), cost)
         else:
-            self._book_flops(int(formula(*args, **kwargs, out_val=output)))
+            self._book_flops(int(cost))
 
     def book_unknown(self, name: str, reason: str = "") -> None:
         """Book on the innermost open call that it does something whose cost is not known."""

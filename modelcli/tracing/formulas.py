@@ -17,14 +17,16 @@ import torch
 from torch._ops import HigherOrderOperator
 
 from modelcli.tracing.free import FREE
+from modelcli.tracing.varlen import with_lengths
 
-Formula = Callable[..., int]
+Formula = Callable[..., int | str]
 
 
 def find_formula(func: Any) -> Formula | None:
     """Return what computes an operation's FLOPs, ``free`` for none, or None if that is not known.
 
-    A formula is called with the operation's own arguments and ``out_val``, its output.
+    A formula is called with the operation's own arguments and ``out_val``, its output; it may
+    return why this call's cost is not known.
     """
     if isinstance(func, HigherOrderOperator):
         return _torch_formula(func)
@@ -45,7 +47,7 @@ def _torch_formula(packet: Any) -> Formula | None:
     from torch.utils.flop_counter import flop_registry
 
     found: Formula | None = flop_registry.get(packet)
-    return found
+    return found if found is None else with_lengths(packet.__name__, found)
 
 
 def is_free(func: Any) -> bool:

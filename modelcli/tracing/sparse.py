@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from modelcli.identity import stored_elements
+from modelcli.tracing.varlen import UNKNOWN_LENGTHS
 
 UNKNOWN_VALUES = "how many values a sparse tensor holds is not known without its values"
-TOLD_BY_VALUES = frozenset((UNKNOWN_VALUES,))
+TOLD_BY_VALUES = frozenset((UNKNOWN_VALUES, UNKNOWN_LENGTHS))
 UNKNOWN_LAYOUT = "no formula for sparse or nested tensors"
 
 _BLOCKED = frozenset((torch.sparse_bsr, torch.sparse_bsc))
