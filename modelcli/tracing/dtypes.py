@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modelcli.identity import count_elements
+
 _ABOUT_TYPES = re.compile(
     r"d-?type|scalar type"
     r"|not implemented for '(Float|Double|Bool|Byte|Char|Short|Int|Long|Complex\w+)'"
@@ -44,7 +46,7 @@ def refusal_of_types(
         return None
     signature = (func, tuple((t.dtype, t.dim()) for t in tensors))
     if signature not in _known:
-        if not is_product and sum(t.numel() for t in tensors) > _MOST_ELEMENTS:
+        if not is_product and sum(map(count_elements, tensors)) > _MOST_ELEMENTS:
             return None
         _known[signature] = _try(func, args, kwargs, is_product)
     told = _known[signature]
