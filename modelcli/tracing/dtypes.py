@@ -9,13 +9,14 @@ torch says about the types is what the pass says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from modelcli.identity import count_elements
+from modelcli.nested import map_tensors, tensors_in
 
 _ABOUT_TYPES = re.compile(
     r"d-?type|scalar type"
@@ -38,7 +39,7 @@ def refusal_of_types(
     Args:
         is_product: whether the sizes of its tensors can all be one without changing what it is.
     """
-    tensors = list(_tensors((args, kwargs)))
+    tensors = list(tensors_in((args, kwargs)))
     if not any(t.is_meta for t in tensors) or any(t.layout is not torch.strided for t in tensors):
         return None
     first = tensors[0].dtype
@@ -58,31 +59,16 @@ def _try(
 ) -> tuple[type[Exception], str] | None:
     if "device" in kwargs:
         return None
-    small = [_real(arg, is_product) for arg in args]
+
+    def zeros(tensor: Tensor) -> Tensor:
+        return torch.zeros((1,) * tensor.dim() if is_product else tensor.shape, dtype=tensor.dtype)
+
+    small = list(map_tensors(args, zeros))
     if is_product and len(small) > _GROUPS and isinstance(small[_GROUPS], int):
         small[_GROUPS] = 1
     try:
         with torch._C.DisableTorchFunction(), torch.no_grad():
-            func(*small, **{key: _real(value, is_product) for key, value in kwargs.items()})
+            func(*small, **map_tensors(dict(kwargs), zeros))
     except Exception as error:  # whatever a kernel raises; most is of our zeros' own making
         return (type(error), str(error)) if _ABOUT_TYPES.search(str(error)) else None
     return None
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _real(value: Any, is_product: bool) -> Any:
-    if isinstance(value, Tensor):
-        shape = (1,) * value.dim() if is_product else value.shape
-        return torch.zeros(shape, dtype=value.dtype)
-    if isinstance(value, (tuple, list)):
-        return type(value)(_real(item, is_product) for item in value)
-    return value
