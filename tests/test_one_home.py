@@ -159,7 +159,6 @@ def own_walks_of_a_model(tree: ast.AST) -> Iterator[ast.AST]:
 # Fact: (how its copies are found, its home, {file: why it is no copy}).
 FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
     "parameter counts": (own_parameter_counts, "identity.py", {
-        "tracing/dtypes.py": "elements of the operands of one call, whatever they are",
     }),
     "which memory a tensor sees": (own_storage_keys, "identity.py", {
         "loading/meta.py": "copies whole storages to another device, so that views stay views",
@@ -191,7 +190,6 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "tensors/strict.py": "asks whether the model's own way of loading takes other names",
     }),
     "the walk over nested tensors": (own_walks_of_nests, "nested.py", {
-        "tracing/dtypes.py": "asked at every operation; plain arguments only",
         "loading/meta.py": "asked at every call while a model is built; plain arguments only",
     }),
 }  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from modelcli.tracing.bodies import uncompiled_bodies
@@ -61,3 +62,23 @@ def unfused_attention() -> Iterator[None]:
         if compiles:
             setattr(flex, _FLEX_EAGER, False)
         torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def on_fast_path(
+    module: nn.Module, args: tuple[Any, ...], run: Callable[[], Any]
+) -> Callable[[], Any]:
+    """Return what runs a layer; one that takes nested tensors on its fast path alone takes that."""
+    if not isinstance(module, (nn.TransformerEncoderLayer, nn.MultiheadAttention)):
+        return run
+    if not any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in args):
+        return run
+
+    def fused() -> Any:
+        torch.backends.mha.set_fastpath_enabled(True)
+        try:
+            with torch._C.DisableTorchFunction():  # under a mode the fast path is refused
+                return run()
+        finally:
+            torch.backends.mha.set_fastpath_enabled(False)
+
+    return fused

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from modelcli.identity import stored_elements
+from modelcli.tracing.formulas import find_formula
 from modelcli.tracing.varlen import UNKNOWN_LENGTHS
 
 UNKNOWN_VALUES = "how many values a sparse tensor holds is not known without its values"
@@ -30,6 +31,8 @@ _OPERANDS = {  # where the two factors stand among an operation's arguments
     "_sparse_mm": (0, 1), "_sparse_mm_reduce_impl": (0, 1), "_sparse_sparse_matmul": (0, 1),
 }  # fmt: skip
 
+_FUSED = frozenset(("_transformer_encoder_layer_fwd", "_native_multi_head_attention"))
+
 
 def is_special(args: Sequence[Any]) -> bool:
     """Tell whether a sparse or a strided nested tensor is among the arguments of an operation."""
@@ -45,7 +48,7 @@ def product_flops(func: Any, args: Sequence[Any]) -> int | str:
     name = func._overloadpacket.__name__.rstrip("_")
     places = _OPERANDS.get(name)
     if places is None:
-        return UNKNOWN_LAYOUT
+        return _one_by_one(func, args) if name in _FUSED else UNKNOWN_LAYOUT
     a, b = (args[place] for place in places)
     if a.is_nested or b.is_nested:
         return _nested_product(name, a, b)
@@ -99,6 +102,19 @@ def _nested_product(name: str, a: Tensor, b: Tensor) -> int | str:
     return 2 * sum(
         math.prod(left) * right[-1] for left, right in zip(_parts(a), _parts(b), strict=False)
     )
+
+
+def _one_by_one(func: Any, args: Sequence[Any]) -> int | str:
+    """Add up what a fused layer costs for each sequence alone."""
+    formula = find_formula(func)
+    if formula is None or not (isinstance(args[0], Tensor) and args[0].is_nested):
+        return UNKNOWN_LAYOUT
+    total = 0
+    for size in nested_sizes(args[0]):
+        one = torch.empty((1, *size), device="meta")
+        alone = [one if isinstance(arg, Tensor) and arg.is_nested else arg for arg in args]
+        total += int(formula(*alone, out_val=None))
+    return total
 
 
 def _parts(tensor: Tensor) -> Iterator[tuple[int, ...]]:

@@ -22,7 +22,7 @@ from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.modules import tensors_of
 from modelcli.nested import map_tensors, tensors_in
-from modelcli.tracing.attention import unfused
+from modelcli.tracing.attention import on_fast_path, unfused
 from modelcli.tracing.bodies import body_of
 from modelcli.tracing.costs import Costs, with_gradient
 from modelcli.tracing.functions import Functions
@@ -155,7 +155,8 @@ class _Observer:
         # Our own questions are no functions of the model.
         with torch._C.DisableTorchFunction(), self._lock:
             branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
-        output = self._enter(branch, leaf, lambda: original(module, *args, **kwargs))
+        run = on_fast_path(module, args, lambda: original(module, *args, **kwargs))
+        output = self._enter(branch, leaf, run)
         with torch._C.DisableTorchFunction():
             self._note_output(branch, output)
             if leaf:

@@ -157,3 +157,20 @@ def test_a_nested_input(layout: torch.layout) -> None:
     assert inputs.records[0].shape == (2, -1, 8)
     trace = observe(Source(label="net", construct=lambda: nn.Linear(8, 4)), inputs=inputs)
     assert (trace.failure, trace.totals.macs) == (None, 8 * 32)
+
+
+def test_an_encoder_layer_takes_nested_tensors_on_its_fast_path() -> None:
+    both = torch.nested.nested_tensor([torch.rand(3, 8), torch.rand(5, 8)])
+    inputs = example_from(both, "example")
+    assert inputs is not None
+
+    def build() -> nn.Module:
+        return nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    trace = observe(Source(label="net", construct=build), inputs=inputs)
+    assert trace.failure is None
+    # projections and feed-forward for 8 tokens, scores and sums for each sequence
+    assert trace.totals.macs == 8 * (4 * 64 + 2 * 128) + 2 * SQUARES * 8
+    assert (trace.coverage.complete, trace.totals.executed_params) == (True, 600)
+    assert torch.backends.mha.get_fastpath_enabled() is enabled
