@@ -97,8 +97,7 @@ def ask(*names: str, form: str = "{}") -> str:
 def closest(name: str, candidates: Iterable[str], *, kind: Kind = "name") -> tuple[str, ...]:
     """Return what a name was meant for: by meaning, else by spelling, else as a part of it.
 
-    A suggestion that is wrong is worse than none: spelling must agree in three letters of four
-    (of a short name in two of three), and in the first one unless nearly all agree.
+    A suggestion that is wrong is worse than none: what is spelled otherwise is not asked for.
     """
     known = _by_plain(candidates)
     plain = _plain(name)
@@ -136,18 +135,44 @@ def _by_meaning(name: str, known: Mapping[str, str], kind: Kind) -> tuple[str, .
 
 
 def _by_spelling(plain: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the candidate with the fewest mistakes: one in a short name, at most three in a long.
+
+    A mistake in the first letter is a rare one, and must be the only one of a longer name.
+    """
     import difflib
 
     if not 2 <= len(plain) <= 200:
         return ()
-    cutoff = {2: 0.8, 3: 0.66}.get(len(plain), 0.75)
-    for close in difflib.get_close_matches(plain, known, n=3, cutoff=cutoff):
-        if close[:1] == plain[:1] or difflib.SequenceMatcher(None, close, plain).ratio() >= _SURE:
+    allowed = 1 if len(plain) <= 7 else 2 if len(plain) <= 11 else 3
+    near = difflib.get_close_matches(plain, known, n=5, cutoff=0.66)
+    counted = [(_mistakes(plain, close), close) for close in near]
+    for count, close in sorted(counted, key=lambda pair: pair[0]):
+        likeness = difflib.SequenceMatcher(None, close, plain).ratio()
+        if count <= allowed and (close[:1] == plain[:1] or likeness >= _SURE):
             return (known[close],)
     return ()
 
 
 _SURE = 0.85  # the likeness at which even the first letter may be the mistake
+
+
+def _mistakes(typed: str, meant: str) -> int:
+    """Count letters left out, added, changed, or swapped with the next.
+
+    Source: the optimal string alignment distance,
+    https://en.wikipedia.org/wiki/Damerau-Levenshtein_distance
+    """
+    before: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed, start=1):
+        before, last = row, before
+        row = [i]
+        for j, other in enumerate(meant, start=1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == meant[j - 2] and other == typed[i - 2]:
+                least = min(least, last[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 def _by_part(plain: str, known: Mapping[str, str]) -> tuple[str, ...]:

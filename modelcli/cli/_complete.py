@@ -64,7 +64,9 @@ def join_words() -> None:
     """
     if os.environ.get(VARIABLE) != "complete_bash":
         return
-    words = os.environ.get("COMP_WORDS", "").split(" ")
+    typed = os.environ.get("COMP_WORDS", "")
+    between = "\n" if "\n" in typed else " "  # typer's script joins them by the first of its IFS
+    words = typed.split(between)
     at = int(os.environ.get("COMP_CWORD", "0"))
     joined: list[str] = []
     for word in words[: at + 1]:
@@ -78,5 +80,5 @@ def join_words() -> None:
         joined.append("")
     before, colon, rest = joined[-1].rpartition(_COLON)
     _CUT["before"] = before + colon
-    os.environ["COMP_WORDS"] = " ".join([*joined[:-1], rest])
+    os.environ["COMP_WORDS"] = between.join([*joined[:-1], rest])
     os.environ["COMP_CWORD"] = str(len(joined) - 1)

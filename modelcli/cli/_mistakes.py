@@ -41,7 +41,17 @@ def explain(error: Any, words: Sequence[str], commands: Sequence[str]) -> UsageE
 def _meant(option: str, context: Any) -> str:
     params = context.command.params if context is not None else ()
     known = [name for param in params for name in param.opts if name.startswith("-")]
-    return did_you_mean(option, [*known, "--help"], kind="option")
+    asked = did_you_mean(option, [*known, "--help"], kind="option")
+    return asked or _of_others(option, context)
+
+
+def _of_others(option: str, context: Any) -> str:
+    """Say which commands have an option that this one has not."""
+    parent = context.parent if context is not None else None
+    commands = parent.command.commands if parent is not None else {}
+    users = [name for name, each in commands.items()
+             if any(option in param.opts for param in each.params)]  # fmt: skip
+    return f"it is an option of {', '.join(users)}; " if users and option.startswith("--") else ""
 
 
 def unknown_command(wrong: str, words: Sequence[str], commands: Sequence[str]) -> UsageError:
@@ -66,6 +76,8 @@ def _command_for(word: str) -> str:
 
     if Path(word).is_dir():
         return ""
+    if word.endswith((".py", ".toml")):
+        return "summary"
     try:
         kind = parse_target(word).kind
     except ModelcliError:

@@ -93,3 +93,9 @@ KEYS: dict[str, Key] = {
     for section, kind in SECTIONS.items()
     for name, key in _section_keys(section, kind).items()
 }
+
+
+def keys_named(last: str) -> tuple[str, ...]:
+    """Return the keys whose last part is this; none where that says too little, as of ``name``."""
+    found = tuple(key for key in KEYS if key.rpartition(".")[2] == last)
+    return found if len(found) <= 2 else ()

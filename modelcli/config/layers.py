@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS
+from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS, keys_named
 from modelcli.config.values import check_value, parse_value, read_toml
 from modelcli.errors import ConfigError, ask, did_you_mean
 from modelcli.files import read_limited
@@ -146,9 +146,8 @@ def _refused(where: str, error: ValueError, doc: str) -> Mistake:
 
 
 def _unknown(name: str, source: str) -> Mistake:
-    last = name.rpartition(".")[2]
-    elsewhere = next((key for key in KEYS if key.endswith(f".{last}")), None)
-    hint = ask(elsewhere).rstrip() if elsewhere else did_you_mean(name, KEYS, otherwise=_SEE_ALL)
+    elsewhere = ask(*keys_named(name.rpartition(".")[2])).rstrip()
+    hint = elsewhere or did_you_mean(name, KEYS, otherwise=_SEE_ALL)
     return Mistake(message=f"unknown key '{name}' ({source})", hint=hint)
 
 

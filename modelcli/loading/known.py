@@ -9,6 +9,7 @@ from modelcli.errors import UsageError, ask, closest, ignoring_case
 from modelcli.loading.providers.catalogue import libraries, library_names
 
 _SHOWN = 4  # names of one library
+_LONG = 6  # the libraries have a name like any shorter one
 _HUB_NAME = re.compile(r"([a-z0-9]+)(-[a-z0-9.]+)*-[a-z]+(-[a-z0-9.]+)*")  # bert-base-uncased
 
 
@@ -34,26 +35,29 @@ def models_like(name: str) -> tuple[str, ...]:
     if found or _is_hub_name(name):
         return tuple(found) or (f"hf:{name}",)
     near = closest(name, ours)
-    if near or libraries_with(name):
+    if near or len(name) < _LONG or libraries_with(name):
         return near
     each = {provider: closest(name, names)[:1] for provider, names in theirs.items()}
-    return tuple(f"{provider}:{close}" for provider, names in each.items() for close in names)
+    found = [f"{provider}:{close}" for provider, names in each.items() for close in names]
+    best = closest(name, [each.partition(":")[2] for each in found])  # no second best beside it
+    return tuple(each for each in found if each.partition(":")[2] in best)
 
 
 def libraries_with(part: str) -> str:
-    """Name the models of libraries that have a word in their names, and how to list them."""
+    """Name models of libraries in whose names a part begins as a word does, and how to list all."""
     word = part.strip("*").lower()
     if len(word) < 3 or re.search(r"[^\w.-]", word):
         return ""
     said = []
+    start = "^" if len(word) == 3 else "(?:^|[_.-])"
+    begins = re.compile(start + re.escape(word), re.IGNORECASE)
     for provider in libraries():
-        found = [name for name in library_names(provider) if word in name.lower()]
+        found = [name for name in library_names(provider) if begins.search(name)]
         found.sort(key=lambda name: (not name.lower().startswith(word), len(name), name))
         if found:
             shown = ", ".join(f"{provider}:{name}" for name in found[:_SHOWN])
-            more = len(found) - _SHOWN
-            rest = f" and {more} more ('modelcli list {provider} \"*{word}*\"')" if more > 0 else ""
-            said.append(shown + rest)
+            more = f" and more ('modelcli list {provider} \"*{word}*\"')"
+            said.append(shown + (more if len(found) > _SHOWN else ""))
     return f"the libraries have {'; '.join(said)}; " if said else ""
 
 

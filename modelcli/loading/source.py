@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from modelcli import registry
-from modelcli.errors import UsageError, did_you_mean
+from modelcli.config.keys import keys_named
+from modelcli.errors import UsageError, ask, did_you_mean
 
 _SMALL_PARAMS = 1_000_000
 
@@ -63,7 +64,7 @@ def check_arguments(found: Callable[..., Any], label: str, kwargs: Mapping[str, 
     ]
     for key in kwargs:
         if key not in named and not open_ended:
-            did = did_you_mean(key, named)
+            did = did_you_mean(key, named) or ask(*keys_named(key))
             takes = f"it takes {', '.join(named)}" if named else "it takes no arguments"
             raise UsageError(f"'{label}' takes no argument '{key}'", did + takes)
     missing = [

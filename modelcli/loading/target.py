@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,9 @@ _OF_FILES = (
     ".h5",
     ".onnx",
 )
+
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class TargetKind(StrEnum):
@@ -187,7 +191,10 @@ def _existing(text: str) -> str:
         return text
     folder = path.parent
     if not os.path.isdir(folder):
-        raise TargetError(f"file '{text}' does not exist", f"there is no folder '{folder}' either")
+        hint = f"there is no folder '{folder}' either"
+        if _HUB_NAME.fullmatch(text):
+            hint += f"; a name of the Hub is hf:{text}"
+        raise TargetError(f"file '{text}' does not exist", hint)
     there = {item.name: str(item) for item in sorted(folder.iterdir())}
     close = [there[name] for name in closest(path.name, there)]
     hint = ask(*close).rstrip() or f"look into '{folder}'"

@@ -28,8 +28,13 @@ GUESSES = {
     "summary gpt2": ("'hf:gpt2'", "lenet"),
     "summary bert-base-uncased": ("'hf:bert-base-uncased'", "lenet"),
     "diff resnet50 lenet": ("'torchvision:resnet50' or 'timm:resnet50'", "'lenet'"),
+    "summary meta-llama/Llama-2-7b": ("hf:meta-llama/Llama-2-7b", "did you mean"),
+    "summary vgg": ("torchvision:vgg16", "did you mean"),
     # a suggestion that is wrong is worse than none
-    "summary unet": ("'modelcli list' shows all", "did you mean"),
+    "summary unet": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary lstm": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary gan": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary model": ("'modelcli list' shows all", "did you mean"),
     # ours
     "summary lent": ("'lenet'", "timm"),
     "summary LENET": ("'lenet'", "timm"),
@@ -60,6 +65,8 @@ GUESSES = {
     "summary lenet --json": ("'--format json'", "--set"),
     "summary lenet --formta json": ("'--format'", "--set"),
     "summary lenet --batch_size 4": ("'--batch-size'", "--set"),
+    "summary lenet --device cuda": ("it is an option of params", "did you mean"),
+    "train lenet --depth 2": ("it is an option of summary", "did you mean"),
     "summary lenet --zebra": ("'modelcli summary --help'", "did you mean"),
     # words of stacks
     "shapes --input 1x3x8x8 pool:2": ("'maxpool' or 'avgpool'", "target"),
@@ -73,6 +80,9 @@ GUESSES = {
     "train mlp --loss l2x": ("a loss by name", "did you mean"),
     "train mlp --init he": ("'kaiming_normal' or 'kaiming_uniform'", "'eye'"),
     "train mlp --optimizer ADM": ("'adam'", "'sgd'"),
+    "train mlp --set momentum=0.5": ("'optimizer.momentum'", "'train."),
+    "train mlp --set foo.name=adam": ("--dry-run", "did you mean"),
+    "train mlp --set optimzer.name=adam": ("'optimizer.name'", "'data."),
     "train mlp --set train.bs=4": ("'train.batch_size'", "'train.steps'"),
     "check lenet --loss xent": ("'cross_entropy'", "'mse'"),
     "list tim vit_tiny_patch16_224": ("'timm'", "lenet"),
@@ -108,7 +118,7 @@ def test_the_commands_fit_the_help(run: Any, monkeypatch: Any) -> None:
     assert all(len(line) <= 80 for line in listed)
 
 
-# words as bash passes them, which cuts at colons: what is offered, and in whole or in part
+# words as bash cuts them, and what is offered for the last, or for the rest of it
 TABS = {
     "modelcli su": "summary",
     "modelcli summary len": "lenet",
@@ -147,7 +157,7 @@ def test_tab_offers_closed_lists_without_torch(typed: str, tmp_path: Path) -> No
         "    pass\n"
         "assert not {'torch', 'numpy'} & sys.modules.keys()\n"
     )
-    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}
+    words = {"COMP_WORDS": typed.replace(" ", "\n"), "COMP_CWORD": str(typed.count(" "))}
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
