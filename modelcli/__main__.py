@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 
@@ -10,15 +9,15 @@ def run() -> None:
     """Run the command line of this process and exit with its code."""
     try:
         from modelcli.cli import main
-        from modelcli.cli._startup import defer_dynamo, pause_collection, spin_briefly_if_busy
+        from modelcli.cli._defer_dynamo import defer_dynamo
+        from modelcli.cli._startup import pause_collection, spin_briefly_if_busy
+        from modelcli.cli._streams import prepare_streams
+        from modelcli.cli._writing import refuse_closed_stdout
 
         pause_collection()
         defer_dynamo()
         spin_briefly_if_busy()
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # None where the shell has closed it
-                stream.reconfigure(errors="replace")  # curves and sparklines in an ASCII locale
-        code = main()
+        code = main() if prepare_streams() else refuse_closed_stdout()
     except KeyboardInterrupt:  # while Python was still reading us
         code = 130
     sys.exit(code)

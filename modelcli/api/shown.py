@@ -6,6 +6,7 @@ from html import escape
 
 from modelcli.views.layout import html_table, text_lines
 from modelcli.views.table import Table
+from modelcli.views.text import plain_line
 
 
 class Shown:
@@ -30,5 +31,5 @@ class Shown:
             if table.columns:
                 parts.append(html_table(table, caption=self.caption() if number == 0 else ""))
             if table.notes:
-                parts.append(f"<pre>{escape(chr(10).join(table.notes))}</pre>")
+                parts.append(f"<pre>{escape(chr(10).join(map(plain_line, table.notes)))}</pre>")
         return "".join(parts)

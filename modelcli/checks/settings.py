@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcli.checks.catalogue import all_rules
 from modelcli.errors import ConfigError, UsageError, did_you_mean
 from modelcli.files import read_limited
 
@@ -87,6 +88,28 @@ def check_names(names: Sequence[str], known: Sequence[str]) -> None:
                 f"{did_you_mean(name, known)}give an id as MC101, or a family as MC1; "
                 "'modelcli check --rules' lists all",
             )
+
+
+def choose_rules(
+    select: Iterable[str] | None, ignore: Iterable[str] | None, folder: Path
+) -> RuleChoice:
+    """Return which rules run: what was given before the table of pyproject.toml, each for itself.
+
+    Args:
+        select: as ``--select`` takes them, each perhaps several with commas between.
+        ignore: likewise.
+        folder: where the user is; pyproject.toml is looked for from there upwards.
+
+    Raises:
+        UsageError: a name that fits no rule.
+        ConfigError: what is wrong with the file.
+    """
+    table = read_pyproject(folder)
+    chosen = RuleChoice(
+        select=split_names(select) or table.select, ignore=split_names(ignore) or table.ignore
+    )
+    check_names((*chosen.select, *chosen.ignore), [rule.id for rule in all_rules()])
+    return chosen
 
 
 def is_chosen(rule: str, select: Sequence[str], ignore: Sequence[str]) -> bool:

@@ -16,8 +16,14 @@ import typer
 from modelcli import __version__
 from modelcli.cli._complete import is_completing, join_words, offer_completions
 from modelcli.cli._mistakes import explain
-from modelcli.cli._output import ClosedPipeError, abandon_stdout, write_error
 from modelcli.cli._script import split_script
+from modelcli.cli._writing import (
+    ClosedPipeError,
+    abandon_stdout,
+    stdout_refuses,
+    unwritable,
+    write_error,
+)
 from modelcli.errors import ExitCode, ModelcliError
 from modelcli.loading.script import set_script_arguments
 
@@ -120,6 +126,11 @@ def run_command(argv: Sequence[str] | None = None) -> int:
     except ClosedPipeError:
         abandon_stdout()
         return 128 + 13  # as a program that SIGPIPE ended
+    except OSError as error:
+        if not stdout_refuses():
+            raise
+        write_error(unwritable(error))
+        return int(ExitCode.USAGE)
 
 
 def _run(words: list[str]) -> int:

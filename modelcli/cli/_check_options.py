@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from modelcli.checks.record import DEFAULT_TRAIN_STEPS
 from modelcli.cli._options import taking
-
-
-class CheckFormat(StrEnum):
-    """How findings are written on stdout."""
-
-    TABLE = "table"
-    TSV = "tsv"
-    JSON = "json"
-    MD = "md"
-    GITHUB = "github"
-
 
 LossOption = Annotated[
     str | None,
@@ -61,8 +49,4 @@ ExplainOption = Annotated[
         metavar="RULE",
         help="Show the page of a rule, with a wrong and a right example.",
     ),
-]
-CheckFormatOption = Annotated[
-    CheckFormat | None,
-    taking("--format", help="How the result is written.  [default: table]"),
 ]

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from modelcli.cli._output import Format
 from modelcli.loading.types import Execution, Mode
 
 
@@ -63,10 +62,6 @@ SetOption = Annotated[
         help="A constructor argument, as hidden_features=512, or a dotted configuration key. "
         "Repeatable.",
     ),
-]
-FormatOption = Annotated[
-    Format | None,
-    taking("--format", help="How the result is written.  [default: table]"),
 ]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no remarks, no lines below it.")

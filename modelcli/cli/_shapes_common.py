@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelcli.cli import _terminal
-from modelcli.cli._output import Format, Output
+from modelcli.cli._format import Format
+from modelcli.cli._output import Output
 from modelcli.errors import UsageError
 
 if TYPE_CHECKING:

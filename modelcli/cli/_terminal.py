@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 from modelcli.views.table import Table, fit_columns, for_people, least_width
+from modelcli.views.text import Styled, printable
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Tell whether a person reads this stream."""
-    return stream.isatty()
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a person reads this stream; None is one that the shell has closed."""
+    return stream is not None and stream.isatty()
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Tell whether a stream gets colours: NO_COLOR and FORCE_COLOR, then whether a person reads.
+
+    Source: https://no-color.org, https://force-color.org
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal(stream) and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def is_styled(stream: TextIO | None) -> bool:
+    """Tell whether tables are drawn as for a person: on a terminal, or where colours are forced."""
+    return is_terminal(stream) or wants_colour(stream)
+
+
+_UNLIMITED = 10_000  # in characters: into a file nothing is left out or broken
 
 
 def console_on(stream: TextIO, *, width: int | None = None) -> Any:
@@ -28,7 +50,7 @@ def console_on(stream: TextIO, *, width: int | None = None) -> Any:
 
 def write_tables(stream: TextIO, tables: Sequence[Table], *, notes: bool) -> None:
     """Write tables with rich; a table that cannot fit runs over rather than break a name."""
-    console = console_on(stream)
+    console = console_on(stream, width=None if is_terminal(stream) else _UNLIMITED)
     for number, table in enumerate(tables):
         if number:
             console.print()
@@ -45,14 +67,20 @@ def _write_table(stream: TextIO, console: Any, table: Table, *, titled: bool, no
     wide = console_on(stream, width=needed) if needed > console.width else console
     parts: list[Any] = [_rich_table(table, titled=titled)]
     if notes and table.notes:
-        parts += ["", *(Text.from_ansi(note) for note in table.notes)]
+        parts += ["", *(_rich_note(note) for note in table.notes)]
     if table.framed:
-        title = Text(table.title, style="bold")
+        title = Text(printable(table.title), style="bold")
         wide.print(Panel(Group(*parts), title=title, title_align="left", expand=False))
         return
     wide.print(parts[0])
     for part in parts[1:]:
         console.print(part)
+
+
+def _rich_note(note: str) -> Any:
+    from rich.text import Text
+
+    return Text.from_ansi(note) if isinstance(note, Styled) else Text(printable(note))
 
 
 def _rich_table(table: Table, *, titled: bool) -> Any:
@@ -64,7 +92,7 @@ def _rich_table(table: Table, *, titled: bool) -> Any:
     titled = bool(table.title) and titled and not table.framed
     shown = RichTable(
         box=SIMPLE_HEAD,
-        title=Text(table.title, style="bold") if titled else None,
+        title=Text(printable(table.title), style="bold") if titled else None,
         title_justify="left",
         pad_edge=False,
         show_edge=False,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._meter import Meter
 from modelcli.cli._options import (
     AllowRealOption,
-    FormatOption,
     QuietOption,
     SetOption,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
 from modelcli.cli._target import note_remarks, read_model_kwargs
 from modelcli.cli._tensor_options import (
     CompareSeedOption,

@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from modelcli import __version__
-from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
+from modelcli.cli._format import FormatOption
+from modelcli.cli._options import QuietOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.views.table import Column, Table
 

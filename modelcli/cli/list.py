@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from modelcli import registry
-from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
+from modelcli.cli._format import FormatOption
+from modelcli.cli._options import QuietOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.cli._target import note_remarks
 from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.known import libraries_with
 from modelcli.loading.providers import PROVIDERS, get_provider, list_names, provider_names
-from modelcli.views.listing import models_body, models_table, names_table
+from modelcli.views.listing import models_body, models_table, names_body, names_table
 
 EXAMPLES = (
     "modelcli list",
@@ -66,5 +67,4 @@ def _list_registered(out: Output, pattern: str) -> None:
 def _list_provider(out: Output, provider: str, pattern: str) -> None:
     names = list_names(provider, pattern)
     note_remarks(out, getattr(get_provider(provider), "about_names", ()))
-    targets = [{"name": name, "target": f"{provider}:{name}"} for name in names]
-    out.result({"models": targets}, names_table(provider, names))
+    out.result(names_body(provider, names), names_table(provider, names))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._meter import Meter
 from modelcli.cli._options import (
     AllowRealOption,
-    FormatOption,
     QuietOption,
     SetOption,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
 from modelcli.cli._target import note_remarks, read_model_kwargs
 from modelcli.cli._tensor_options import (
     BuffersOption,

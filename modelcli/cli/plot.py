@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from modelcli.cli._options import FormatOption, QuietOption, VerboseOption
-from modelcli.cli._output import Format, Output
+from modelcli.cli._format import Format, FormatOption
+from modelcli.cli._options import QuietOption, VerboseOption
+from modelcli.cli._output import Output
 from modelcli.cli._terminal import console_on, is_terminal
 
 EXAMPLES = (

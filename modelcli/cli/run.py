@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelcli.cli._format import Format, RunFormatOption
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
@@ -18,7 +18,7 @@ from modelcli.cli._options import (
     TargetArgument,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
 from modelcli.cli._target import read_arguments
 from modelcli.cli._tensor_options import DeviceOption, InitOption, SeedOption
 from modelcli.initialise.rules import parse_init
@@ -35,16 +35,6 @@ EXAMPLES = (
     "modelcli run lenet --explain 'conv1[0,0,0,0]'",
     "modelcli run lenet --layers --format json",
 )
-
-
-class RunFormat(StrEnum):
-    """How the values are written on stdout."""
-
-    TABLE = "table"
-    TSV = "tsv"
-    JSON = "json"
-    MD = "md"
-    NPZ = "npz"
 
 
 _MODEL = "The values and the model"
@@ -140,26 +130,13 @@ def command(
         ),
     ] = None,
     allow_real: AllowRealOption = False,
-    format: Annotated[
-        RunFormat | None,
-        typer.Option(
-            "--format",
-            help="How the result is written; npz holds every value whole.  [default: table]",
-            show_default=False,
-        ),
-    ] = None,
+    format: RunFormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Run a model on values: its output, its layers, gradients, one step."""
-    binary = format is RunFormat.NPZ
-    out = Output(
-        "run",
-        target=target,
-        format=None if format is None or binary else Format(format),
-        quiet=quiet,
-        verbose=verbose,
-    )
+    binary = format is Format.NPZ
+    out = Output("run", target=target, format=format, quiet=quiet, verbose=verbose)
     if binary:
         out.refuse_terminal("npz")
     options = make_options(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelcli import registry
+from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
     ExecutionOption,
-    FormatOption,
     InputFromOption,
     KwargOption,
     QuietOption,
     SetOption,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
 from modelcli.cli._shapes_common import Picture
 from modelcli.cli._shapes_options import (
     ExplainOption,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
     ExecutionOption,
-    FormatOption,
     InputFromOption,
     InputOption,
     KwargOption,
@@ -21,7 +18,14 @@ from modelcli.cli._options import (
     TargetArgument,
     VerboseOption,
 )
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
+from modelcli.cli._summary_options import (
+    BackwardFlag,
+    DepthOption,
+    StrictFlag,
+    Style,
+    StyleOption,
+)
 from modelcli.cli._target import note_remarks, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
@@ -38,14 +42,6 @@ EXAMPLES = (
 )
 
 
-class Style(StrEnum):
-    """Whose layout a summary has."""
-
-    MODELCLI = "modelcli"
-    TORCH = "torch"
-    TORCHINFO = "torchinfo"
-
-
 def command(
     target: TargetArgument,
     input: InputOption = None,
@@ -53,25 +49,11 @@ def command(
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
-    depth: Annotated[
-        int | None,
-        typer.Option("--depth", "-d", help="Deepest level shown; 0 shows all.  [default: 3]"),
-    ] = None,
-    backward: Annotated[
-        bool, typer.Option("--backward", help="Add the FLOPs of the backward pass.")
-    ] = False,
+    depth: DepthOption = None,
+    backward: BackwardFlag = False,
     mode: ModeOption = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if an operation's cost is not known.")
-    ] = False,
-    style: Annotated[
-        Style | None,
-        typer.Option(
-            "--style",
-            help="Our table, print(model), or torchinfo's.  [default: modelcli]",
-            show_default=False,
-        ),
-    ] = None,
+    strict: StrictFlag = False,
+    style: StyleOption = None,
     execution: ExecutionOption = None,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,

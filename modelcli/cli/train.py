@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from modelcli.cli._format import Format, TrainFormatOption
 from modelcli.cli._options import QuietOption, SetOption, VerboseOption
-from modelcli.cli._output import Format, Output
+from modelcli.cli._output import Output
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
 from modelcli.config import Resolved, dump_config, load_config
@@ -25,16 +25,6 @@ EXAMPLES = (
     "modelcli train --config configs/linear_regression.toml",
     "modelcli train net.py:Net --input 1x1x28x28 --device cuda --out runs/net",
 )
-
-
-class TrainFormat(StrEnum):
-    """How the result is written on stdout."""
-
-    TABLE = "table"
-    TSV = "tsv"
-    JSON = "json"
-    MD = "md"
-    JSONL = "jsonl"
 
 
 @with_key_options
@@ -62,9 +52,7 @@ def command(
         Verdict | None,
         option("--expect", metavar="VERDICT", help="Exit 1 unless the run's verdict is this one."),
     ] = None,
-    format: Annotated[
-        TrainFormat | None, option("--format", help="How the result is written.  [default: table]")
-    ] = None,
+    format: TrainFormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     **given: Any,
@@ -80,18 +68,17 @@ def command(
         flags=flags,
     )
     _check_names(resolved)
-    wanted = format or TrainFormat.TABLE
     out = Output(
         "train",
         target=resolved.config.model.target,
-        format=Format.JSON if wanted is TrainFormat.JSONL else Format(wanted),
+        format=format,
         quiet=quiet,
         verbose=verbose,
     )
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    train(resolved, out, lines=wanted is TrainFormat.JSONL, saved=saved, expect=expect)
+    train(resolved, out, lines=format is Format.JSONL, saved=saved, expect=expect)
 
 
 def _saved_config(run_dir: str | None) -> str:

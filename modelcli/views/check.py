@@ -7,9 +7,9 @@ from typing import Any
 
 from modelcli.checks.record import Finding, Place, Report, Severity
 from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import plural
+from modelcli.views.text import Styled, plural, printable
 
-_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_CODES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}  # of ANSI
 
 
 _FINDING = (
@@ -55,11 +55,10 @@ def finding_lines(report: Report, *, width: int, colour: bool) -> list[str]:
 def _finding_lines(finding: Finding, width: int, colour: bool, *, explain: bool) -> list[str]:
     """Lay one finding out; of several alike only the last says why and what to do."""
     where = f"'{finding.path}'" if finding.path else "the model"
-    severity = f"{finding.severity} {finding.rule}"
+    severity, what = f"{finding.severity} {finding.rule}", f"  {finding.title}: {where}"
+    lines = [f"{severity}{what}"]
     if colour:
-        code = {"red": "1;31", "yellow": "1;33", "cyan": "1;36"}[_STYLES[finding.severity]]
-        severity = f"\x1b[{code}m{severity}\x1b[0m"
-    lines = [f"{severity}  {finding.title}: {where}"]
+        lines = [Styled(f"\x1b[{_CODES[finding.severity]}m{severity}\x1b[0m{printable(what)}")]
     lines.extend(_wrapped(finding.message, width))
     if finding.place is not None:
         code_text = f"  {finding.place.code}" if finding.place.code else ""
@@ -75,7 +74,7 @@ def _wrapped(text: str, width: int, label: str = "") -> list[str]:
 
     indent = f"    {label:8} " if label else "    "
     return textwrap.wrap(
-        text,
+        printable(text),
         width=max(40, width),
         initial_indent=indent,
         subsequent_indent=" " * len(indent),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelcli.checks.record import Report, Severity
 from modelcli.views.check import show_place
+from modelcli.views.text import printable
 
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -18,7 +19,8 @@ def github_lines(report: Report) -> list[str]:
             properties = [f"file={_property(file)}", f"line={finding.place.line}"]
         properties.append(f"title={_property(f'{finding.rule} {finding.title}')}")
         where = f"{finding.path}: " if finding.path else ""
-        text = f"{where}{finding.message}\n{finding.why}\n{finding.fix}"
+        parts = (f"{where}{finding.message}", finding.why, finding.fix)
+        text = "\n".join(map(printable, parts))
         lines.append(f"::{_GITHUB[finding.severity]} {','.join(properties)}::{_data(text)}")
     return lines
 
@@ -28,4 +30,4 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")

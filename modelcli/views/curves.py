@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from modelcli.views.text import Styled, printable
+
 Points = Sequence[tuple[float, float]]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -92,9 +94,12 @@ def draw_curve(
     indent = " " * (margin + 2)
     lines = [f"{label.rjust(margin)} ┤{row}" for label, row in zip(labels, rows, strict=True)]
     above = [f"{indent}logarithmic"] if axes.log else []
-    legend = "  ".join(_coloured(f"━ {name}", number) for number, name in enumerate(names))
+    legend = "  ".join(
+        _coloured(f"━ {printable(name)}", number) for number, name in enumerate(names)
+    )
     below = [indent + legend] if len(curves) > 1 and names else []
-    return [*above, *lines, f"{indent}step {axes.x_low:g} to {axes.x_high:g}", *below]
+    drawn = [*above, *lines, f"{indent}step {axes.x_low:g} to {axes.x_high:g}", *below]
+    return [Styled(line) for line in drawn]
 
 
 def _braille(curves: Sequence[Points], axes: Axes, width: int, height: int) -> list[str]:

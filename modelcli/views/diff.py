@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from modelcli.tensors.compare import Changed, Difference, ValueChange
 from modelcli.tensors.hint import Hint
 from modelcli.tensors.match import Match, NamedTensor, Reason
-from modelcli.views.params import printable
 from modelcli.views.params_stats import show_number
-from modelcli.views.table import Column, Table, table_of
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural, show_count, show_shape
 
 _NAN_LINES = 4  # as many tensors with NaN are named
@@ -28,16 +27,8 @@ def diff_body(difference: Difference, hints: Sequence[Hint], *, a: str, b: str) 
         "same": difference.identical,
         "only_a": [tensor.name for tensor in difference.only_a],
         "only_b": [tensor.name for tensor in difference.only_b],
-        "changed": [_changed_body(changed) for changed in difference.changed],
-        "renamed": [
-            {
-                "a": match.a.name,
-                "b": match.b.name,
-                "reason": str(match.reason),
-                "confidence": match.confidence,
-            }
-            for match in difference.renamed
-        ],
+        "changed": json_rows(_changed_columns(difference), map(_changed, difference.changed)),
+        "renamed": json_rows(_RENAMED, map(_renamed, difference.renamed)),
         "tied": {"a": dict(difference.ties_a), "b": dict(difference.ties_b)},
         "totals": {
             "a": len(difference.a),
@@ -49,26 +40,6 @@ def diff_body(difference: Difference, hints: Sequence[Hint], *, a: str, b: str) 
         "hint": " | ".join(lines) or None,
         "hints": [{"cause": str(h.cause), "text": h.text, "mend": h.fix} for h in hints],
     }
-
-
-def _changed_body(changed: Changed) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "name": changed.a.name,
-        "a": _tensor_body(changed.a),
-        "b": _tensor_body(changed.b),
-        "what": _what(changed),
-    }
-    if changed.values is not None:
-        body["max_abs"] = changed.values.max_abs
-        body["max_rel"] = changed.values.max_rel
-        body["differing"] = changed.values.differing
-        body["nan_a"] = changed.values.nan_a
-        body["nan_b"] = changed.values.nan_b
-    return body
-
-
-def _tensor_body(tensor: NamedTensor) -> dict[str, Any]:
-    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
 
 
 def _what(changed: Changed) -> list[str]:
@@ -104,7 +75,7 @@ def diff_tables(
     sides = _sides(difference, a=a, b=b, notes=() if lines else notes)
     if not lines and not every:
         return sides, Table(columns=(), rows=())
-    with_values = any(changed.values is not None for changed in difference.changed)
+    with_values = _has_values(difference)
     renamed = any(line.change == "renamed" for line in lines)
     details = table_of(
         _columns(with_values=with_values, renamed=renamed),
@@ -117,10 +88,18 @@ def diff_tables(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """One name that differs; ``name`` is that of A, or of B where A has none."""
+    """One name that differs; ``name`` is that of A, or of B where A has none.
+
+    Attributes:
+        change: in words, for people.
+        what: of one name, which of shape, dtype and values differ.
+        reason: by what two names were found to be one tensor.
+    """
 
     change: str
     name: str
+    what: list[str] = field(default_factory=list)
+    reason: str = ""
     a: NamedTensor | None = None
     b: NamedTensor | None = None
     values: ValueChange | None = None
@@ -154,34 +133,24 @@ _STYLES = {
 }
 
 
+def _has_values(difference: Difference) -> bool:
+    return any(changed.values is not None for changed in difference.changed)
+
+
 def _columns(*, with_values: bool, renamed: bool) -> tuple[Column, ...]:
     of_values: Literal["data"] | None = None if with_values else "data"
     of_names: Literal["data"] | None = None if renamed else "data"
     return (
         Column(key="change", title="change"),
-        Column(key="name_a", title="name in A", get=lambda line: line.name, show=printable),
-        Column(
-            key="name_b", title="name in B", get=_get("b", "name"), show=printable, only=of_names
-        ),
+        Column(key="name_a", title="name in A", get=lambda line: line.name),
+        Column(key="name_b", title="name in B", get=_get("b", "name"), only=of_names),
         Column(key="shape_a", title="A", get=_get("a", "shape"), show=show_shape),
         Column(key="dtype_a", title="", get=_get("a", "dtype"), only="data"),
         Column(key="shape_b", title="B", get=_get("b", "shape"), show=show_shape),
         Column(key="dtype_b", title="", get=_get("b", "dtype"), only="data"),
-        _apart("max_abs", "max abs", only=of_values),
-        _apart("max_rel", "max rel", only=of_values),
-        Column(
-            key="confidence",
-            title="sure",
-            align="right",
-            show=lambda share: f"{share:.0%}",
-            only=of_names,
-        ),
+        *(replace(column, only=of_values) for column in _APART),
+        replace(_CONFIDENCE, only=of_names),
     )
-
-
-def _apart(key: str, title: str, *, only: Literal["data"] | None) -> Column:
-    get = _get("values", key)
-    return Column(key=key, title=title, align="right", get=get, show=show_number, only=only)
 
 
 def _get(part: str, key: str) -> Callable[[_Line], Any]:
@@ -194,13 +163,52 @@ def _get(part: str, key: str) -> Callable[[_Line], Any]:
     return get
 
 
+_APART = tuple(
+    Column(key=key, title=title, align="right", get=_get("values", key), show=show_number)
+    for key, title in (("max_abs", "max abs"), ("max_rel", "max rel"))
+)
+_CONFIDENCE = Column(
+    key="confidence", title="sure", align="right", show=lambda share: f"{share:.0%}"
+)
+_RENAMED = (
+    Column(key="a", title="A", get=_get("a", "name"), only="json"),
+    Column(key="b", title="B", get=_get("b", "name"), only="json"),
+    Column(key="reason", title="reason", only="json"),
+    _CONFIDENCE,
+)
+
+
+def _changed_columns(difference: Difference) -> tuple[Column, ...]:
+    """Return the columns of the JSON rows for names on both sides."""
+    counts = tuple(
+        Column(key=key, title=key, get=_get("values", key), only="json")
+        for key in ("differing", "nan_a", "nan_b")
+    )
+    return (
+        Column(key="name", title="name", only="json"),
+        Column(key="a", title="A", get=lambda line: _tensor_body(line.a), only="json"),
+        Column(key="b", title="B", get=lambda line: _tensor_body(line.b), only="json"),
+        Column(key="what", title="what", only="json"),
+        *((*_APART, *counts) if _has_values(difference) else ()),
+    )
+
+
+def _tensor_body(tensor: NamedTensor) -> dict[str, Any]:
+    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
 def _told(match: Match) -> bool:
     return match.reason in _TOLD_BY_HINT
 
 
 def _renamed(match: Match) -> _Line:
     return _Line(
-        change="renamed", name=match.a.name, a=match.a, b=match.b, confidence=match.confidence
+        change="renamed",
+        name=match.a.name,
+        a=match.a,
+        b=match.b,
+        reason=str(match.reason),
+        confidence=match.confidence,
     )
 
 
@@ -210,7 +218,12 @@ def _changed(changed: Changed) -> _Line:
     if "dtype" in what:
         change += f" ({changed.a.dtype}, {changed.b.dtype})"
     return _Line(
-        change=change, name=changed.a.name, a=changed.a, b=changed.b, values=changed.values
+        change=change,
+        name=changed.a.name,
+        what=what,
+        a=changed.a,
+        b=changed.b,
+        values=changed.values,
     )
 
 
@@ -230,7 +243,7 @@ def _nan_lines(difference: Difference) -> list[str]:
         values = changed.values
         for side, count in (("A", values.nan_a), ("B", values.nan_b)) if values else ():
             if count:
-                lines.append(f"{count:,} NaN in {side}: {printable(changed.a.name)}")
+                lines.append(f"{count:,} NaN in {side}: {changed.a.name}")
     more = len(lines) - _NAN_LINES
     return lines if more <= 0 else [*lines[:_NAN_LINES], f"and NaN in {more:,} more places"]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from modelcli.views.table import Table, for_people
+from modelcli.views.text import plain_line, printable
 
 
 def text_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
@@ -15,10 +17,10 @@ def text_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
         if number:
             lines.append("")
         if table.title and len(tables) > 1 and not table.framed:
-            lines.append(table.title)
+            lines.append(plain_line(table.title))
         lines.extend(_aligned(table))
         if notes and table.notes:
-            lines.extend(["", *table.notes])
+            lines.extend(["", *map(plain_line, table.notes)])
     return lines
 
 
@@ -44,13 +46,13 @@ def md_lines(tables: Sequence[Table], *, notes: bool = True) -> list[str]:
         if number:
             lines.append("")
         if table.title and len(tables) > 1 and not table.framed:
-            lines.extend([f"**{table.title}**", ""])
+            lines.extend([f"**{_md_text(table.title)}**", ""])
         columns, rows = for_people(table)
         lines.append(_md_row([column.title for column in columns]))
         lines.append(_md_row(["---:" if c.align == "right" else "---" for c in columns]))
         lines.extend(_md_row(row) for row in rows)
         if notes and table.notes:
-            lines.extend(["", *(f"{note}  " for note in table.notes)])
+            lines.extend(["", *(f"{_md_text(note)}  " for note in table.notes)])
     return lines
 
 
@@ -60,11 +62,21 @@ def _md_row(cells: Sequence[str]) -> str:
 
 def _md_cell(text: str) -> str:
     indent = len(text) - len(text.lstrip(" "))  # Markdown would drop it, and the tree with it
-    return "&nbsp;" * indent + text.lstrip(" ").replace("|", "\\|")
+    return "&nbsp;" * indent + _md_text(text.lstrip(" ")).replace("|", "\\|")
+
+
+def _md_text(line: str) -> str:
+    """Return a line whose tags, entities and links are text: a layer may be called ``<b>``."""
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", plain_line(line))
+    return text.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def tsv_lines(tables: Sequence[Table]) -> list[str]:
-    """Lay the first table out as tab-separated raw values under the columns' keys."""
+    """Lay the first table out as tab-separated raw values under the columns' keys.
+
+    A value is a line: what would break or move it is escaped. Nothing is put before a value that
+    begins with ``=``, ``+``, ``-`` or ``@``, which a spreadsheet may take for a formula.
+    """
     if not tables:
         return []
     table = tables[0]
@@ -83,8 +95,8 @@ def _raw(value: Any) -> str:
         if value and all(isinstance(item, (list, tuple)) for item in value):
             return ",".join(_raw(item) for item in value)
         joint = "x" if all(isinstance(item, int) for item in value) else ","
-        return joint.join(str(item) for item in value)
-    return " ".join(str(value).split("\t"))
+        return printable(joint.join(str(item) for item in value))
+    return printable(str(value))
 
 
 def html_table(table: Table, *, caption: str = "") -> str:

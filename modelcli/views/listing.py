@@ -59,6 +59,16 @@ def models_body(specs: Sequence[ModelSpec]) -> dict[str, Any]:
 
 def names_table(provider: str, names: Sequence[str]) -> Table:
     """Return one row a name, as a target that can be typed."""
-    columns = (Column(key="target", title="target"),)
-    rows = tuple((f"{provider}:{name}",) for name in names)
-    return Table(columns=columns, rows=rows, notes=(plural(len(names), "model"),))
+    return table_of(_name_columns(provider), names, notes=(plural(len(names), "model"),))
+
+
+def names_body(provider: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON document of a provider's names."""
+    return {"models": json_rows(_name_columns(provider), names)}
+
+
+def _name_columns(provider: str) -> tuple[Column, ...]:
+    return (
+        Column(key="name", title="name", get=str, only="json"),
+        Column(key="target", title="target", get=lambda name: f"{provider}:{name}"),
+    )

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 from modelcli.tensors.rows import ParamRow, Totals
-from modelcli.views.table import Column, Table, table_of
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural, show_bytes, show_count, show_shape
 
 
 def params_body(rows: Sequence[ParamRow], totals: Totals) -> dict[str, Any]:
     """Return the JSON document: ``rows`` and ``totals``."""
-    return {"rows": [_json_row(row) for row in rows], "totals": asdict(totals)}
-
-
-def _json_row(row: ParamRow) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "name": row.name,
-        "kind": row.kind,
-        "shape": list(row.shape),
-        "dtype": row.dtype,
-        "numel": row.numel,
-        "stored_numel": row.stored,
-        "bytes": row.bytes,
-        "trainable": row.trainable,
-        "tied_to": row.tied_to,
-    }
-    if row.file is not None:
-        shown["file"] = row.file
-    if row.stats is not None:
-        shown["stats"] = asdict(row.stats)
-    if row.theory is not None:
-        shown["theory"] = asdict(row.theory)
-    return shown
+    return {"rows": json_rows(_columns(rows), rows), "totals": asdict(totals)}
 
 
 def params_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Iterable[str] = ()) -> Table:
@@ -49,54 +28,42 @@ def params_table(rows: Sequence[ParamRow], totals: Totals, *, notes: Iterable[st
     )
 
 
-def _columns(rows: Sequence[ParamRow]) -> list[Column]:
-    """Return the columns that say something about these rows."""
+def _columns(rows: Sequence[ParamRow]) -> tuple[Column, ...]:
+    """Return the columns; people see those that say something about these rows."""
     of_model = any(row.kind != "tensor" for row in rows) or not rows
+    of_kinds = len({row.kind for row in rows}) > 1
     ties = any(row.tied_to for row in rows)
-    columns = [
-        Column(key="name", title="name", get=_name),
-        Column(key="kind", title="kind", get=attrgetter("kind"), only=_unless(_mixed(rows))),
-        Column(key="shape", title="shape", get=attrgetter("shape"), show=show_shape),
-        Column(key="dtype", title="dtype", get=attrgetter("dtype")),
-        _number("numel", "count"),
-    ]
-    if any(row.stored != row.numel for row in rows):
-        columns.append(_number("stored_numel", "stored", get="stored"))
-    columns += [
-        _number("bytes", "bytes"),
-        Column(
-            key="trainable",
-            title="trainable",
-            get=attrgetter("trainable"),
-            show=_yes,
-            only=_unless(of_model),
-        ),
-        Column(key="tied_to", title="tied to", get=_tied_to, only=_unless(ties)),
-    ]
-    if any(row.file for row in rows):
-        columns.append(Column(key="file", title="file"))
-    return columns
+    overlap = any(row.stored != row.numel for row in rows)
+    sharded = any(row.file for row in rows)
+    return (
+        Column(key="name", title="name"),
+        Column(key="kind", title="kind", only=None if of_kinds else "data"),
+        Column(key="shape", title="shape", get=_shape, show=show_shape),
+        Column(key="dtype", title="dtype"),
+        Column(key="numel", title="count", align="right", show=show_count),
+        Column(key="stored_numel", title="stored", get=attrgetter("stored"), align="right",
+               show=show_count, only=None if overlap else "json"),
+        Column(key="bytes", title="bytes", align="right", show=show_count),
+        Column(key="trainable", title="trainable", show=_yes, only=None if of_model else "data"),
+        Column(key="tied_to", title="tied to", only=None if ties else "data"),
+        Column(key="file", title="file", only=None if sharded else "json", optional=True),
+        Column(key="stats", title="stats", get=_part("stats"), only="json", optional=True),
+        Column(key="theory", title="theory", get=_part("theory"), only="json", optional=True),
+    )  # fmt: skip
 
 
-def _name(row: ParamRow) -> str:
-    return printable(row.name)
+def _shape(row: ParamRow) -> list[int]:
+    return list(row.shape)
 
 
-def _tied_to(row: ParamRow) -> str | None:
-    return printable(row.tied_to) if row.tied_to else None
+def _part(name: str) -> Callable[[ParamRow], dict[str, Any] | None]:
+    """Return what takes a record within a row as a mapping; None where the row has none."""
 
+    def get(row: ParamRow) -> dict[str, Any] | None:
+        held = getattr(row, name)
+        return None if held is None else asdict(held)
 
-def _number(key: str, title: str, *, get: str = "") -> Column:
-    return Column(key=key, title=title, align="right", get=attrgetter(get or key), show=show_count)
-
-
-def _unless(wanted: bool) -> Literal["data"] | None:
-    """Keep a column that says nothing out of what people read; scripts get it always."""
-    return None if wanted else "data"
-
-
-def _mixed(rows: Sequence[ParamRow]) -> bool:
-    return len({row.kind for row in rows}) > 1
+    return get
 
 
 def _yes(value: bool) -> str:
@@ -118,10 +85,3 @@ def totals_lines(rows: Sequence[ParamRow], totals: Totals) -> list[str]:
     if tied:
         lines.append(f"{plural(tied, 'name')} tied to another: counted once")
     return lines
-
-
-def printable(name: str) -> str:
-    """Return a name with its control characters escaped; a file may say anything."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

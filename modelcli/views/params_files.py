@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from modelcli.checkpoints.records import Checkpoint
-from modelcli.views.params import printable
 from modelcli.views.text import plural, show_bytes, show_count
 
 # Names that only the running statistics of batch normalisation have.
@@ -47,7 +46,7 @@ def checkpoint_lines(checkpoint: Checkpoint) -> list[str]:
         )
     lines += _key_lines(checkpoint)
     for name, kept in list(checkpoint.not_stored.items())[:5]:
-        lines.append(f"{printable(name)} is tied to {printable(kept)} and not in the file")
+        lines.append(f"{name} is tied to {kept} and not in the file")
     return [*lines, *checkpoint.notes]
 
 
@@ -59,9 +58,9 @@ def _key_lines(checkpoint: Checkpoint) -> list[str]:
     if not checkpoint.key:
         return []
     others = [
-        f"{printable(choice.key)} ({plural(choice.tensors, 'tensor')})"
+        f"{choice.key} ({plural(choice.tensors, 'tensor')})"
         for choice in checkpoint.choices
         if choice.key != checkpoint.key
     ]
     more = f"; --key chooses another: {', '.join(others[:5])}" if others else ""
-    return [f"from the key '{printable(checkpoint.key)}'{more}"]
+    return [f"from the key '{checkpoint.key}'{more}"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from modelcli.tensors.groups import Group
 from modelcli.tensors.rows import ParamRow, Totals
-from modelcli.views.params import printable, totals_lines
-from modelcli.views.table import Column, Table, table_of
+from modelcli.views.params import totals_lines
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_bytes, show_count
 
 _BAR_WIDTH = 16
@@ -18,16 +17,21 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 def groups_body(groups: Sequence[Group]) -> dict[str, Any]:
     """Return what JSON has beside the rows."""
-    return {"groups": [asdict(group) for group in groups]}
+    return {"groups": json_rows(_columns(groups), groups)}
 
 
 def groups_table(
     groups: Sequence[Group], rows: Sequence[ParamRow], totals: Totals, *, notes: Sequence[str] = ()
 ) -> Table:
     """Return one row per group, with its share and a bar."""
+    notes = (*totals_lines(rows, totals), *notes)
+    return table_of(_columns(groups), groups, notes=notes, spare=("bar", "bytes", "tensors"))
+
+
+def _columns(groups: Sequence[Group]) -> tuple[Column, ...]:
     largest = max((group.share for group in groups), default=0.0)
-    columns = (
-        Column(key="prefix", title="module", get=lambda g: printable(g.prefix) or "(model)"),
+    return (
+        Column(key="prefix", title="module", show=lambda prefix: prefix or "(model)"),
         Column(key="tensors", title="tensors", align="right", show=show_count),
         Column(key="numel", title="count", align="right", show=show_count),
         Column(key="bytes", title="bytes", align="right", show=show_bytes),
@@ -39,7 +43,6 @@ def groups_table(
             only="people",
         ),
     )
-    return table_of(columns, groups, notes=(*totals_lines(rows, totals), *notes))
 
 
 def bar(share: float) -> str:

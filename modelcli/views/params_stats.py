@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from modelcli.tensors.rows import InitTheory, ParamRow, Totals
-from modelcli.views.params import printable, totals_lines
+from modelcli.views.params import totals_lines
 from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_count, show_shape
 
@@ -62,7 +62,10 @@ def _style(row: ParamRow) -> str:
 
 def _columns(rows: Sequence[ParamRow]) -> list[Column]:
     columns = [
-        Column(key="name", title="name", get=_name),
+        Column(
+            key="name",
+            title="name",
+        ),
         Column(key="shape", title="shape", only="data"),
         Column(key="dtype", title="dtype", only="data"),
         Column(key="numel", title="count", only="data"),
@@ -88,7 +91,10 @@ def _theory_columns(*, only: Literal["data"] | None) -> list[Column]:
     """Return the columns of the second table; in TSV they stand at the end of the first."""
     fan_in = _number("fan_in", "fan-in", _getter("theory", "fan_in"), only=only)
     return [
-        Column(key="name", title="name", get=_name),
+        Column(
+            key="name",
+            title="name",
+        ),
         Column(key="shape", title="shape", show=show_shape),
         *([] if only else [_figure("std")]),
         _number("expected_std", "expected", _getter("theory", "std"), only=only),
@@ -96,10 +102,6 @@ def _theory_columns(*, only: Literal["data"] | None) -> list[Column]:
         _number("gain", "gain", _getter("theory", "gain"), only=only),
         _number("kaiming_std", "kaiming", _kaiming, only=only),
     ]
-
-
-def _name(row: ParamRow) -> str:
-    return printable(row.name)
 
 
 def _kaiming(row: ParamRow) -> float | None:
@@ -167,5 +169,5 @@ def _odd_gains(rows: Sequence[tuple[ParamRow, InitTheory]]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:3])
+    shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

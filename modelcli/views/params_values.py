@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from modelcli.tensors.read_values import Shown
-from modelcli.views.params import printable
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, json_rows
 from modelcli.views.text import show_value
 
 _MAX_LINES = 40
@@ -16,12 +15,13 @@ _MAX_PER_LINE = 1000
 
 def values_body(shown: Sequence[Shown]) -> dict[str, Any]:
     """Return what JSON has beside the rows."""
-    return {
-        "values": [
-            {"name": s.name, "label": s.label, "shape": list(s.shape), "values": s.values}
-            for s in shown
-        ]
-    }
+    columns = (
+        Column(key="name", title="name"),
+        Column(key="label", title="label"),
+        Column(key="shape", title="shape", get=lambda part: list(part.shape)),
+        Column(key="values", title="values"),
+    )
+    return {"values": json_rows(columns, shown)}
 
 
 def values_table(shown: Sequence[Shown]) -> Table:
@@ -44,9 +44,9 @@ def values_table(shown: Sequence[Shown]) -> Table:
 
 def _lines(part: Shown) -> Iterator[tuple[str, list[Any]]]:
     if not part.shape:
-        yield printable(part.label), [part.values]
+        yield part.label, [part.values]
         return
-    yield from _vectors(printable(part.label), part.values, len(part.shape))
+    yield from _vectors(part.label, part.values, len(part.shape))
 
 
 def _vectors(label: str, values: Any, dims: int) -> Iterator[tuple[str, list[Any]]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from modelcli.views.text import printable
+
 _NARROWEST_PROSE = 20
 
 
@@ -24,6 +26,7 @@ class Column:
             Markdown and TSV), ``"data"`` (TSV and JSON) or ``"json"``; None means everywhere.
         align: side on which the cells are flush.
         style: a rich style for the column on a terminal.
+        optional: a JSON row lacks the key where the value is None.
         prose: the cells are sentences, which a narrow terminal may break between words. No other
             cell is ever broken: a path or a number in two lines cannot be copied.
     """
@@ -36,6 +39,7 @@ class Column:
     align: Literal["left", "right"] = "left"
     style: str = ""
     prose: bool = False
+    optional: bool = False
 
     def value(self, record: Any) -> Any:
         """Return the raw value of this column for one record."""
@@ -44,10 +48,10 @@ class Column:
         return record[self.key] if isinstance(record, Mapping) else getattr(record, self.key)
 
     def text(self, value: Any) -> str:
-        """Return a cell's text for people."""
+        """Return a cell's text for people: one line, whatever a name in it holds."""
         if value is None:
             return ""
-        return self.show(value) if self.show is not None else str(value)
+        return printable(self.show(value) if self.show is not None else str(value))
 
     @property
     def for_people(self) -> bool:
@@ -98,7 +102,14 @@ def table_of(columns: Sequence[Column], records: Iterable[Any], **rest: Any) -> 
 def json_rows(columns: Sequence[Column], records: Iterable[Any]) -> list[dict[str, Any]]:
     """Return one mapping per record, from the keys of the columns to their raw values."""
     kept = [column for column in columns if column.in_json]
-    return [{column.key: column.value(record) for column in kept} for record in records]
+    return [
+        {
+            column.key: value
+            for column in kept
+            if (value := column.value(record)) is not None or not column.optional
+        }
+        for record in records
+    ]
 
 
 def for_people(table: Table) -> tuple[list[Column], list[list[str]]]:

@@ -2,9 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 _POWERS = ("", "k", "M", "G", "T", "P", "E")
+
+
+def printable(text: str) -> str:
+    """Return a text in which whatever would move, colour or reorder what is shown is escaped.
+
+    A name of a layer, a key or a file may hold anything: terminal escapes, line breaks, marks of
+    writing direction. A newline becomes ``\\n``, an escape ``\\x1b``, a right-to-left mark
+    ``\\u200f``; a backslash stays one, JSON alone tells the two apart.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Styled(str):
+    """A line with terminal codes of our own; what came from elsewhere in it is printable."""
+
+    __slots__ = ()
+
+    @property
+    def plain(self) -> str:
+        """The line without its codes."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self)
+
+
+def safe_line(line: str) -> str:
+    """Return a line as a terminal gets it: printable, but for colours of our own."""
+    return line if isinstance(line, Styled) else printable(line)
+
+
+def plain_line(line: str) -> str:
+    """Return a line as a file or a pipe gets it: printable, and without colours of our own."""
+    return line.plain if isinstance(line, Styled) else printable(line)
+
+
+_LONGEST_ECHO, _LONGEST_PATH, _LONGEST_LINE = 80, 255, 1500
+
+
+def shorten(text: str) -> str:
+    """Cut what an error echoes: a word or a quoted value above 80 characters, a path above 255."""
+    text = re.sub(r"'[^']{81,}'", _cut, text)
+    text = re.sub(r"\S{81,}", _cut, text)
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} ..."
+
+
+def _cut(found: re.Match[str]) -> str:
+    whole = found.group()
+    is_path = "/" in whole and not re.search(r"\s", whole)
+    longest = _LONGEST_PATH if is_path else _LONGEST_ECHO
+    quote = "'" if whole[0] == whole[-1] == "'" else ""
+    inner = whole[1:-1] if quote else whole
+    if len(inner) <= longest:
+        return whole
+    return f"{quote}{inner[:50]}...{inner[-20:]}{quote} ({len(inner):,} characters)"
 
 
 def show_count(value: int) -> str:

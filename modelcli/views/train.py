@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelcli.views.table import Column, Table
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_bytes, show_count, show_si
 from modelcli.views.train_verdict import verdict_body, verdict_text
 
@@ -49,7 +50,7 @@ def record_body(record: Record) -> dict[str, Any]:
         "elapsed_s": record.elapsed_s,
         "peak_memory_bytes": record.peak_memory_bytes,
         "fitted": record.fitted,
-        "watched": [_watched_body(row) for row in record.watched],
+        "watched": json_rows(_watched_columns(record.watched), record.watched),
         "run_dir": record.run_dir,
         "diverged": record.diverged,
         **verdict_body(record),
@@ -76,18 +77,6 @@ def _recovered_body(recovered: Recovered | None) -> dict[str, Any] | None:
         "true_weight": recovered.true_weight,
         "true_bias": recovered.true_bias,
         "largest_error": recovered.largest_error,
-    }
-
-
-def _watched_body(row: Watched) -> dict[str, Any]:
-    return {
-        "step": row.step,
-        "epoch": row.epoch,
-        "names": list(row.names),
-        "weight_norm": row.weight_norm,
-        "grad_norm": row.grad_norm,
-        "update_ratio": row.ratio,
-        "warning": row.warning,
     }
 
 
@@ -198,32 +187,24 @@ def _time(record: Record) -> str:
 
 def watched_table(rows: list[Watched]) -> Table:
     """Return what was seen of every parameter tensor at one step."""
-    columns = (
-        _when(rows),
-        Column(key="names", title="parameter", show=" = ".join),
+    return table_of(_watched_columns(rows), rows, title="watched")
+
+
+def _watched_columns(rows: Sequence[Watched]) -> tuple[Column, ...]:
+    """Return the columns; fresh samples have no epochs, and are counted in steps."""
+    when = "epoch" if rows and rows[0].epoch else "step"
+    return (
+        *(
+            Column(key=key, title=key, align="right", only=None if key == when else "json")
+            for key in ("step", "epoch")
+        ),
+        Column(key="names", title="parameter", get=lambda row: list(row.names), show=" = ".join),
         Column(key="weight_norm", title="weight", align="right", show=_norm),
         Column(key="grad_norm", title="gradient", align="right", show=_norm),
-        Column(key="update_ratio", title="update / weight", align="right", show=_norm),
+        Column(key="update_ratio", title="update / weight", get=lambda row: row.ratio,
+               align="right", show=_norm),
         Column(key="warning", title="", style="yellow"),
-    )
-    cells = tuple(
-        (
-            row.epoch or row.step,
-            row.names,
-            row.weight_norm,
-            row.grad_norm,
-            row.ratio,
-            row.warning,
-        )
-        for row in rows
-    )
-    return Table(columns=columns, rows=cells, title="watched")
-
-
-def _when(rows: list[Watched]) -> Column:
-    """Return the first column: fresh samples have no epochs, and are counted in steps."""
-    key = "epoch" if rows[0].epoch else "step"
-    return Column(key=key, title=key, align="right")
+    )  # fmt: skip
 
 
 def watched_lines(rows: list[Watched]) -> list[str]:

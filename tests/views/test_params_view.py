@@ -12,9 +12,9 @@ from modelcli.checkpoints.records import TensorStats
 from modelcli.tensors.groups import group_rows
 from modelcli.tensors.rows import ParamRow, natural_key, sum_rows, unique_rows
 from modelcli.tensors.stats import judge
-from modelcli.views.params import printable
 from modelcli.views.params_groups import bar
 from modelcli.views.params_stats import show_number
+from modelcli.views.text import printable
 
 
 def row(name, numel=1, kind="parameter", trainable=True, tied_to=None):

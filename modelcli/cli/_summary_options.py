@@ -1,0 +1,36 @@
+"""The options of ``summary`` alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Style(StrEnum):
+    """Whose layout a summary has."""
+
+    MODELCLI = "modelcli"
+    TORCH = "torch"
+    TORCHINFO = "torchinfo"
+
+
+DepthOption = Annotated[
+    int | None,
+    typer.Option("--depth", "-d", help="Deepest level shown; 0 shows all.  [default: 3]"),
+]
+BackwardFlag = Annotated[
+    bool, typer.Option("--backward", help="Add the FLOPs of the backward pass.")
+]
+StrictFlag = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 if an operation's cost is not known.")
+]
+StyleOption = Annotated[
+    Style | None,
+    typer.Option(
+        "--style",
+        help="Our table, print(model), or torchinfo's.  [default: modelcli]",
+        show_default=False,
+    ),
+]
