@@ -12,8 +12,7 @@ from modelcli.api.structure import observed
 from modelcli.feature_maps.flow import trace_rows
 from modelcli.feature_maps.row import MapRow
 from modelcli.tracing.record import Trace
-from modelcli.views.shapes import shapes_body
-from modelcli.views.shapes_table import shapes_table
+from modelcli.views.shapes import shapes_body, shapes_table
 from modelcli.views.table import Table
 
 
@@ -35,7 +34,7 @@ class FeatureMaps(Shown):
 
     def tables(self) -> tuple[Table, ...]:
         """Return the table of the command."""
-        return (shapes_table(self.rows, notes=(), width=None, data=False),)
+        return (shapes_table(self.rows),)
 
 
 def shapes(

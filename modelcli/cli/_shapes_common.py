@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from modelcli.errors import UsageError
 
 if TYPE_CHECKING:
     from modelcli.feature_maps.row import MapRow
-    from modelcli.views.table import Table
 
 PIPE_WIDTH = 100
 NARROW = 80
@@ -37,10 +36,40 @@ class Picture:
     path: Path | None = None
 
 
-def terminal_width() -> int | None:
-    """Return the columns of the terminal that reads stdout, None where none does."""
+def show_rows(
+    out: Output,
+    rows: Sequence[MapRow],
+    *,
+    body: Mapping[str, Any],
+    notes: Sequence[str],
+    show: Picture,
+    title: str,
+) -> None:
+    """Write the rows: the working, the plot, or the table; and the picture, if it is wanted."""
+    from modelcli.views.shapes import shapes_body, shapes_table
+    from modelcli.views.shapes_explain import explain, explain_row
+
+    if show.path is not None:
+        _write_picture(out, rows, show.path, title)
+    if out.format is not Format.TABLE or not (show.explain or show.plot):
+        found = shapes_body(rows) if out.format is Format.JSON else {"rows": []}
+        if show.explain:
+            for row, shown in zip(rows, found["rows"], strict=False):
+                shown["steps"] = explain_row(row)
+        out.result({**body, **found}, shapes_table(rows, notes=notes))
+        return
+    parts = [explain(rows)] if show.explain else []
+    if show.plot:
+        from modelcli.views.pyramid import draw_pyramid, levels
+
+        parts.append(draw_pyramid(levels(rows), width=_width()))
+    out.text("\n\n".join(parts))
+
+
+def _width() -> int:
+    """Return the columns that a drawing may take: the terminal's, or 100 where nobody reads."""
     if not _terminal.is_terminal(sys.stdout):
-        return None
+        return PIPE_WIDTH
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given):
         return int(given)
@@ -48,43 +77,6 @@ def terminal_width() -> int | None:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:
         return NARROW
-
-
-def wants_data(out: Output) -> bool:
-    """Tell whether the format is one for programs, which has more columns."""
-    return out.format in (Format.JSON, Format.TSV)
-
-
-def show_rows(
-    out: Output,
-    rows: Sequence[MapRow],
-    *,
-    table: Table,
-    body: dict[str, Any],
-    show: Picture,
-    title: str,
-) -> None:
-    """Write the rows: the working, the plot, or the table; and the picture, if it is wanted."""
-    if show.path is not None:
-        _write_picture(out, rows, show.path, title)
-    if out.format is not Format.TABLE or not (show.explain or show.plot):
-        if show.explain and "rows" in body:
-            from modelcli.views.shapes_explain import explain_row
-
-            for row, shown in zip(rows, body["rows"], strict=True):
-                shown["steps"] = explain_row(row)
-        out.result(body, table)
-        return
-    parts = []
-    if show.explain:
-        from modelcli.views.shapes_explain import explain
-
-        parts.append(explain(rows))
-    if show.plot:
-        from modelcli.views.pyramid import draw_pyramid, levels
-
-        parts.append(draw_pyramid(levels(rows), width=terminal_width() or PIPE_WIDTH))
-    out.text("\n\n".join(parts))
 
 
 def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) -> None:

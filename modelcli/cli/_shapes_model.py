@@ -6,15 +6,14 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, show_rows, terminal_width, wants_data
+from modelcli.cli._shapes_common import Picture, show_rows
 from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
-    from modelcli.feature_maps.row import MapRow
     from modelcli.loading.source import Source
     from modelcli.loading.types import Execution
     from modelcli.tracing.record import Trace
@@ -76,8 +75,8 @@ def show_model(
         _show_sizes(out, traces)
     else:
         _show_one(out, traces[0], show=show, title=target)
-    for given, trace in zip(arguments, traces, strict=True):
-        _judge(source, given, trace)
+    for trace in traces:
+        _judge(trace)
 
 
 def split_sizes(inputs: Sequence[str]) -> list[list[str]]:
@@ -114,68 +113,33 @@ def _observe(source: Source, given: ModelArguments, options: ModelOptions) -> Tr
 
 def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
     from modelcli.feature_maps.flow import trace_rows
-    from modelcli.views.shapes import shapes_body
-    from modelcli.views.shapes_table import shapes_table
+    from modelcli.views.shapes import notes_on
 
     rows = trace_rows(trace)
-    notes = _notes(trace, rows)
-    body: dict[str, Any] = {"inputs": _input_body(trace), "execution": trace.execution}
-    if wants_data(out):
-        body.update(shapes_body(rows))
-    table = shapes_table(rows, notes=notes, width=terminal_width(), data=wants_data(out))
-    show_rows(out, rows, table=table, body=body, show=show, title=title)
+    inputs = [dataclasses.asdict(record) for record in trace.inputs]
+    body = {"inputs": inputs, "execution": trace.execution}
+    show_rows(out, rows, body=body, notes=notes_on(trace, rows), show=show, title=title)
 
 
 def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
     from modelcli.feature_maps.flow import trace_rows
     from modelcli.views.shapes_sizes import sizes_body, sizes_table
+    from modelcli.views.text import show_dims
 
     columns = [trace_rows(trace) for trace in traces]
-    labels = [", ".join(_show(record.shape) for record in trace.inputs) for trace in traces]
+    labels = [", ".join(show_dims(record.shape) for record in trace.inputs) for trace in traces]
     notes = ["field: cells of the input that one cell sees"]
     out.result(sizes_body(labels, columns), sizes_table(labels, columns, notes=notes))
 
 
-def _notes(trace: Trace, rows: Sequence[MapRow]) -> list[str]:
-    inputs = ", ".join(
-        f"{record.name}: {record.dtype} {_show(record.shape)} ({record.origin})"
-        for record in trace.inputs
-    )
-    lines = [f"input   {inputs}"]
-    if not rows and trace.failure is not None:
-        return lines  # the error says where it ended
-    if not rows:
-        lines.append("note    no layer of this model changes a feature map")
-        return lines
-    differ = next((row.path for row in rows if row.field.differ), None)
-    if differ is not None:
-        lines.append(
-            f"note    branches that see different extents meet before '{differ}': from there on "
-            "the largest is shown"
-        )
-    lines.extend(f"note    {remark}" for remark in trace.remarks)
-    return lines
-
-
-def _show(shape: Sequence[int]) -> str:
-    from modelcli.views.text import show_dims
-
-    return show_dims(shape)
-
-
-def _input_body(trace: Trace) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(record) for record in trace.inputs]
-
-
-def _judge(source: Source, given: ModelArguments, trace: Trace) -> None:
+def _judge(trace: Trace) -> None:
     """Raise where the forward failed; where a layer refused its input, say what would work."""
     if trace.failure is None:
         return
-    from modelcli.feature_maps.refused_call import explain_failure
+    from modelcli.feature_maps.refused_call import explain_refusal
     from modelcli.views.failure import describe_failure
 
-    refused = explain_failure(source, given.request, trace.failure)
-    raise RunFailedError(*(refused or describe_failure(trace)))
+    raise RunFailedError(*(explain_refusal(trace) or describe_failure(trace)))
 
 
 def _prove(

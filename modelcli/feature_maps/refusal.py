@@ -35,15 +35,3 @@ def show_dims(shape: Sequence[int]) -> str:
 def count_of(number: int, noun: str) -> str:
     """Write a count with its noun: ``1 channel``, ``3 channels``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def refusal(label: str, shape: Sequence[int], reason: str, hint: str) -> ShapeError:
-    """Return the error for a layer that refuses its input.
-
-    Args:
-        label: the layer as the user knows it, ``conv1 (Conv2d)``.
-        shape: what reaches it.
-        reason: why it is refused.
-        hint: what would work.
-    """
-    return ShapeError(f"{label} cannot take {show_dims(shape)}: {reason}", hint)

@@ -1,4 +1,4 @@
-"""The inverse: which stride, padding and dilation lead from one size to another."""
+"""The inverse of one layer: which stride, padding and dilation lead from one size to another."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from modelcli.feature_maps.layers.convolution import Convolution
-from modelcli.feature_maps.layers.layer import Layer
-from modelcli.feature_maps.layers.pooling import Pooling, PoolKind
-from modelcli.feature_maps.layers.transposed import TransposedConvolution
-from modelcli.feature_maps.record import count_unseen
+from modelcli.feature_maps.factory import Site, make_layer
+from modelcli.feature_maps.record import AxisResult, count_unseen
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.window import Window
 
 KERNELS = (3, 1, 5, 7, 2, 4, 9, 11)  # tried where none is given, the usual ones first
 MOST_DILATION = 16
+NUMBERS = ("kernel", "stride", "padding", "dilation", "output_padding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,7 @@ class Solution:
     Attributes:
         usual: how usual the kernel is, 0 for the most usual.
         unseen: input cells that no window covers.
+        formula: the layer's, with its numbers.
     """
 
     kernel: int
@@ -55,50 +54,48 @@ class Solution:
     output_padding: int = 0
     usual: int = 0
     unseen: int = 0
+    formula: str = ""
 
     @property
     def effort(self) -> tuple[int, ...]:
         """How far from simple: what is lost first, then dilation, kernel, stride and padding."""
         centred = abs(2 * self.padding - self.dilation * (self.kernel - 1))
-        return (
-            min(self.unseen, 1),
-            self.dilation,
-            self.output_padding,
-            self.usual,
-            self.stride,
-            centred,
-            self.padding,
-        )
+        lost = min(self.unseen, 1)
+        return (lost, self.dilation, self.output_padding, self.usual, self.stride, centred,
+                self.padding)  # fmt: skip
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All numbers of the layer, by which the axes of a solution are compared."""
+        return self.kernel, self.stride, self.dilation, self.padding, self.output_padding
 
 
 def solve(task: SolveRequest) -> tuple[Solution, ...]:
     """Return every solution along one axis, the simplest first."""
-    found = (solution for solution in _candidates(task) if solution is not None)
-    return tuple(sorted(found, key=lambda solution: solution.effort))
+    found = (_fits(task, *choice) for choice in _choices(task, _strides(task)))
+    solutions = (solution for solution in found if solution is not None)
+    return tuple(sorted(solutions, key=lambda solution: solution.effort))
 
 
-def _candidates(task: SolveRequest) -> Iterator[Solution | None]:
+def _choices(task: SolveRequest, strides: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield kernel, stride, padding and dilation of every layer that is tried."""
     for kernel in _kernels(task):
         for dilation in _dilations(task, kernel):
-            for stride in _strides(task):
+            for stride in strides:
                 for padding in _paddings(task, kernel, dilation):
-                    yield _fits(task, kernel, stride, padding, dilation)
+                    yield kernel, stride, padding, dilation
 
 
 def _kernels(task: SolveRequest) -> Sequence[int]:
     if task.kernel is not None:
         return (task.kernel,)
-    if task.kind == "conv":
-        return KERNELS
-    return (2, *(kernel for kernel in KERNELS if kernel != 2))
+    return KERNELS if task.kind == "conv" else (2, *(k for k in KERNELS if k != 2))
 
 
 def _dilations(task: SolveRequest, kernel: int) -> Sequence[int]:
     if task.dilation is not None:
         return (task.dilation,)
-    if kernel == 1 or task.kind in ("avg", "lp"):
-        return (1,)
-    return range(1, MOST_DILATION + 1)
+    return (1,) if kernel == 1 or task.kind in ("avg", "lp") else range(1, MOST_DILATION + 1)
 
 
 def _strides(task: SolveRequest) -> Sequence[int]:
@@ -118,9 +115,21 @@ def _paddings(task: SolveRequest, kernel: int, dilation: int) -> Sequence[int]:
         return (0,)
     if task.kind in ("max", "avg"):
         return range(kernel // 2 + 1)
-    if dilation > 1:
-        return range(dilation * (kernel - 1) // 2 + 1)
-    return range(kernel)  # with more, a window would see nothing but padding
+    # with more than the kernel, a window would see nothing but padding
+    return range(dilation * (kernel - 1) // 2 + 1) if dilation > 1 else range(kernel)
+
+
+def _least(task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Return what a transposed convolution gives without output padding."""
+    return (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+
+
+def _count(task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    window = Window(
+        kernel=kernel, stride=max(stride, 1), before=padding, after=padding, dilation=dilation,
+        ceil=task.ceil,
+    )  # fmt: skip
+    return window.count(task.size_in)
 
 
 def _fits(
@@ -128,20 +137,13 @@ def _fits(
 ) -> Solution | None:
     output_padding = task.output_padding or 0
     if task.kind == "convT" and task.output_padding is None:
-        least = (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-        output_padding = task.size_out - least
+        output_padding = task.size_out - _least(task, kernel, stride, padding, dilation)
         if not 0 <= output_padding < max(stride, dilation):
             return None
-    elif task.kind != "convT" and not task.ceil and stride > 0:
-        room = task.size_in + 2 * padding - dilation * (kernel - 1) - 1
-        if room // stride + 1 != task.size_out:
-            return None  # most candidates end here, before a layer is made
-    layer = make_layer(task.kind, kernel, stride, padding, dilation, output_padding, task.ceil)
-    try:
-        axis = layer.apply((1, 1, task.size_in)).axes[0]
-    except ShapeError:
-        return None
-    if axis.size_out != task.size_out:
+    elif task.kind != "convT" and _count(task, kernel, stride, padding, dilation) != task.size_out:
+        return None  # most candidates end here, before a layer is made
+    axis = _applied(task, kernel, stride, padding, dilation, output_padding)
+    if axis is None or axis.size_out != task.size_out:
         return None
     return Solution(
         kernel=kernel,
@@ -151,44 +153,27 @@ def _fits(
         output_padding=output_padding,
         usual=tuple(_kernels(task)).index(kernel),
         unseen=count_unseen(axis.unseen),
+        formula=axis.formula,
     )
 
 
-def make_layer(
-    kind: str,
-    kernel: int,
-    stride: int,
-    padding: int,
-    dilation: int = 1,
-    output_padding: int = 0,
-    ceil: bool = False,
-) -> Layer:
-    """Return a one-dimensional layer of a kind with these numbers."""
-    if kind == "conv":
-        return Convolution(dims=1, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
-    if kind == "convT":
-        return TransposedConvolution(
-            dims=1,
-            kernel=kernel,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            output_padding=output_padding,
-        )
-    pool: PoolKind = "max" if kind == "max" else "avg" if kind == "avg" else "lp"
-    return Pooling(
-        dims=1,
-        kind=pool,
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil=ceil,
-    )
+def _applied(task: SolveRequest, *numbers: int) -> AxisResult | None:
+    kind = {"conv": "conv", "convT": "convtranspose"}.get(task.kind, f"{task.kind}pool")
+    options = dict(zip(("kernel_size", *NUMBERS[1:]), numbers, strict=True))
+    shape = (1, 1, task.size_in)
+    site = Site(shape=shape, dims=1, name="")
+    layer = make_layer(kind, {**options, "ceil_mode": task.ceil}, site)
+    assert layer is not None  # every kind of a request has a factory
+    try:
+        return layer.apply(shape).axes[0]
+    except ShapeError:
+        return None
 
 
 def combine(
-    per_axis: Sequence[Sequence[Solution]], *, same: Callable[[Solution], object]
+    per_axis: Sequence[Sequence[Solution]],
+    *,
+    same: Callable[[Solution], object] = lambda solution: solution.numbers,
 ) -> tuple[tuple[Solution, ...], ...]:
     """Return one solution per axis each time, those first whose axes agree.
 
@@ -210,56 +195,30 @@ def combine(
 
 def reachable(task: SolveRequest) -> tuple[int, ...]:
     """Return the outputs, ascending, that the fixed numbers of a request leave possible."""
+    free = task.stride is None and task.kind != "convT"
     sizes: set[int] = set()
-    strides: Sequence[int] = range(1, task.size_in + 1)
-    if task.stride is not None:
-        strides = (task.stride,)
-    elif task.kind == "convT":
-        strides = _strides(task)
-    for kernel in _kernels(task):
-        for dilation in _dilations(task, kernel):
-            for stride in strides:
-                for padding in _paddings(task, kernel, dilation):
-                    sizes.update(_outputs(task, kernel, stride, padding, dilation))
-    return tuple(sorted(sizes))
-
-
-def _outputs(
-    task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int
-) -> Iterator[int]:
-    """Yield the outputs of one choice, by the formulas alone: there are many thousand choices."""
-    if task.kind != "convT":
-        window = Window(
-            kernel=kernel,
-            stride=max(stride, 1),
-            before=padding,
-            after=padding,
-            dilation=dilation,
-            ceil=task.ceil,
-        )
-        size = window.count(task.size_in)
-        if size >= 1:
-            yield size
-        return
-    extras: Sequence[int] = (task.output_padding or 0,)
-    if task.output_padding is None:
-        extras = range(max(stride, dilation))
-    least = (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
-    yield from (least + extra for extra in extras if least + extra >= 1)
+    for choice in _choices(task, range(1, task.size_in + 1) if free else _strides(task)):
+        if task.kind != "convT":
+            sizes.add(_count(task, *choice))  # by the formula alone: there are many thousand
+            continue
+        least, (_, stride, _, dilation) = _least(task, *choice), choice
+        given = task.output_padding
+        extras = range(max(stride, dilation)) if given is None else (given,)
+        sizes.update(least + extra for extra in extras)
+    return tuple(sorted(size for size in sizes if size >= 1))
 
 
 def why_not(task: SolveRequest) -> tuple[str, str]:
     """Return which constraint stands in the way where there is no solution, and what to do."""
     sizes = reachable(task)
-    fixed = _fixed(task)
+    given = {name: getattr(task, name) for name in NUMBERS}
+    listed = ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+    fixed = f" with {listed}" if listed else ""
     if not sizes:
         return f"no output at all comes of {task.size_in}{fixed}", "let one of the numbers go"
     largest, smallest = sizes[-1], sizes[0]
     if task.size_out > largest:
-        return (
-            f"the largest output of {task.size_in} is {largest}{fixed}",
-            _to_grow(task),
-        )
+        return f"the largest output of {task.size_in} is {largest}{fixed}", _to_grow(task)
     if task.size_out < smallest:
         return (
             f"the smallest output of {task.size_in} is {smallest}{fixed}",
@@ -277,14 +236,6 @@ def _to_grow(task: SolveRequest) -> str:
     if task.kind == "convT":
         return "use a larger stride or kernel, or a second layer"
     if task.size_out > task.size_in:
-        return f"a {_NOUNS[task.kind]} hardly grows a map: use convT or upsample"
+        noun = "convolution" if task.kind == "conv" else "pooling"
+        return f"a {noun} hardly grows a map: use convT or upsample"
     return "use a smaller stride or kernel, or more padding"
-
-
-_NOUNS = {"conv": "convolution", "max": "pooling", "avg": "pooling", "lp": "pooling"}
-
-
-def _fixed(task: SolveRequest) -> str:
-    names = ("kernel", "stride", "padding", "dilation", "output_padding")
-    given = [f"{name} {getattr(task, name)}" for name in names if getattr(task, name) is not None]
-    return f" with {', '.join(given)}" if given else ""

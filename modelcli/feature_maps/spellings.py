@@ -11,8 +11,8 @@ class LayerSpec:
 
     Attributes:
         name: how it is written.
-        family: which maker of ``build`` makes it.
-        kind: what distinguishes it within its family: ``max``, ``ReLU``, ``bilinear``.
+        kind: its name in the factory.
+        type: the class that it is in torch, for layers that keep the shape.
         first: the option that a bare number stands for, or empty.
         options: the options that it takes.
         needs: the options without which it cannot be made.
@@ -22,10 +22,10 @@ class LayerSpec:
     """
 
     name: str
-    family: str
+    kind: str
     about: str
     example: str
-    kind: str = ""
+    type: str = ""
     first: str = ""
     options: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -36,98 +36,98 @@ _WINDOW = ("kernel", "stride", "padding", "dilation")
 
 VOCABULARY = (
     LayerSpec(
-        name="conv", family="conv", first="channels", options=(*_WINDOW, "groups"),
+        name="conv", kind="conv", first="channels", options=(*_WINDOW, "groups"),
         needs=("kernel",), about="convolution; a bare number is the channels that leave",
         example="conv:64,k7,s2,p3", aliases=("convolution",),
     ),
     LayerSpec(
-        name="dwconv", family="conv", kind="depthwise", first="channels", options=_WINDOW,
+        name="dwconv", kind="depthwise", first="channels", options=_WINDOW,
         needs=("kernel",), about="depthwise convolution: one group for each channel",
         example="dwconv:k3,s2,p1",
     ),
     LayerSpec(
-        name="convT", family="convT", first="channels",
+        name="convT", kind="convtranspose", first="channels",
         options=(*_WINDOW, "groups", "output_padding", "output_size"), needs=("kernel",),
         about="transposed convolution", example="convT:64,k4,s2,p1",
         aliases=("convtranspose", "deconv"),
     ),
     LayerSpec(
-        name="maxpool", family="pool", kind="max", first="kernel", options=(*_WINDOW, "ceil"),
+        name="maxpool", kind="maxpool", first="kernel", options=(*_WINDOW, "ceil"),
         needs=("kernel",), about="max pooling; the stride is the kernel's size unless given",
         example="maxpool:k3,s2,p1",
     ),
     LayerSpec(
-        name="avgpool", family="pool", kind="avg", first="kernel",
+        name="avgpool", kind="avgpool", first="kernel",
         options=("kernel", "stride", "padding", "ceil"), needs=("kernel",),
         about="average pooling", example="avgpool:2",
     ),
     LayerSpec(
-        name="lppool", family="pool", kind="lp", first="kernel",
+        name="lppool", kind="lppool", first="kernel",
         options=("kernel", "stride", "ceil"), needs=("kernel",), about="Lp pooling",
         example="lppool:k2",
     ),
     LayerSpec(
-        name="fracpool", family="fractional", first="output_size",
+        name="fracpool", kind="fractionalmaxpool", first="output_size",
         options=("kernel", "output_size", "ratio"), needs=("kernel",),
         about="fractional max pooling, to a size or a ratio",
         example="fracpool:k2,ratio=0.7", aliases=("fractionalmaxpool", "fracmaxpool"),
     ),
     LayerSpec(
-        name="adaptiveavg", family="adaptive", kind="avg", first="output_size",
+        name="adaptiveavg", kind="adaptiveavgpool", first="output_size",
         options=("output_size",), needs=("output_size",),
         about="adaptive average pooling to a size", example="adaptiveavg:7",
         aliases=("adaptiveavgpool", "aavgpool"),
     ),
     LayerSpec(
-        name="adaptivemax", family="adaptive", kind="max", first="output_size",
+        name="adaptivemax", kind="adaptivemaxpool", first="output_size",
         options=("output_size",), needs=("output_size",), about="adaptive max pooling to a size",
         example="adaptivemax:1", aliases=("adaptivemaxpool", "amaxpool"),
     ),
     LayerSpec(
-        name="gap", family="global", kind="avg", about="global average pooling: one cell is left",
+        name="gap", kind="adaptiveavgpool", about="global average pooling: one cell is left",
         example="gap", aliases=("globalavgpool",),
     ),
     LayerSpec(
-        name="upsample", family="resize", first="scale",
+        name="upsample", kind="upsample", first="scale",
         options=("scale", "output_size", "mode", "corners"),
         about="upsampling by a factor or to a size; mode=nearest unless given",
         example="upsample:x2,mode=bilinear", aliases=("interpolate", "resize"),
     ),
     LayerSpec(
-        name="pixelshuffle", family="shuffle", first="factor", options=("factor",),
+        name="pixelshuffle", kind="pixelshuffle", first="factor", options=("factor",),
         needs=("factor",), about="channels to places: C*r*r x H x W to C x rH x rW",
         example="pixelshuffle:2",
     ),
     LayerSpec(
-        name="pixelunshuffle", family="shuffle", kind="reverse", first="factor",
+        name="pixelunshuffle", kind="pixelunshuffle", first="factor",
         options=("factor",), needs=("factor",), about="places to channels",
         example="pixelunshuffle:2",
     ),
     LayerSpec(
-        name="pad", family="pad", kind="zeros", first="padding", options=("padding", "mode"),
+        name="pad", kind="pad", first="padding", options=("padding", "mode"),
         needs=("padding",),
         about="padding on both sides: one number, one per axis, or before and after of every "
         "axis, the last axis first; mode=reflect, replicate or circular",
         example="pad:1,mode=reflect", aliases=("zeropad",),
     ),
     LayerSpec(
-        name="unfold", family="unfold", first="kernel", options=_WINDOW, needs=("kernel",),
+        name="unfold", kind="unfold", first="kernel", options=_WINDOW, needs=("kernel",),
         about="windows laid out as columns", example="unfold:k3,p1",
     ),
     LayerSpec(
-        name="fold", family="fold", first="output_size", options=(*_WINDOW, "output_size"),
+        name="fold", kind="fold", first="output_size", options=(*_WINDOW, "output_size"),
         needs=("kernel", "output_size"), about="columns added back into a map",
         example="fold:32x32,k3,p1",
     ),
-    LayerSpec(name="flatten", family="flatten", about="all but the batch in one axis",
+    LayerSpec(name="flatten", kind="flatten", about="all but the batch in one axis",
             example="flatten"),
     LayerSpec(
-        name="linear", family="linear", first="channels", needs=("channels",),
+        name="linear", kind="linear", first="channels", needs=("channels",),
         about="dense layer on the last axis", example="linear:10", aliases=("fc", "dense"),
     ),
     *(
-        LayerSpec(name=name, family="point", kind=kind, first="any", aliases=aliases,
-                about=f"{kind}: the shape stays", example=name)
+        LayerSpec(name=name, kind="pointwise", type=kind, first="any", aliases=aliases,
+                  about=f"{kind}: the shape stays", example=name)
         for name, kind, aliases in (
             ("bn", "BatchNorm", ("batchnorm",)), ("gn", "GroupNorm", ("groupnorm",)),
             ("ln", "LayerNorm", ("layernorm",)), ("in", "InstanceNorm", ("instancenorm",)),

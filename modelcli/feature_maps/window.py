@@ -8,6 +8,8 @@ from modelcli.feature_maps.reach import window
 from modelcli.feature_maps.record import AxisName, AxisResult, Ranges, to_ranges
 from modelcli.feature_maps.refusal import AxisRefusal, count_of
 
+Step = tuple[str, str]  # words and arithmetic
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -40,13 +42,12 @@ class Window:
         Source: the documentation of ``torch.nn.Conv2d`` and ``torch.nn.MaxPool2d``; with ``ceil``
         a last window that would start in the padding behind is dropped.
         """
+        moves = self._moves(size)
+        return moves + 1 - (self.ceil and moves * self.stride >= size + self.before)
+
+    def _moves(self, size: int) -> int:
         room = size + self.before + self.after - self.span
-        if not self.ceil:
-            return room // self.stride + 1
-        windows = -(-room // self.stride) + 1
-        if (windows - 1) * self.stride >= size + self.before:
-            windows -= 1
-        return windows
+        return -(-room // self.stride) if self.ceil else room // self.stride
 
     def smallest(self) -> int:
         """Return the smallest input that holds one window."""
@@ -78,6 +79,7 @@ class Window:
         windows = self.count(size)
         if windows < 1:
             raise AxisRefusal(self._too_small(size, axis), smallest=self.smallest())
+        rule, formula = self._formulas(size, windows)
         return AxisResult(
             axis=axis,
             size_in=size,
@@ -86,8 +88,8 @@ class Window:
             stride=self.stride,
             padding=(self.before, self.after),
             dilation=self.dilation,
-            formula=self._formula(size, windows),
-            rule=self._rule(),
+            formula=formula,
+            rule=rule,
             steps=self._steps(size, windows, axis),
             reach=window(kernel_span=self.span, stride=self.stride, before=self.before),
             unseen=self.unseen(size, windows),
@@ -98,77 +100,61 @@ class Window:
         if self.dilation > 1:
             spans += f" with dilation {self.dilation} spans {self.span} and"
         padded = size + self.before + self.after
-        inside = f"{axis.name} {size}"
-        if self.before or self.after:
-            inside += f", {padded} with its padding"
+        inside = f"{axis.name} {size}" + (f", {padded} with its padding" if padded > size else "")
         return f"{spans} does not fit into {inside}"
 
-    def _rule(self) -> str:
-        pads = "2p" if self.before == self.after else "p + q"
-        span = "k" if self.dilation == 1 else "d(k - 1) - 1"
-        inner = f"(in + {pads} - {span}) / s"
-        return f"{'ceil' if self.ceil else 'floor'}({inner}) + 1"
-
-    def _formula(self, size: int, windows: int) -> str:
-        pads = f"2*{self.before}" if self.before == self.after else f"{self.before} + {self.after}"
-        span = (
-            f"{self.kernel}" if self.dilation == 1 else f"{self.dilation}*({self.kernel} - 1) - 1"
+    def _formulas(self, size: int, windows: int) -> tuple[str, str]:
+        """Return the formula with letters, and with its numbers and result."""
+        even, dense = self.before == self.after, self.dilation == 1
+        pads = ("2p", f"2*{self.before}") if even else ("p + q", f"{self.before} + {self.after}")
+        spans = ("d(k - 1) - 1", f"{self.dilation}*({self.kernel} - 1) - 1")
+        if dense:
+            spans = ("k", f"{self.kernel}")
+        rounded = "ceil" if self.ceil else "floor"
+        dropped = " - 1" if self._moves(size) + 1 != windows else ""
+        return (
+            f"{rounded}((in + {pads[0]} - {spans[0]}) / s) + 1",
+            f"{rounded}(({size} + {pads[1]} - {spans[1]}) / {self.stride}) + 1{dropped}"
+            f" = {windows}",
         )
-        rounding = "ceil" if self.ceil else "floor"
-        dropped = " - 1" if self._plain_count(size) != windows else ""
-        return f"{rounding}(({size} + {pads} - {span}) / {self.stride}) + 1{dropped} = {windows}"
 
-    def _plain_count(self, size: int) -> int:
-        room = size + self.before + self.after - self.span
-        return (-(-room // self.stride) if self.ceil else room // self.stride) + 1
-
-    def _steps(self, size: int, windows: int, axis: AxisName) -> tuple[tuple[str, str], ...]:
+    def _steps(self, size: int, windows: int, axis: AxisName) -> tuple[Step, ...]:
         padded = size + self.before + self.after
         room = padded - self.span
-        steps: list[tuple[str, str]] = []
+        steps: list[Step] = []
         if self.before or self.after:
-            steps.append(_padding_step(size, self.before, self.after, axis))
-        if self.dilation > 1:
-            steps.append(
-                (
-                    f"{axis.count(self.kernel)} of kernel, {self.dilation} apart, span",
-                    f"{self.dilation}*({self.kernel} - 1) + 1 = {self.span}",
-                )
-            )
+            even = self.before == self.after
+            words = f"padding adds {self.before} {axis.before}{' and' if even else ','} "
+            added = f"2*{self.before}" if even else f"{self.before} + {self.after}"
+            steps.append((f"{words}{self.after} {axis.after}", f"{size} + {added} = {padded}"))
+        steps += self.span_steps(axis)
         steps.append(
             (f"the kernel spans {self.span}, which leaves room", f"{padded} - {self.span} = {room}")
         )
-        steps.append(self._moves(room, axis))
-        plain = self._plain_count(size)
+        steps.append(self._moving(size, room, axis))
+        plain = self._moves(size) + 1
         steps.append(("and one window where it starts", f"{plain - 1} + 1 = {axis.count(plain)}"))
         if plain != windows:
             begins = (plain - 1) * self.stride
-            steps.append(
-                (
-                    f"the last would start at {begins}, past the input and its padding in front"
-                    f" ({size + self.before}): dropped",
-                    f"{plain} - 1 = {axis.count(windows)}",
-                )
-            )
+            words = f"the last would start at {begins}, past the input and its padding in front"
+            words += f" ({size + self.before}): dropped"
+            steps.append((words, f"{plain} - 1 = {axis.count(windows)}"))
         return tuple(steps)
 
-    def _moves(self, room: int, axis: AxisName) -> tuple[str, str]:
-        moves = -(-room // self.stride) if self.ceil else room // self.stride
-        if self.stride == 1:
-            return f"it moves {axis.count(1)} at a time", f"{room} / 1 = {count_of(moves, 'move')}"
-        over = room % self.stride
+    def span_steps(self, axis: AxisName) -> tuple[Step, ...]:
+        """Return the step that says what a dilated kernel spans; none without dilation."""
+        if self.dilation == 1:
+            return ()
+        words = f"{axis.count(self.kernel)} of kernel, {self.dilation} apart, span"
+        return ((words, f"{self.dilation}*({self.kernel} - 1) + 1 = {self.span}"),)
+
+    def _moving(self, size: int, room: int, axis: AxisName) -> Step:
         words = f"it moves {axis.count(self.stride)} at a time"
-        if over and not self.ceil:
-            words += f" ({axis.count(over)} left over)"
+        moves, over = count_of(self._moves(size), "move"), room % self.stride
+        if self.stride == 1:
+            return words, f"{room} / 1 = {moves}"
         if over and self.ceil:
             words += ", the last one over the edge"
-        rounding = "ceil" if self.ceil else "floor"
-        return words, f"{rounding}({room} / {self.stride}) = {count_of(moves, 'move')}"
-
-
-def _padding_step(size: int, before: int, after: int, axis: AxisName) -> tuple[str, str]:
-    if before == after:
-        words = f"padding adds {before} {axis.before} and {after} {axis.after}"
-        return words, f"{size} + 2*{before} = {size + before + after}"
-    words = f"padding adds {before} {axis.before}, {after} {axis.after}"
-    return words, f"{size} + {before} + {after} = {size + before + after}"
+        elif over:
+            words += f" ({axis.count(over)} left over)"
+        return words, f"{'ceil' if self.ceil else 'floor'}({room} / {self.stride}) = {moves}"

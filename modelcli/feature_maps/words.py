@@ -82,8 +82,8 @@ def _find(name: str) -> tuple[LayerSpec | None, int | None]:
     known = {
         spelling.lower(): spec
         for spec in VOCABULARY
-        for spelling in (spec.name, spec.kind, *spec.aliases)
-        if spec.family == "point" or spelling != spec.kind
+        for spelling in (spec.name, spec.type, *spec.aliases)
+        if spelling
     }
     return known.get(bare.lower()), dims
 

@@ -44,8 +44,24 @@ class CallNotes:
     sources: tuple[int | None, ...]
     geometry: dict[str, Any]
 
+    def record(self, index: int) -> Call:
+        """Return the call as a record; its row's number is right once the rows are made."""
+        return Call(
+            index=index,
+            node=self.branch.index,
+            path=self.branch.path,
+            kind="module" if self.branch.kind == "module" else "op",
+            type=self.type,
+            base=self.base,
+            input_shapes=self.input_shapes,
+            output_shapes=self.output_shapes,
+            sources=self.sources,
+            geometry=self.geometry,
+            plumbing=self.branch.kind == "op" and is_plumbing(self.type),
+        )
 
-def failure_at(error: BaseException, branch: Branch) -> Failure:
+
+def failure_at(error: BaseException, branch: Branch, call: Call | None = None) -> Failure:
     """Return what there is to say of an exception that left a call."""
     owner = branch if branch.kind == "module" else branch.parent
     lines = str(error).strip().splitlines()
@@ -56,6 +72,7 @@ def failure_at(error: BaseException, branch: Branch) -> Failure:
         input_shapes=branch.input_shapes or (),
         op=branch.type if branch.kind == "op" else None,
         node_type=owner.type if owner is not None else "",
+        call=call,
     )
 
 
@@ -78,19 +95,4 @@ class Observation:
 
     def make_calls(self) -> tuple[Call, ...]:
         """Return the calls as records; the tree's rows must have been made before."""
-        return tuple(
-            Call(
-                index=index,
-                node=note.branch.index,
-                path=note.branch.path,
-                kind="module" if note.branch.kind == "module" else "op",
-                type=note.type,
-                base=note.base,
-                input_shapes=note.input_shapes,
-                output_shapes=note.output_shapes,
-                sources=note.sources,
-                geometry=note.geometry,
-                plumbing=note.branch.kind == "op" and is_plumbing(note.type),
-            )
-            for index, note in enumerate(self.calls)
-        )
+        return tuple(note.record(index) for index, note in enumerate(self.calls))

@@ -78,7 +78,7 @@ def function_arguments(
     if func is torch.Tensor.unfold:
         names: tuple[str, ...] = ("input", "dimension", "size", "step")
     else:
-        names = _ARGUMENTS.get(base, ())
+        names = _ARGUMENTS.get(base.removesuffix("_with_indices"), ())
     found: dict[str, Any] = {}
     rest: list[Any] = []
     for position, value in enumerate(args):

@@ -189,6 +189,7 @@ class Failure:
         type: class name of the exception.
         input_shapes: what went into the node that failed.
         op: name of the op that failed, or None.
+        call: what was called, where it is a layer of torch.nn or a function; without outputs.
     """
 
     path: str
@@ -197,6 +198,7 @@ class Failure:
     input_shapes: tuple[Shape, ...] = ()
     op: str | None = None
     node_type: str = ""
+    call: Call | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

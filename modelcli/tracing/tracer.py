@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -135,10 +136,16 @@ class _Observer:
         self._note_failure(error, self._calls.frames[-1].branch)
         self.notes.failure = next(told for known, told in self._failures if known is error)
 
-    def _note_failure(self, error: BaseException, branch: Branch) -> None:
+    def _note_failure(
+        self, error: BaseException, branch: Branch, note: Callable[[], CallNotes] | None = None
+    ) -> None:
         """Note the innermost call that an exception left."""
-        if not any(known is error for known, _ in self._failures):
-            self._failures = [*self._failures[-_KEPT_FAILURES:], (error, failure_at(error, branch))]
+        if any(known is error for known, _ in self._failures):
+            return
+        with torch._C.DisableTorchFunction():
+            call = None if note is None else note().record(len(self.notes.calls))
+        told = (error, failure_at(error, branch, call))
+        self._failures = [*self._failures[-_KEPT_FAILURES:], told]
 
     # modules
 
@@ -155,13 +162,17 @@ class _Observer:
         # Our own questions are no functions of the model.
         with torch._C.DisableTorchFunction(), self._lock:
             branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
-        run = on_fast_path(module, args, lambda: original(module, *args, **kwargs))
-        output = self._enter(branch, leaf, run)
+
+        def note() -> CallNotes:
+            base, geometry = layer_base(module), layer_attributes(module, kwargs)
+            return CallNotes(branch, branch.type, base, inputs, (), sources, geometry)
+
+        run = on_fast_path(module, args, partial(original, module, *args, **kwargs))
+        output = self._enter(branch, run, note if leaf else None)
         with torch._C.DisableTorchFunction():
             self._note_output(branch, output)
             if leaf:
-                geometry = layer_attributes(module, kwargs)
-                self._note_call(branch, layer_base(module), inputs, sources, geometry, output)
+                self._note_call(note(), output)
         return output
 
     def _open_module(
@@ -185,13 +196,16 @@ class _Observer:
         branch.calls += 1
         return branch, leaf, shapes, sources
 
-    def _enter(self, branch: Branch, leaf: bool, run: Callable[[], Any]) -> Any:
-        self._calls.frames.append(Frame(branch, leaf))
+    def _enter(
+        self, branch: Branch, run: Callable[[], Any], note: Callable[[], CallNotes] | None
+    ) -> Any:
+        """Run what a row stands for; ``note`` describes the call of a leaf."""
+        self._calls.frames.append(Frame(branch, leaf=note is not None))
         self.costs.mark_span(branch)
         try:
             return run()
         except (Exception, SystemExit) as error:
-            self._note_failure(error, branch)
+            self._note_failure(error, branch, note)
             raise
         finally:
             self._calls.frames.pop()
@@ -206,25 +220,9 @@ class _Observer:
         if self._listener is not None:
             self._listener.on_output(branch.path, output)
 
-    def _note_call(
-        self,
-        branch: Branch,
-        base: str,
-        input_shapes: tuple[Shape, ...],
-        sources: tuple[int | None, ...],
-        geometry: dict[str, Any],
-        output: Any,
-    ) -> None:
+    def _note_call(self, call: CallNotes, output: Any) -> None:
         outputs = list(tensors_in(output))
-        call = CallNotes(
-            branch=branch,
-            type=branch.type,
-            base=base,
-            input_shapes=input_shapes,
-            output_shapes=tuple(shape_of(t) for t in outputs),
-            sources=sources,
-            geometry=geometry,
-        )
+        call.output_shapes = tuple(shape_of(t) for t in outputs)
         with self._lock:
             self._origins.add(outputs, len(self.notes.calls))
             self.notes.calls.append(call)
@@ -274,19 +272,23 @@ class _Observer:
             if branch.input_shapes is None:
                 branch.input_shapes = shapes
             branch.calls += 1
+
+        def note() -> CallNotes:
+            geometry = function_arguments(func, args, kwargs)
+            return CallNotes(branch, branch.type, name.rstrip("_"), shapes, (), sources, geometry)
+
         body = body_of(func)
         if body is None:
-            output = self._enter(branch, True, lambda: self._call(func, args, kwargs))
+            output = self._enter(branch, partial(self._call, func, args, kwargs), note)
         else:  # what it calls has rows of its own
             with Functions(self.notes, self.run_function):
-                output = self._enter(branch, False, lambda: body(*args, **kwargs))
+                output = self._enter(branch, partial(body, *args, **kwargs), None)
         result = args[0] if name == "setitem" else output
         if not any(True for _ in tensors_in(result)):
             self._forget(branch, frame, name, turn)
             return output
         self._note_output(branch, result)
-        geometry = function_arguments(func, args, kwargs)
-        self._note_call(branch, name.rstrip("_"), shapes, sources, geometry, result)
+        self._note_call(note(), result)
         return output
 
     def _forget(self, branch: Branch, frame: Frame, name: str, turn: int) -> None:

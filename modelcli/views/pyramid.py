@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from modelcli.feature_maps.record import Shape
 from modelcli.feature_maps.row import MapRow, channels_of
-from modelcli.views.shapes_table import show_axes
+from modelcli.views.shapes import show_axes
 from modelcli.views.text import plural, show_count, show_dims
 
 _SHADES = "░▒▓█"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from modelcli.feature_maps.record import AxisResult, Ranges
 from modelcli.feature_maps.row import MapRow, channels_of
-from modelcli.views.shapes_table import show_share
+from modelcli.views.shapes import show_share
 from modelcli.views.text import show_dims
 
 

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelcli.feature_maps.proof import Proof, Spans, verdict
-from modelcli.views.shapes_table import show_axes
-from modelcli.views.table import Column, Table
+from modelcli.feature_maps.proof import Claim, Proof, Spans, verdict
+from modelcli.views.shapes import show_axes
+from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_dims
+
+
+def _columns(proof: Proof) -> tuple[Column, ...]:
+    """Return one column per fact about a claim."""
+
+    def measured(claim: Claim) -> Spans | None:
+        return proof.measured.get(claim.key)
+
+    return (
+        Column(key="path", title="layer"),
+        Column(key="output", title="output", show=show_dims, get=lambda claim: list(claim.output)),
+        Column(key="cell", title="cell", only="json", get=lambda claim: list(claim.cell)),
+        Column(key="cell", title="cell", only="text", get=lambda claim: show_dims(claim.cell)),
+        Column(key="receptive_field", title="", only="json", get=lambda c: list(c.extents)),
+        Column(key="computed", title="field", align="right", style="green", only="text",
+               get=lambda claim: show_axes(claim.extents)),
+        Column(key="computed", title="", only="json", get=lambda claim: _lists(claim.spans)),
+        Column(key="computed_span", title="sees, computed", only="text",
+               get=lambda claim: show_spans(claim.spans)),
+        Column(key="measured", title="", only="json", get=lambda claim: _lists(measured(claim))),
+        Column(key="measured_span", title="sees, measured", only="text",
+               get=lambda claim: show_spans(measured(claim))),
+        Column(key="verdict", title="verdict", get=lambda claim: verdict(claim, proof.measured)),
+    )  # fmt: skip
 
 
 def proof_table(proof: Proof) -> Table:
     """Return one row per layer: computed, measured, and whether they agree."""
-    rows = tuple(
-        (
-            claim.path,
-            list(claim.output),
-            "x".join(map(str, claim.cell)),
-            show_axes(claim.extents),
-            show_spans(claim.spans),
-            show_spans(proof.measured.get(claim.key)),
-            verdict(claim, proof.measured),
-        )
-        for claim in proof.claims
-    )
-    shape = show_dims(proof.input_shape)
     notes = [
-        f"measured on an input of {shape}: the gradient of the cell in the middle, absolute "
-        "weights, average instead of max"
+        f"measured on an input of {show_dims(proof.input_shape)}: the gradient of the cell in the "
+        "middle, absolute weights, average instead of max"
     ]
     if any(claim.cut for claim in proof.claims):
         notes.append("within the border: the field is larger than the input leaves room for")
-    return Table(
-        columns=(
-            Column(key="path", title="layer"),
-            Column(key="output", title="output", show=show_dims),
-            Column(key="cell", title="cell"),
-            Column(key="computed", title="field", align="right", style="green"),
-            Column(key="computed_span", title="sees, computed"),
-            Column(key="measured_span", title="sees, measured"),
-            Column(key="verdict", title="verdict"),
-        ),
-        rows=rows,
-        notes=tuple(notes),
-        title="receptive fields, proved",
+    return table_of(
+        _columns(proof), proof.claims, notes=tuple(notes), title="receptive fields, proved"
     )
 
 
@@ -57,23 +57,8 @@ def show_spans(spans: Spans | None) -> str:
 
 def proof_body(proof: Proof) -> dict[str, Any]:
     """Return the comparison as JSON."""
-    return {
-        "proof": {
-            "input": list(proof.input_shape),
-            "rows": [
-                {
-                    "path": claim.path,
-                    "output": list(claim.output),
-                    "cell": list(claim.cell),
-                    "receptive_field": list(claim.extents),
-                    "computed": _lists(claim.spans),
-                    "measured": _lists(proof.measured.get(claim.key)),
-                    "verdict": verdict(claim, proof.measured),
-                }
-                for claim in proof.claims
-            ],
-        }
-    }
+    rows = json_rows(_columns(proof), proof.claims)
+    return {"proof": {"input": list(proof.input_shape), "rows": rows}}
 
 
 def _lists(spans: Spans | None) -> list[list[int] | None] | None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelcli.feature_maps.row import MapRow
-from modelcli.views.shapes import row_body
-from modelcli.views.shapes_table import show_axes
+from modelcli.views.shapes import row_body, show_axes
 from modelcli.views.table import Column, Table
 from modelcli.views.text import show_dims
 
@@ -22,15 +21,15 @@ def sizes_table(
         columns: the rows of each size. A layer that did not run at a size is left empty there.
         notes: lines to print below.
     """
-    paths = _paths(columns)
     known = [_by_path(rows) for rows in columns]
+    paths = dict.fromkeys(key for rows in sorted(known, key=len, reverse=True) for key in rows)
     cells = []
     for key in paths:
         found = [rows.get(key) for rows in known]
-        first = next(row for row in found if row is not None)
-        fields = list(dict.fromkeys(show_axes(row.receptive_field) for row in found if row))
+        ran = [row for row in found if row is not None]
+        fields = list(dict.fromkeys(show_axes(row.receptive_field) for row in ran))
         outputs = [None if row is None else list(row.result.output_shape) for row in found]
-        cells.append((first.path, first.type, " / ".join(fields), *outputs))
+        cells.append((ran[0].path, ran[0].type, " / ".join(fields), *outputs))
     return Table(
         columns=(
             Column(key="path", title="layer"),
@@ -46,29 +45,20 @@ def sizes_table(
 
 def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[MapRow]]) -> dict[str, Any]:
     """Return the rows of every size as JSON; ``rows`` are those of the first."""
+    bodies = [[row_body(row) for row in rows] for rows in columns]
     return {
-        "rows": [row_body(row) for row in columns[0]] if columns else [],
+        "rows": bodies[0] if bodies else [],
         "sizes": [
-            {"input": label, "rows": [row_body(row) for row in rows]}
-            for label, rows in zip(labels, columns, strict=True)
+            {"input": label, "rows": rows} for label, rows in zip(labels, bodies, strict=True)
         ],
     }
 
 
-def _paths(columns: Sequence[Sequence[MapRow]]) -> list[tuple[str, int]]:
-    """Return every layer of any size, in order; a layer that runs twice counts twice."""
-    longest = max(columns, key=len)
-    order = list(_by_path(longest))
-    for rows in columns:
-        order.extend(key for key in _by_path(rows) if key not in order)
-    return order
-
-
 def _by_path(rows: Sequence[MapRow]) -> dict[tuple[str, int], MapRow]:
+    """Return the rows by path and turn: a layer that runs twice counts twice."""
     found: dict[tuple[str, int], MapRow] = {}
     turns: dict[str, int] = {}
     for row in rows:
-        turn = turns.get(row.path, 0)
-        turns[row.path] = turn + 1
-        found[row.path, turn] = row
+        turns[row.path] = turns.get(row.path, -1) + 1
+        found[row.path, turns[row.path]] = row
     return found

@@ -5,108 +5,103 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modelcli.feature_maps.inverse import Inputs
-from modelcli.feature_maps.solve import Solution
-from modelcli.views.shapes_table import show_axes
-from modelcli.views.table import Column, Table
+from modelcli.feature_maps.inverse import Inputs, SolvedLayer
+from modelcli.feature_maps.solve import NUMBERS, Solution
+from modelcli.views.shapes import show_axes
+from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural
 
 SHOWN = 10
 _HEADS = {"conv": "conv", "convT": "convT", "max": "maxpool", "avg": "avgpool", "lp": "lppool"}
+_LETTERS = {"stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
+_TITLES = ("kernel", "stride", "pad", "dilation", "output pad", "unseen")
+_Axes = tuple[Solution, ...]
 
 
-def solution_word(kind: str, chosen: Sequence[Solution], channels: int | None = None) -> str:
+def solution_word(solved: SolvedLayer, chosen: _Axes) -> str:
     """Write a solution as a word of the little language: ``conv:k7,s2,p3``."""
-    items = [] if channels is None else [str(channels)]
-    items.append(f"k{_joint(chosen, 'kernel')}")
-    defaults: dict[str, object] = {"stride": "1", "padding": "0", "dilation": "1",
-                                   "output_padding": "0"}  # fmt: skip
-    if kind in ("max", "avg", "lp"):
-        defaults["stride"] = _joint(chosen, "kernel")
-    letters = {"stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
-    for name, letter in letters.items():
+    kernel = _joint(chosen, "kernel")
+    items = [] if solved.channels is None else [str(solved.channels)]
+    items.append(f"k{kernel}")
+    windowed = solved.kind in ("max", "avg", "lp")
+    usual = {"stride": kernel if windowed else "1", "dilation": "1"}
+    for name, letter in _LETTERS.items():
         text = _joint(chosen, name)
-        if text != defaults[name]:
+        if text != usual.get(name, "0"):
             items.append(f"{letter}{text}")
-    return f"{_HEADS[kind]}:{','.join(items)}"
+    return f"{_HEADS[solved.kind]}:{','.join(items)}"
 
 
-def _joint(chosen: Sequence[Solution], name: str) -> str:
-    return show_axes([getattr(solution, name) for solution in chosen])
+def _joint(chosen: _Axes, name: str) -> str:
+    return show_axes(_each(chosen, name))
 
 
-def solutions_table(
-    kind: str,
-    found: Sequence[Sequence[Solution]],
-    formulas: Sequence[str],
-    *,
-    channels: int | None = None,
-    limit: int = SHOWN,
-) -> Table:
-    """Return the solutions as a table, the simplest first."""
-    shown = found[:limit]
-    rows = tuple(
-        (
-            solution_word(kind, chosen, channels),
-            *(_joint(chosen, name) for name in ("kernel", "stride", "padding", "dilation")),
-            _joint(chosen, "output_padding") if kind == "convT" else "",
-            "" if not any(s.unseen for s in chosen) else _joint(chosen, "unseen"),
-            formula,
-        )
-        for chosen, formula in zip(shown, formulas, strict=False)
-    )
-    names = ("kernel", "stride", "padding", "dilation", "output_padding", "unseen")
-    titles = ("kernel", "stride", "pad", "dilation", "output pad", "unseen")
-    used = [i for i in range(len(names)) if any(row[i + 1] for row in rows)]
+def _each(chosen: _Axes, name: str) -> list[Any]:
+    return [getattr(solution, name) for solution in chosen]
+
+
+def solutions_table(solved: SolvedLayer) -> Table:
+    """Return the ten simplest solutions as a table, the simplest first."""
+    shown = solved.solutions[:SHOWN]
+    lossy = any(any(_each(chosen, "unseen")) for chosen in shown)
+    empty = {"output_padding": solved.kind != "convT", "unseen": not lossy}
+
+    def number(name: str) -> Any:
+        absent = name == "output_padding" and solved.kind != "convT"
+        if name == "unseen":
+            return lambda chosen: _joint(chosen, name) if any(_each(chosen, name)) else ""
+        return lambda chosen: "" if absent else _joint(chosen, name)
+
     columns = (
-        Column(key="word", title="layer", style="bold"),
+        Column(key="word", title="layer", style="bold", get=lambda c: solution_word(solved, c)),
         *(
-            Column(key=names[i], title=titles[i], only=None if i in used else "data")
-            for i in range(len(names))
+            Column(key=name, title=title, only="data" if empty.get(name) else None,
+                   get=number(name))
+            for name, title in zip((*NUMBERS, "unseen"), _TITLES, strict=True)
         ),
-        Column(key="formula", title="formula", style="dim", prose=True),
-    )
+        Column(key="formula", title="formula", style="dim", prose=True,
+               get=lambda c: "; ".join(dict.fromkeys(_each(c, "formula")))),
+    )  # fmt: skip
     notes = []
-    if len(found) > limit:
-        notes.append(f"{plural(len(found) - limit, 'more solution')}, each further from simple")
-    if any(row[6] for row in rows):
+    more = len(solved.solutions) - SHOWN
+    if more > 0:
+        notes.append(f"{plural(more, 'more solution')}, each further from simple")
+    if lossy:
         notes.append("unseen: cells of the input that no window covers")
-    return Table(columns=columns, rows=rows, notes=tuple(notes), title="solutions")
+    return table_of(columns, shown, notes=tuple(notes), title="solutions")
 
 
-def solutions_body(
-    kind: str, found: Sequence[Sequence[Solution]], *, channels: int | None = None
-) -> dict[str, Any]:
+def solutions_body(solved: SolvedLayer) -> dict[str, Any]:
     """Return all solutions as JSON."""
-    return {
-        "solutions": [
-            {
-                "word": solution_word(kind, chosen, channels),
-                "kernel": [s.kernel for s in chosen],
-                "stride": [s.stride for s in chosen],
-                "padding": [s.padding for s in chosen],
-                "dilation": [s.dilation for s in chosen],
-                "output_padding": [s.output_padding for s in chosen],
-                "unseen": [s.unseen for s in chosen],
-            }
-            for chosen in found
-        ]
-    }
+    solutions = [
+        {
+            "word": solution_word(solved, chosen),
+            **{name: _each(chosen, name) for name in (*NUMBERS, "unseen")},
+        }
+        for chosen in solved.solutions
+    ]
+    return {"input": list(solved.input), "output": list(solved.output), "solutions": solutions}
 
 
-def inputs_table(found: Inputs) -> Table:
+def inputs_table(found: Sequence[Inputs]) -> Table:
     """Return the inputs that lead to an output, one range a row."""
-    return Table(
-        columns=(
-            Column(key="from", title="input from", align="right"),
-            Column(key="to", title="to", align="right"),
-            Column(key="output", title="output", align="right", style="bold"),
-        ),
-        rows=tuple((first, last, found.output) for first, last in found.sizes),
-        title="inputs",
+    names = ("height", "width") if len(found) == 2 else ("depth", "height", "width")
+    rows = [
+        (names[axis], first, last, one.output)
+        for axis, one in enumerate(found)
+        for first, last in one.sizes
+    ]
+    columns = (
+        Column(key="axis", title="axis"),
+        Column(key="from", title="input from", align="right"),
+        Column(key="to", title="to", align="right"),
+        Column(key="output", title="output", align="right", style="bold"),
     )
+    kept = 0 if len(found) > 1 else 1
+    return Table(columns=columns[kept:], rows=tuple(row[kept:] for row in rows), title="inputs")
 
 
-def inputs_body(found: Inputs) -> dict[str, Any]:
-    """Return the inputs that lead to an output as JSON."""
-    return {"output": found.output, "inputs": [list(span) for span in found.sizes]}
+def inputs_body(found: Sequence[Inputs]) -> dict[str, Any]:
+    """Return the inputs that lead to an output as JSON: of all axes, or of each under ``axes``."""
+    bodies = [{"output": one.output, "inputs": [list(s) for s in one.sizes]} for one in found]
+    return bodies[0] if len(bodies) == 1 else {"axes": bodies}

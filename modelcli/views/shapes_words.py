@@ -32,12 +32,12 @@ def describe_language(*, width: int = 88) -> str:
 
 
 def _layers(width: int) -> Iterator[str]:
-    made = [spec for spec in VOCABULARY if spec.family != "point"]
+    made = [spec for spec in VOCABULARY if spec.kind != "pointwise"]
     room = max(len(spec.example) for spec in made)
     for spec in made:
         yield from _entry(spec, room, width)
     yield ""
-    kept = ", ".join(spec.name for spec in VOCABULARY if spec.family == "point")
+    kept = ", ".join(spec.name for spec in VOCABULARY if spec.kind == "pointwise")
     yield from textwrap.wrap(f"These keep the shape: {kept}.", width=width, subsequent_indent="  ")
 
 

@@ -81,6 +81,7 @@ class Table:
         styles: a rich style per row (empty tuple: none), for instance ``"dim"``.
         framed: on a terminal the table and its notes stand in one frame, under the title.
         spare: keys of the columns that a narrow terminal may leave out, the first to go first.
+        legend: keys of columns with the note that explains each; it goes with its column.
     """
 
     columns: tuple[Column, ...]
@@ -90,6 +91,7 @@ class Table:
     styles: tuple[str, ...] = ()
     framed: bool = False
     spare: tuple[str, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 def table_of(columns: Sequence[Column], records: Iterable[Any], **rest: Any) -> Table:
@@ -149,6 +151,10 @@ def fit_columns(table: Table, width: int) -> Table:
     if not left_out:
         return table
     names = ", ".join(column.title or column.key for column in left_out)
-    has_all = "; --format tsv has all" if all(column.in_tsv for column in left_out) else ""
+    in_tsv = {column.key for column in (*left_out, *table.columns) if column.in_tsv}
+    keys = {column.key for column in left_out}
+    has_all = "; --format tsv has all" if keys <= in_tsv else ""
     note = f"columns left out at this width: {names}{has_all}"
-    return replace(table, notes=(*table.notes, note))
+    unexplained = [line for key, line in table.legend if key in keys]
+    kept_notes = [line for line in table.notes if line not in unexplained]
+    return replace(table, notes=(*kept_notes, note))

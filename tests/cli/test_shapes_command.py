@@ -228,16 +228,20 @@ def test_narrow_terminals_drop_columns_and_say_which(run: Run) -> None:
     from modelcli.feature_maps.flow import trace_rows
     from modelcli.loading.find import find_source
     from modelcli.observe import observe
-    from modelcli.views.shapes_table import shapes_table
+    from modelcli.views.shapes import shapes_table
+    from modelcli.views.table import fit_columns
 
     rows = trace_rows(observe(find_source("lenet")))
-    table = shapes_table(rows, width=80)
+    table = fit_columns(shapes_table(rows), 80)
     titles = [column.title for column in table.columns if column.only != "data"]
     assert titles == [
         "layer", "type", "input", "kernel", "stride", "pad", "output", "field", "sees",
     ]  # fmt: skip
-    assert table.notes[-1].startswith("note    no room for jump, activation, formula")
-    assert "formula" in [c.title for c in shapes_table(rows, width=160).columns]
+    assert table.notes[-1] == (
+        "columns left out at this width: activation, jump, formula; --format tsv has all"
+    )
+    assert not any(note.startswith("jump") for note in table.notes)
+    assert "formula" in [c.title for c in fit_columns(shapes_table(rows), 160).columns]
 
 
 def test_a_picture_in_no_folder_is_refused_before_torch_is_imported(tmp_path):

@@ -85,7 +85,7 @@ def convolution(d: Draw) -> Case:
         )
 
     layer = Convolution(
-        dims=d.dims, kernel=kernel, out_channels=cout, in_channels=expected, stride=stride,
+        dims=d.dims, kernel_size=kernel, out_channels=cout, in_channels=expected, stride=stride,
         padding=padding, dilation=dilation, groups=groups,
     )  # fmt: skip
     return Case("conv", layer, shape, call)
@@ -107,7 +107,7 @@ def transposed(d: Draw) -> Case:
         )  # fmt: skip
 
     layer = TransposedConvolution(
-        dims=d.dims, kernel=kernel, out_channels=cout, in_channels=expected, stride=stride,
+        dims=d.dims, kernel_size=kernel, out_channels=cout, in_channels=expected, stride=stride,
         padding=padding, output_padding=output_padding, dilation=dilation, groups=groups,
     )  # fmt: skip
     return Case("transposed", layer, shape, call)
@@ -130,7 +130,7 @@ def requested(d: Draw) -> Case:
         return layer(_input(shape, device), output_size=wanted)
 
     layer = TransposedConvolution(
-        dims=d.dims, kernel=kernel, out_channels=3, stride=stride, padding=padding,
+        dims=d.dims, kernel_size=kernel, out_channels=3, stride=stride, padding=padding,
         dilation=dilation, output_size=wanted,
     )  # fmt: skip
     return Case("output_size", layer, shape, call)
@@ -141,8 +141,8 @@ def max_pooling(d: Draw) -> Case:
     padding, dilation = d.choose(d.axes(0, 2, odd=-1), d.axes(0, 1)), d.axes(1, 3, odd=0)
     ceil, shape = d.choose(True, False), d.shape(2)
     layer = Pooling(
-        dims=d.dims, kind="max", kernel=kernel, stride=stride, padding=padding, dilation=dilation,
-        ceil=ceil,
+        dims=d.dims, kind="max", kernel_size=kernel, stride=stride, padding=padding,
+        dilation=dilation, ceil_mode=ceil,
     )  # fmt: skip
 
     def call(device: str) -> torch.Tensor:
@@ -158,7 +158,7 @@ def average_pooling(d: Draw) -> Case:
     padding = d.choose(d.axes(0, 2, odd=-1), d.axes(0, 1))
     ceil, shape = d.choose(True, False), d.shape(2)
     layer = Pooling(
-        dims=d.dims, kind="avg", kernel=kernel, stride=stride, padding=padding, ceil=ceil
+        dims=d.dims, kind="avg", kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil
     )
 
     def call(device: str) -> torch.Tensor:
@@ -170,7 +170,7 @@ def average_pooling(d: Draw) -> Case:
 def lp_pooling(d: Draw) -> Case:
     kernel, stride = d.axes(1, 4, odd=0), d.choose(None, d.axes(1, 4, odd=0))
     ceil, shape = d.choose(True, False), d.shape(2)
-    layer = Pooling(dims=d.dims, kind="lp", kernel=kernel, stride=stride, ceil=ceil)
+    layer = Pooling(dims=d.dims, kind="lp", kernel_size=kernel, stride=stride, ceil_mode=ceil)
     one = d.dims == 1  # lp_pool1d takes plain numbers only
 
     def call(device: str) -> torch.Tensor:
@@ -187,11 +187,11 @@ def fractional(d: Draw) -> Case:
     kernel, shape = d.axes(1, 3), d.shape(2)
     if d.random.random() < 0.5:
         size: Any = d.axes(1, 8)
-        layer = FractionalPooling(dims=d.dims, kernel=kernel, output_size=size)
+        layer = FractionalPooling(dims=d.dims, kernel_size=kernel, output_size=size)
         kwargs = {"output_size": size}
     else:
         ratio = tuple(d.choose(0.1, 0.3, 0.5, 0.7, 0.9) for _ in range(d.dims))
-        layer = FractionalPooling(dims=d.dims, kernel=kernel, output_ratio=ratio)
+        layer = FractionalPooling(dims=d.dims, kernel_size=kernel, output_ratio=ratio)
         kwargs = {"output_ratio": ratio}
 
     def call(device: str) -> torch.Tensor:
@@ -219,7 +219,7 @@ def unfold(d: Draw) -> Case:
     kernel, stride = d.axes(1, 4, odd=0), d.axes(1, 3, odd=0)
     padding, dilation = d.axes(0, 2, odd=-1), d.axes(1, 3, odd=0)
     shape = d.shape(d.one(1, 3))
-    layer = Unfold(kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+    layer = Unfold(kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
 
     def call(device: str) -> torch.Tensor:
         return F.unfold(_input(shape, device), kernel, dilation, padding, stride)
@@ -240,7 +240,7 @@ def fold(d: Draw) -> Case:
     if d.choose(True, False):
         shape = (2, *shape)
     layer = Fold(
-        output_size=output, kernel=kernel, stride=stride, padding=padding, dilation=dilation
+        output_size=output, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation
     )
 
     def call(device: str) -> torch.Tensor:
@@ -281,8 +281,8 @@ def resize(d: Draw) -> Case:
         kwargs["scale_factor"] = tuple(d.choose(*_SCALES) for _ in range(d.dims))
         kwargs["recompute_scale_factor"] = d.choose(True, None)
         layer = Resize(
-            dims=d.dims, mode=mode, scale=kwargs["scale_factor"], align_corners=corners,
-            recompute=bool(kwargs["recompute_scale_factor"]),
+            dims=d.dims, mode=mode, scale_factor=kwargs["scale_factor"], align_corners=corners,
+            recompute_scale_factor=bool(kwargs["recompute_scale_factor"]),
         )  # fmt: skip
     if corners:
         kwargs["align_corners"] = True
@@ -298,7 +298,7 @@ def pad(d: Draw) -> Case:
     least = -2 if mode != "circular" else 0  # a circular crop writes over itself on the CPU
     pads = tuple(d.one(d.choose(0, least), 4) for _ in range(2 * d.dims))
     shape = d.shape(2, 7)
-    layer = Pad(pads=pads, mode=mode)
+    layer = Pad(pad=pads, mode=mode)
 
     def call(device: str) -> torch.Tensor:
         return F.pad(_input(shape, device), pads, mode)
@@ -309,7 +309,7 @@ def pad(d: Draw) -> Case:
 def flatten(d: Draw) -> Case:
     shape = d.shape(2, 4)
     start, end = d.one(-5, 4), d.one(-5, 4)
-    layer = Flatten(start=start, end=end)
+    layer = Flatten(start_dim=start, end_dim=end)
 
     def call(device: str) -> torch.Tensor:
         return torch.flatten(_input(shape, device), start, end)

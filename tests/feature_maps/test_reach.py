@@ -27,7 +27,7 @@ def _conv(r: random.Random) -> Made:
     k, s, d = r.randint(1, 5), r.randint(1, 4), r.randint(1, 3)
     p = r.choice([r.randint(0, 4), "same" if s == 1 else "valid"])
     weight = torch.ones(1, 1, k)
-    return Convolution(dims=1, kernel=k, stride=s, padding=p, dilation=d), lambda x: F.conv1d(
+    return Convolution(dims=1, kernel_size=k, stride=s, padding=p, dilation=d), lambda x: F.conv1d(
         x, weight, None, s, p, d
     )
 
@@ -36,7 +36,7 @@ def _transposed(r: random.Random) -> Made:
     k, s, p, d = r.randint(1, 5), r.randint(1, 4), r.randint(0, 3), r.randint(1, 3)
     op = r.randint(0, max(s, d) - 1)
     layer = TransposedConvolution(
-        dims=1, kernel=k, stride=s, padding=p, dilation=d, output_padding=op
+        dims=1, kernel_size=k, stride=s, padding=p, dilation=d, output_padding=op
     )
     weight = torch.ones(1, 1, k)
     return layer, lambda x: F.conv_transpose1d(x, weight, None, s, p, op, 1, d)
@@ -45,7 +45,7 @@ def _transposed(r: random.Random) -> Made:
 def _pool(r: random.Random) -> Made:
     k, s, ceil = r.randint(1, 4), r.randint(1, 5), r.random() < 0.5
     p = r.randint(0, k // 2)
-    layer = Pooling(dims=1, kind="avg", kernel=k, stride=s, padding=p, ceil=ceil)
+    layer = Pooling(dims=1, kind="avg", kernel_size=k, stride=s, padding=p, ceil_mode=ceil)
     return layer, lambda x: F.avg_pool1d(x, k, s, p, ceil)
 
 
@@ -57,7 +57,7 @@ def _adaptive(r: random.Random) -> Made:
 
 def _pad(r: random.Random) -> Made:
     before, after = r.randint(-2, 3), r.randint(-2, 3)
-    return Pad(pads=(before, after)), lambda x: F.pad(x, (before, after))
+    return Pad(pad=(before, after)), lambda x: F.pad(x, (before, after))
 
 
 def _resize(r: random.Random) -> Made:
@@ -69,7 +69,7 @@ def _resize(r: random.Random) -> Made:
         layer = Resize(dims=1, size=size, mode=mode, align_corners=corners)
         return layer, lambda x: F.interpolate(x, size=size, mode=mode, **kwargs)
     scale = r.choice([0.5, 1.5, 2.0, 3.0, 4.0, 0.25, 2.5])
-    layer = Resize(dims=1, scale=scale, mode=mode, align_corners=corners)
+    layer = Resize(dims=1, scale_factor=scale, mode=mode, align_corners=corners)
     return layer, lambda x: F.interpolate(x, scale_factor=scale, mode=mode, **kwargs)
 
 
@@ -169,7 +169,7 @@ def test_a_convolution_after_a_stride_sees_twice_as_far() -> None:
 
 
 def test_transposed_convolution_with_a_stride_beyond_its_kernel_leaves_blind_cells() -> None:
-    axis = TransposedConvolution(dims=1, kernel=1, stride=3).apply((1, 4)).axes[0]
+    axis = TransposedConvolution(dims=1, kernel_size=1, stride=3).apply((1, 4)).axes[0]
     assert [axis.reach.seen(cell, 4) for cell in range(3)] == [(0, 0), (1, 0), (1, 0)]
     assert axis.reach.jump.denominator == 3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.inverse import inputs_for
+from modelcli.feature_maps.of_word import makers
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.stack import Link, run_chain
 from modelcli.feature_maps.words import is_layer_name, parse_word, parse_words

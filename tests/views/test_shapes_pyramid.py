@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from modelcli.feature_maps.build import makers
 from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.of_word import makers
 from modelcli.feature_maps.row import link_rows
 from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import parse_words

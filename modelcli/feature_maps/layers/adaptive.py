@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal
 
-from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, per_axis, require
+from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, require
 from modelcli.feature_maps.reach import Reach, from_cells
 from modelcli.feature_maps.record import AxisName, AxisResult
 from modelcli.feature_maps.refusal import AxisRefusal
-
-AdaptiveSizes = int | None | Sequence[int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +23,7 @@ class AdaptivePooling(SpatialLayer):
     """
 
     kind: Literal["max", "avg"]
-    output_size: AdaptiveSizes
+    output_size: int | Sequence[int | None] | None = None
 
     @property
     def type(self) -> str:
@@ -39,14 +37,11 @@ class AdaptivePooling(SpatialLayer):
             raise AxisRefusal(f"output_size is {out}", advice="it cannot be below 0")
         if out == 0:
             raise AxisRefusal("output_size is 0, and nothing is left", advice="ask for 1 or more")
-        return adaptive_axis(size, out, axis)
+        return _adaptive_axis(size, out, axis)
 
     def _wanted(self, index: int, size: int) -> int:
-        if self.output_size is None:
-            return size
-        if isinstance(self.output_size, int):
-            return self.output_size
-        sizes = tuple(self.output_size)
+        asked = self.output_size
+        sizes = (asked,) if asked is None or isinstance(asked, int) else tuple(asked)
         if len(sizes) not in (1, self.dims):
             raise AxisRefusal(
                 f"output_size has {len(sizes)} numbers for {self.dims} axes",
@@ -56,29 +51,24 @@ class AdaptivePooling(SpatialLayer):
         return size if wanted is None else wanted
 
 
-def adaptive_axis(size: int, out: int, axis: AxisName) -> AxisResult:
+def _adaptive_axis(size: int, out: int, axis: AxisName) -> AxisResult:
     """Return one axis divided into ``out`` windows as even as whole cells allow."""
-    regular = size % out == 0
-    each = size // out
-    if regular:
-        formula = f"{out} windows of {size} / {out} = {each} each"
+    each = size // out if size % out == 0 else None
+    if each is not None:
+        formula = f"{out} windows of {size} / {out} = {each} each: {out}"
         step = (f"{axis.count(size)} shared among {out}", f"{size} / {out} = {each} each")
     else:
-        formula = f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1"
-        last = (out - 1) * size // out
-        step = (
-            f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1; the last",
-            f"{last} to {size - 1}",
-        )
+        cells = f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1"
+        formula = f"{cells} = {out}"
+        step = (f"{cells}; the last", f"{(out - 1) * size // out} to {size - 1}")
     return AxisResult(
         axis=axis,
         size_in=size,
         size_out=out,
-        kernel=each if regular else None,
-        stride=each if regular else None,
-        padding=None,
-        dilation=1 if regular else None,
-        formula=f"{formula} = {out}" if not regular else f"{formula}: {out}",
+        kernel=each,
+        stride=each,
+        dilation=1 if each is not None else None,
+        formula=formula,
         rule="as asked",
         steps=((f"asked for {axis.count(out)}", f"{out}"), step),
         reach=adaptive_reach(size, out),
@@ -100,32 +90,30 @@ class FractionalPooling(SpatialLayer):
     """A fractional max pooling: windows of one size at random, nearly even distances.
 
     Attributes:
-        kernel: size of the window.
+        kernel_size: size of the window.
         output_size: sizes asked for, or None.
         output_ratio: share of the input's size, above 0 and below 1, or None.
     """
 
-    kernel: Sizes
+    kernel_size: Sizes
     output_size: Sizes | None = None
     output_ratio: float | Sequence[float] | None = None
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return f"FractionalMaxPool{self.dims}d"
+    TYPE = "FractionalMaxPool{0.dims}d"
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
-        kernel = per_axis(self.kernel, self.dims, "kernel")[index]
         out, asked = self._wanted(index, size)
-        require(kernel, 1, "kernel")
+        kernel = self._number("kernel_size", index, 1)
         if out < 1:
             raise AxisRefusal(f"{axis.name} {size} gives {out}, and nothing is left", smallest=None)
-        needed = out + kernel - 1 + self._spare
-        if needed > size:
+        spare = kernel - 1 + (self.dims == 3)  # fractional_max_pool3d compares with <, 2d with <=
+        if out + spare > size:
+            fitting = (
+                n for n in range(kernel, 10_000) if 1 <= self._wanted(index, n)[0] <= n - spare
+            )
             raise AxisRefusal(
-                f"{out} windows of {kernel} at different places need {needed}, "
+                f"{out} windows of {kernel} at different places need {out + spare}, "
                 f"and {axis.name} is {size}",
-                smallest=self._smallest(index, kernel),
+                smallest=next(fitting, None),
             )
         return AxisResult(
             axis=axis,
@@ -134,17 +122,13 @@ class FractionalPooling(SpatialLayer):
             kernel=kernel,
             formula=f"{asked} = {out}",
             rule="as asked, or floor(in * ratio)",
-            steps=((asked, f"{axis.count(out)}"),),
+            steps=((asked, axis.count(out)),),
             reach=_fractional_reach(size, out, kernel),
         )
 
-    @property
-    def _spare(self) -> int:
-        return 1 if self.dims == 3 else 0  # fractional_max_pool3d compares with <, 2d with <=
-
     def _wanted(self, index: int, size: int) -> tuple[int, str]:
         if self.output_size is not None:
-            return per_axis(self.output_size, self.dims, "output_size")[index], "asked for"
+            return self._number("output_size", index, 0), "asked for"
         if self.output_ratio is None:
             raise AxisRefusal(
                 "it has no output_size and no output_ratio", advice="give it one of the two"
@@ -154,22 +138,6 @@ class FractionalPooling(SpatialLayer):
         if not 0 < ratio < 1:
             raise AxisRefusal(f"output_ratio is {ratio}", advice="it must be above 0 and below 1")
         return int(size * ratio), f"floor({size} * {ratio})"
-
-    def _smallest(self, index: int, kernel: int) -> int | None:
-        if self.output_size is not None:
-            return (
-                per_axis(self.output_size, self.dims, "output_size")[index]
-                + kernel
-                - 1
-                + self._spare
-            )
-        size = kernel
-        while size < 10_000:
-            out = self._wanted(index, size)[0]
-            if out >= 1 and out + kernel - 1 + self._spare <= size:
-                return size
-            size += 1
-        return None
 
 
 def _fractional_reach(size: int, out: int, kernel: int) -> Reach:

@@ -1,50 +1,51 @@
-"""What all layers share: a name, a number of axes, and how a refusal is worded."""
+"""What all layers share: a name, options per axis, and how a refusal is worded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from modelcli.feature_maps.record import (
     AxisName,
     AxisResult,
     LayerResult,
-    Sees,
     Shape,
     axis_names,
 )
-from modelcli.feature_maps.refusal import AxisRefusal, ShapeError, refusal, show_dims
+from modelcli.feature_maps.refusal import AxisRefusal, ShapeError, show_dims
+from modelcli.feature_maps.window import Window
 
 Sizes = int | Sequence[int]
+Padding = Sizes | Literal["same", "valid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer whose output shape follows from its input shape.
+    """A layer whose output shape follows from its input shape; options have torch's names.
 
     Attributes:
+        TYPE: the class name that torch gives it; ``{0.dims}`` stands for that attribute.
         name: what the user calls it: its path in a model or the word that was typed.
+        shown: the type as it is shown, where it is not ``TYPE``: ``interpolate``, ``ReLU``.
     """
 
+    TYPE: ClassVar[str] = ""
     name: str = ""
+    shown: str = ""
 
     @property
     def type(self) -> str:
-        """The class name that torch gives it."""
-        raise NotImplementedError
+        """The class or function name that torch gives it."""
+        return self.shown or self.TYPE.format(self)
 
     @property
     def label(self) -> str:
-        """The layer as errors speak of it: ``conv1 (Conv2d)``."""
+        """The layer as errors speak of it: ``'conv1' (Conv2d)``."""
         return f"'{self.name}' ({self.type})" if self.name else self.type
 
     def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on an input.
-
-        Args:
-            shape: the whole shape; where the layer counts dimensions from the front, with its
-                batch.
+        """Return the layer's result on a whole shape, batch included where there is one.
 
         Raises:
             ShapeError: torch would refuse this input too.
@@ -53,19 +54,17 @@ class Layer:
 
     def refuse(self, shape: Shape, reason: str, hint: str) -> ShapeError:
         """Return the error that this layer cannot take a shape."""
-        return refusal(self.label, shape, reason, hint)
+        return ShapeError(f"{self.label} cannot take {show_dims(shape)}: {reason}", hint)
+
+    def _result(self, shape: Shape, output: Shape, **rest: Any) -> LayerResult:
+        return LayerResult(type=self.type, input_shape=shape, output_shape=output, **rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialLayer(Layer):
-    """A layer that treats each of the last ``dims`` axes by a formula.
-
-    Attributes:
-        dims: 1, 2 or 3.
-    """
+    """A layer that treats each of the last ``dims`` axes (1, 2 or 3) by a formula."""
 
     dims: int
-    sees: ClassVar[Sees] = "windows"
 
     @property
     def batch_required(self) -> bool:
@@ -77,15 +76,8 @@ class SpatialLayer(Layer):
         self._check_rank(shape)
         channels, why = self._channels(shape)
         axes = self._axes(shape)
-        sizes = tuple(axis.size_out for axis in axes)
-        return LayerResult(
-            type=self.type,
-            input_shape=shape,
-            output_shape=(*shape[: -self.dims - 1], channels, *sizes),
-            axes=axes,
-            sees=self.sees,
-            channels=why,
-        )
+        output = (*shape[: -self.dims - 1], channels, *(axis.size_out for axis in axes))
+        return self._result(shape, output, axes=axes, sees="windows", channels=why)
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         raise NotImplementedError
@@ -110,25 +102,72 @@ class SpatialLayer(Layer):
         for index, axis in enumerate(axis_names(self.dims)):
             try:
                 results.append(self._axis(index, shape[index - self.dims], axis))
-            except AxisRefusal as problem:
-                refused[index] = problem
+            except AxisRefusal as refusal:
+                refused[index] = refusal
         if refused:
             raise self._refuse_axes(shape, refused) from None
         return tuple(results)
 
     def _refuse_axes(self, shape: Shape, refused: dict[int, AxisRefusal]) -> ShapeError:
-        first = next((p for p in refused.values() if p.smallest is None), None)
-        if first is not None:
-            hint = first.advice or "no input size would work"
-            return self.refuse(shape, first.reason, hint)
+        for refusal in refused.values():
+            if refusal.smallest is None:
+                hint = refusal.advice or "no input size would work"
+                return self.refuse(shape, refusal.reason, hint)
         sizes = list(shape)
-        for index, problem in refused.items():
-            sizes[index - self.dims] = problem.smallest or 1
+        for index, refusal in refused.items():
+            sizes[index - self.dims] = refusal.smallest or 1
         reason = next(iter(refused.values())).reason
-        advice = next((f"; {p.advice}" for p in refused.values() if p.advice), "")
+        advice = next((f"; {each.advice}" for each in refused.values() if each.advice), "")
         return self.refuse(
             shape, reason, f"the smallest input that works is {show_dims(sizes)}{advice}"
         )
+
+    def _number(self, option: str, index: int, least: int) -> int:
+        """Return an option's number for one axis.
+
+        Raises:
+            AxisRefusal: it is below the least that makes sense, or not one per axis.
+        """
+        what = "kernel" if option == "kernel_size" else option
+        value = per_axis(getattr(self, option), self.dims, what)[index]
+        require(value, least, what)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLayer(SpatialLayer):
+    """A layer with a window: what convolutions, poolings, unfold and fold have in common.
+
+    Attributes:
+        kernel_size: cells of the window, one number or one per axis.
+        stride: step of the window; None is the kernel's size.
+        padding: cells added on both sides, or ``valid`` (none) or ``same`` (as many as keep the
+            size at stride 1; where that is odd, the additional one goes behind).
+        dilation: distance between the window's cells.
+    """
+
+    kernel_size: Sizes
+    stride: Sizes | None = 1
+    padding: Padding = 0
+    dilation: Sizes = 1
+
+    def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
+        return self.window(index).result(size, axis)
+
+    def window(self, index: int) -> Window:
+        """Return the window along one axis.
+
+        Raises:
+            AxisRefusal: a number of this axis makes no sense, whatever the input.
+        """
+        kernel = self._number("kernel_size", index, 1)
+        stride = kernel if self.stride is None else self._number("stride", index, 1)
+        dilation = self._number("dilation", index, 1)
+        before, after = self._pads(index, kernel, dilation)
+        return Window(kernel=kernel, stride=stride, before=before, after=after, dilation=dilation)
+
+    def _pads(self, index: int, kernel: int, dilation: int) -> tuple[int, int]:
+        return (self._number("padding", index, 0),) * 2
 
 
 def per_axis(value: Sizes, dims: int, what: str) -> tuple[int, ...]:
@@ -137,9 +176,7 @@ def per_axis(value: Sizes, dims: int, what: str) -> tuple[int, ...]:
     Raises:
         AxisRefusal: the sequence has another length than ``dims``.
     """
-    if isinstance(value, int):
-        return (value,) * dims
-    numbers = tuple(value)
+    numbers = (value,) if isinstance(value, int) else tuple(value)
     if len(numbers) == 1:
         return numbers * dims
     if len(numbers) != dims:

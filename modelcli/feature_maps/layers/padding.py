@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from modelcli.feature_maps.layers.layer import Layer
 from modelcli.feature_maps.reach import Reach
-from modelcli.feature_maps.record import AxisName, AxisResult, LayerResult, Shape, axis_names
+from modelcli.feature_maps.record import (
+    AxisName,
+    AxisResult,
+    LayerResult,
+    Ranges,
+    Shape,
+    axis_names,
+)
 from modelcli.feature_maps.refusal import show_dims
 
 KINDS = {
@@ -24,63 +31,51 @@ class Pad(Layer):
     """Cells added around a map, or cut off where a number is negative.
 
     Attributes:
-        pads: as ``F.pad`` takes them: last axis first, each as before, after.
+        pad: as ``F.pad`` takes it: last axis first, each as before, after.
         mode: one of ``KINDS``.
-        name_shown: the name torch gives it, where it is not the layer's class: ``pad``.
     """
 
-    pads: Sequence[int]
+    pad: Sequence[int]
     mode: str = "constant"
-    name_shown: str = ""
 
     @property
     def dims(self) -> int:
         """How many axes are padded."""
-        return len(self.pads) // 2
+        return len(self.pad) // 2
 
     @property
     def type(self) -> str:
         """The class or function name that torch gives it."""
-        return self.name_shown or f"{KINDS[self.mode]}{self.dims}d"
+        return self.shown or f"{KINDS[self.mode]}{self.dims}d"
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on ``(*, *sizes)``."""
         self._check(shape)
-        count = self.dims
-        names = axis_names(count) if count <= 3 else axis_names(3)
-        first = len(shape) - count
-        sizes = list(shape)
+        names = axis_names(min(self.dims, 3))
+        first = len(shape) - self.dims
         axes: list[AxisResult] = []
-        for offset in range(count):
+        for offset, size in enumerate(shape[first:]):
             before, after = self._pair(offset)
-            size = shape[first + offset]
             self._check_axis(shape, size, before, after)
-            sizes[first + offset] = size + before + after
-            name = names[min(offset, len(names) - 1)]
-            axes.append(_axis(size, before, after, name))
+            axes.append(_axis(size, before, after, names[min(offset, len(names) - 1)]))
+        sizes = (*shape[:first], *(axis.size_out for axis in axes))
         if any(size < 1 for size in sizes[first:]):
             raise self._nothing_left(shape, sizes)
-        return LayerResult(
-            type=self.type,
-            input_shape=shape,
-            output_shape=tuple(sizes),
-            axes=tuple(axes),
-            sees="windows",
-        )
+        return self._result(shape, sizes, axes=tuple(axes), sees="windows")
 
     def _pair(self, offset: int) -> tuple[int, int]:
         start = 2 * (self.dims - 1 - offset)
-        return self.pads[start], self.pads[start + 1]
+        return self.pad[start], self.pad[start + 1]
 
     def _check(self, shape: Shape) -> None:
         if self.mode not in KINDS:
             raise self.refuse(
                 shape, f"mode {self.mode!r} is unknown", f"the modes are {', '.join(KINDS)}"
             )
-        if len(self.pads) % 2 or not self.pads:
+        if len(self.pad) % 2 or not self.pad:
             raise self.refuse(
                 shape,
-                f"{len(self.pads)} numbers are no pairs of before and after",
+                f"{len(self.pad)} numbers are no pairs of before and after",
                 "give two numbers for each axis, the last axis first",
             )
         free = self.mode in ("constant", "zeros")
@@ -88,7 +83,7 @@ class Pad(Layer):
         if not fits:
             wanted = f"{self.dims} axes" if free else f"{self.dims + 1} or {self.dims + 2} axes"
             raise self.refuse(
-                shape, f"{len(self.pads)} numbers pad {self.dims} axes", f"give it {wanted}"
+                shape, f"{len(self.pad)} numbers pad {self.dims} axes", f"give it {wanted}"
             )
 
     def _check_axis(self, shape: Shape, size: int, before: int, after: int) -> None:
@@ -140,10 +135,6 @@ def _axis(size: int, before: int, after: int, axis: AxisName) -> AxisResult:
     )
 
 
-def _cut(size: int, before: int, after: int) -> tuple[tuple[int, int], ...]:
-    lost = []
-    if before < 0:
-        lost.append((0, min(-before, size) - 1))
-    if after < 0:
-        lost.append((max(size + after, 0), size - 1))
-    return tuple(lost)
+def _cut(size: int, before: int, after: int) -> Ranges:
+    front = ((0, min(-before, size) - 1),) if before < 0 else ()
+    return (*front, (max(size + after, 0), size - 1)) if after < 0 else front

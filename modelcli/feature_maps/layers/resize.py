@@ -27,54 +27,48 @@ _NEIGHBOURS = {"linear": (0, 1), "bilinear": (0, 1), "trilinear": (0, 1), "bicub
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resize(SpatialLayer):
-    """Interpolation to ``size``, or to ``floor(in * scale)``.
+    """Interpolation to ``size``, or to ``floor(in * scale_factor)``.
 
     Attributes:
         size: the sizes wanted, or None.
-        scale: the factors, or None; exactly one of the two is given.
+        scale_factor: the factors, or None; exactly one of the two is given.
         mode: how values between cells are found; see ``MODES``.
         align_corners: whether the first and the last cells' centres coincide.
-        recompute: measure distances by the sizes instead of by the factor.
-        name_shown: ``Upsample`` or ``interpolate``.
+        recompute_scale_factor: measure distances by the sizes instead of by the factor.
         needs_batch: whether a shape without a batch is refused, as torch does.
     """
 
     size: Sizes | None = None
-    scale: float | Sequence[float] | None = None
+    scale_factor: float | Sequence[float] | None = None
     mode: str = "nearest"
-    align_corners: bool = False
-    recompute: bool = False
-    name_shown: str = "Upsample"
+    align_corners: bool | None = False
+    recompute_scale_factor: bool | None = False
     needs_batch: bool = True
+    TYPE = "Upsample"
 
     @property
     def batch_required(self) -> bool:
         """Whether a shape without a batch is refused."""
         return self.needs_batch
 
-    @property
-    def type(self) -> str:
-        """The class or function name that torch gives it."""
-        return self.name_shown
-
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         self._check_mode()
         out, formula = self._size(index, size)
         require(size, 1, axis.name)
+        asked = self.size is not None
         if out < 1:
             raise AxisRefusal(
                 f"{axis.name} {size} gives {out}, and nothing is left",
                 smallest=self._smallest(index),
-                advice="" if self.size is None else "ask for a size of 1 or more",
+                advice="ask for a size of 1 or more" if asked else "",
             )
-        words = "asked for" if self.size is not None else f"the {axis.many} times the factor"
         return AxisResult(
             axis=axis,
             size_in=size,
             size_out=out,
             formula=formula,
-            rule="as asked" if self.size is not None else "floor(in * scale)",
-            steps=((words, formula),),
+            rule="as asked" if asked else "floor(in * scale)",
+            steps=(("asked for" if asked else f"the {axis.many} times the factor", formula),),
             reach=self._reach(size, out, self._ratio(index, size, out)),
         )
 
@@ -91,7 +85,7 @@ class Resize(SpatialLayer):
             )
 
     def _size(self, index: int, size: int) -> tuple[int, str]:
-        if (self.size is None) == (self.scale is None):
+        if (self.size is None) == (self.scale_factor is None):
             raise AxisRefusal(
                 "it has both a size and a factor" if self.size is not None else "it has no size",
                 advice="give it either a size or a factor",
@@ -108,7 +102,7 @@ class Resize(SpatialLayer):
         return out, f"floor({size} * {factor:g}) = {out}"
 
     def _factor(self, index: int) -> float:
-        scale = self.scale
+        scale = self.scale_factor
         if scale is None or isinstance(scale, (int, float)):
             return float(scale or 0)
         factors = tuple(scale)
@@ -131,7 +125,7 @@ class Resize(SpatialLayer):
         """Return the distance of neighbouring output cells, in input cells."""
         if self.align_corners and self.mode in _NEIGHBOURS:
             return Fraction(size - 1, out - 1) if out > 1 else Fraction(0)
-        if self.scale is None or self.recompute or self.mode == "area":
+        if self.scale_factor is None or self.recompute_scale_factor or self.mode == "area":
             return Fraction(size, out)
         return 1 / Fraction(self._factor(index)).limit_denominator(10_000)
 
@@ -140,22 +134,16 @@ class Resize(SpatialLayer):
             return adaptive_reach(size, out)
         if ratio == 0:  # one cell on either side: all are aligned with the first
             return Reach((0,) * out, (0,) * out, size)
-
-        def interval(cell: int) -> tuple[int, int]:
-            return self._interval(cell, ratio)
-
-        return from_cells(ratio.denominator, ratio.numerator, interval)
+        return from_cells(
+            ratio.denominator, ratio.numerator, lambda cell: self._interval(cell, ratio)
+        )
 
     def _interval(self, cell: int, ratio: Fraction) -> tuple[int, int]:
-        if self.mode == "nearest":
-            return floor(cell * ratio), floor(cell * ratio)
-        if self.mode == "nearest-exact":
-            place = floor((cell + Fraction(1, 2)) * ratio)
-            return place, place
-        if self.align_corners:
-            centre = cell * ratio
-        else:
-            centre = (cell + Fraction(1, 2)) * ratio - Fraction(1, 2)
+        if self.mode.startswith("nearest"):
+            exact = Fraction(1, 2) if self.mode == "nearest-exact" else 0
+            return (floor((cell + exact) * ratio),) * 2
+        half = Fraction(0) if self.align_corners else Fraction(1, 2)
+        centre = (cell + half) * ratio - half
         first = floor(centre)
         if centre == first:  # the other neighbours have weight 0
             return first, first

@@ -36,21 +36,13 @@ class PixelShuffle(Layer):
             )
         square = self.factor * self.factor
         channels = self._unshuffled(shape) if self.reverse else self._shuffled(shape, square)
-        axes = tuple(
-            self._axis(size, axis) for size, axis in zip(shape[-2:], axis_names(2), strict=True)
+        axes = tuple(map(self._axis, shape[-2:], axis_names(2)))
+        told = (
+            f"{self.factor} x {self.factor} places to a channel",
+            f"{shape[-3]} {'*' if self.reverse else '/'} {square} = {channels} channels",
         )
-        sign = "*" if self.reverse else "/"
-        return LayerResult(
-            type=self.type,
-            input_shape=shape,
-            output_shape=(*shape[:-3], channels, *(axis.size_out for axis in axes)),
-            axes=axes,
-            sees="windows",
-            channels=(
-                f"{self.factor} x {self.factor} places to a channel",
-                f"{shape[-3]} {sign} {square} = {channels} channels",
-            ),
-        )
+        output = (*shape[:-3], channels, *(axis.size_out for axis in axes))
+        return self._result(shape, output, axes=axes, sees="windows", channels=told)
 
     def _shuffled(self, shape: Shape, square: int) -> int:
         if shape[-3] % square:

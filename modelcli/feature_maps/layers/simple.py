@@ -6,51 +6,37 @@ from dataclasses import dataclass
 from math import prod
 
 from modelcli.feature_maps.layers.layer import Layer
-from modelcli.feature_maps.record import LayerResult, Sees, Shape
+from modelcli.feature_maps.record import LayerResult, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flatten(Layer):
-    """Axes ``start`` to ``end`` joined into one.
+    """Axes ``start_dim`` to ``end_dim`` joined into one; negative ones count from the back."""
 
-    Attributes:
-        start: first axis that is joined.
-        end: last axis that is joined; negative counts from the back.
-    """
-
-    start: int = 1
-    end: int = -1
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return "Flatten"
+    start_dim: int = 1
+    end_dim: int = -1
+    TYPE = "Flatten"
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on any shape."""
         rank = len(shape)
-        for axis in (self.start, self.end):
+        for axis in (self.start_dim, self.end_dim):
             if not -max(rank, 1) <= axis < max(rank, 1):
                 raise self.refuse(
                     shape, f"it has no axis {axis}", f"its axes are 0 to {max(rank, 1) - 1}"
                 )
         if not shape:
-            return self._result(shape, (1,), "1")
-        start, end = self.start % rank, self.end % rank
+            return self._result(shape, (1,), sees="mixed", formula="1")
+        start, end = self.start_dim % rank, self.end_dim % rank
         if start > end:
             raise self.refuse(
                 shape, f"axis {start} comes after axis {end}", "start must not be behind end"
             )
         joined = shape[start : end + 1]
         total = prod(joined)
-        formula = " * ".join(map(str, joined))
+        formula = " * ".join(map(str, joined)) + (f" = {total}" if len(joined) > 1 else "")
         output = (*shape[:start], total, *shape[end + 1 :])
-        return self._result(shape, output, formula if len(joined) == 1 else f"{formula} = {total}")
-
-    def _result(self, shape: Shape, output: Shape, formula: str) -> LayerResult:
-        return LayerResult(
-            type=self.type, input_shape=shape, output_shape=output, sees="mixed", formula=formula
-        )
+        return self._result(shape, output, sees="mixed", formula=formula)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +50,7 @@ class Linear(Layer):
 
     out_features: int
     in_features: int | None = None
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return "Linear"
+    TYPE = "Linear"
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on ``(*, in_features)``."""
@@ -82,34 +64,15 @@ class Linear(Layer):
             raise self.refuse(
                 shape, f"its weights expect {self.in_features} features, not {shape[-1]}", hint
             )
-        return LayerResult(
-            type=self.type,
-            input_shape=shape,
-            output_shape=(*shape[:-1], self.out_features),
-            sees="everything",
-            formula=f"{shape[-1]} features in, {self.out_features} out",
-        )
+        output = (*shape[:-1], self.out_features)
+        formula = f"{shape[-1]} features in, {self.out_features} out"
+        return self._result(shape, output, sees="everything", formula=formula)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointwise(Layer):
-    """A layer that keeps the shape: activation, normalisation, dropout.
-
-    Attributes:
-        kind: the class name that torch gives it.
-        sees: what a cell depends on; normalisations are read as in evaluation, cell by cell.
-    """
-
-    kind: str
-    sees: Sees = "same"
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return self.kind
+    """A layer that keeps the shape: activation, normalisation as in evaluation, dropout."""
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on any shape."""
-        return LayerResult(
-            type=self.type, input_shape=shape, output_shape=shape, sees=self.sees, formula="kept"
-        )
+        return self._result(shape, shape, sees="same", formula="kept")

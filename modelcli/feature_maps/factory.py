@@ -1,0 +1,168 @@
+"""One factory for every layer: from its name and torch's own options, wherever they come from.
+
+A typed word and an observed call end here alike. A family's file is imported when its first layer
+is made: few models have all of them, and the table of a small one should not wait for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any, cast
+
+from modelcli.feature_maps.layers.layer import Layer
+from modelcli.feature_maps.record import Shape
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a layer stands.
+
+    Attributes:
+        shape: what reaches it.
+        dims: how many axes are places, 0 where its name does not say.
+        name: what the user calls it: its path or the word that was typed.
+        shown: its type as torch calls it there, for layers with several names.
+    """
+
+    shape: Shape
+    dims: int
+    name: str
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """How a kind of layer is made.
+
+    Attributes:
+        made: its file in ``layers`` and its class.
+        fixed: options that the kind itself decides.
+        renamed: torch's options that the class knows under one common name.
+        prepare: changes the options of one layer first; None in place of them: it is no layer.
+    """
+
+    made: str
+    fixed: Options = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Options, Site], Options | None] | None = None
+
+
+def make_layer(kind: str, given: Mapping[str, Any], site: Site) -> Layer | None:
+    """Return a layer, or None where no factory has that name or the call is another thing.
+
+    Args:
+        kind: torch's name in small letters without its axes: ``conv``, ``maxpool``, ``pad``.
+        given: options under torch's names, ``kernel_size``, ``ceil_mode``; others are passed over.
+        site: where it stands.
+    """
+    plan = PLANS.get(kind)
+    if plan is None:
+        return None
+    options: Options | None = {
+        plan.renamed.get(name, name): value
+        for name, value in given.items()
+        if value is not None and value != ()
+    }
+    if plan.prepare is not None and options is not None:
+        options = plan.prepare(options, site)
+    if options is None:
+        return None
+    file, _, name = plan.made.partition(":")
+    made = getattr(import_module(f"modelcli.feature_maps.layers.{file}"), name)
+    known = {each.name for each in fields(made)}
+    every = {"dims": site.dims, **options, **plan.fixed, "name": site.name}
+    return cast(Layer, made(**{name: value for name, value in every.items() if name in known}))
+
+
+def _weighted(options: Options, site: Site) -> Options:
+    """Take kernel and channels from the weight where there is one: it is what was really used."""
+    groups = options.get("groups", 1)
+    weight = options.get("weight_shape")
+    if weight:
+        inner, outer = weight[1] * groups, weight[0]
+        options |= {"kernel_size": weight[2:], "in_channels": inner, "out_channels": outer}
+    if not options.get("in_channels"):  # a lazy layer says 0
+        options.pop("in_channels", None)
+    return options
+
+
+def _transposed(options: Options, site: Site) -> Options:
+    options = _weighted(options, site)
+    weight = options.get("weight_shape")
+    if weight:
+        outer = weight[1] * options.get("groups", 1)
+        options |= {"in_channels": weight[0], "out_channels": outer}
+    return _requested(options, site)
+
+
+def _requested(options: Options, site: Site) -> Options:
+    size = options.get("output_size")
+    if isinstance(size, tuple):
+        options["output_size"] = size[-site.dims :]  # torch takes batch and channels with it
+    return options
+
+
+def _depthwise(options: Options, site: Site) -> Options:
+    channels = site.shape[-site.dims - 1] if len(site.shape) > site.dims else 1
+    return {"out_channels": channels, **options, "groups": channels}
+
+
+def _shown(options: Options, site: Site) -> Options:
+    return {**options, "shown": site.shown}
+
+
+def _pad(options: Options, site: Site) -> Options | None:
+    return _shown(options, site) if options.get("pad") else None
+
+
+def _pad_layer(options: Options, site: Site) -> Options:
+    pads = options.get("padding", 0)
+    pads = (pads,) * (2 * site.dims) if isinstance(pads, int) else pads
+    return {"pad": pads, "shown": site.shown}
+
+
+def _unfold(options: Options, site: Site) -> Options | None:
+    another = "dimension" in options or "kernel_size" not in options  # Tensor.unfold
+    return None if another else options
+
+
+_SMOOTH: Options = {"mode": "bilinear", "align_corners": True}
+_FACTOR = {"upscale_factor": "factor", "downscale_factor": "factor"}
+PLANS: dict[str, _Plan] = {
+    "conv": _Plan(made="convolution:Convolution", prepare=_weighted),
+    "depthwise": _Plan(made="convolution:Convolution", prepare=_depthwise),
+    "convtranspose": _Plan(made="transposed:TransposedConvolution", prepare=_transposed),
+    "maxpool": _Plan(made="pooling:Pooling", fixed={"kind": "max"}),
+    "avgpool": _Plan(made="pooling:Pooling", fixed={"kind": "avg"}),
+    "lppool": _Plan(made="pooling:Pooling", fixed={"kind": "lp"}),
+    "adaptivemaxpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "max"}),
+    "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "avg"}),
+    "fractionalmaxpool": _Plan(made="adaptive:FractionalPooling"),
+    **{
+        name: _Plan(made="resize:Resize", prepare=_shown, fixed=fixed)
+        for name, fixed in (
+            ("interpolate", {}), ("upsample", {}), ("upsamplenearest", {}),
+            ("upsamplingnearest", {}), ("upsamplebilinear", _SMOOTH),
+            ("upsamplingbilinear", _SMOOTH),
+        )
+    },
+    "unfold": _Plan(made="patches:Unfold", fixed={"dims": 2}, prepare=_unfold),
+    "fold": _Plan(made="patches:Fold", fixed={"dims": 2}),
+    "pixelshuffle": _Plan(made="shuffle:PixelShuffle", renamed=_FACTOR),
+    "pixelunshuffle": _Plan(made="shuffle:PixelShuffle", fixed={"reverse": True}, renamed=_FACTOR),
+    "pad": _Plan(made="padding:Pad", prepare=_pad),
+    **{
+        f"{name}pad": _Plan(made="padding:Pad", fixed={"mode": mode}, prepare=_pad_layer)
+        for name, mode in (
+            ("zero", "zeros"), ("constant", "constant"), ("reflection", "reflect"),
+            ("replication", "replicate"), ("circular", "circular"),
+        )
+    },
+    "flatten": _Plan(made="simple:Flatten"),
+    "linear": _Plan(made="simple:Linear"),
+    "pointwise": _Plan(made="simple:Pointwise", prepare=_shown),
+}  # fmt: skip
