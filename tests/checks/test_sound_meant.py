@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,12 @@ from checks.made import Made, check
 from torch import nn
 from torch.nn import functional as F
 
+from modelcli.checks.observe.foreign import ModelRaised, call_model
 from modelcli.checks.observe.parameters import is_followed
 from modelcli.checks.observe.probe import functions
 from modelcli.checks.record import Options, Report
 from modelcli.checks.runner import run_checks
+from modelcli.loading.example import ExampleInputs
 from modelcli.loading.grammar import make_request
 from modelcli.loading.source import Source
 
@@ -113,3 +116,15 @@ def test_a_fault_of_ours_in_a_watched_pass_is_said(
     report = check(lambda: nn.Linear(4, 4), "2x4", select=(rule,))
     assert report.faults == {rule: "a fault of modelcli in this rule: IndexError: of ours"}
     assert report.findings == ()
+
+
+def test_what_torch_logs_of_a_failed_attempt_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(_model: Any, _x: Any) -> Any:
+        logging.getLogger("torch.fake").error("Traceback of a compiler")
+        raise RuntimeError("no such shape")
+
+    with pytest.raises(ModelRaised, match="RuntimeError: no such shape"):
+        call_model(Made(refuse), ExampleInputs(args=(torch.ones(2),)))
+    assert caplog.records == []
+    logging.getLogger("torch.fake").error("seen again")
+    assert [record.message for record in caplog.records] == ["seen again"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,14 +62,18 @@ def last_step(error: BaseException) -> TracebackType | None:
 
 
 def call_model(model: nn.Module, inputs: ExampleInputs) -> Any:
-    """Run a model once.
+    """Run a model once, without what torch's compilers log about a pass that fails.
 
     Raises:
         ModelRaised: its forward raised. A fault of what watches the pass comes as it is.
     """
+    muted = logging.root.manager.disable
+    logging.disable(max(muted, logging.ERROR))
     try:
         return run_foreign(model, *inputs.args, **inputs.kwargs)
     except Exception as error:  # whatever the user's forward raises
         if is_own_fault(error):
             raise
         raise ModelRaised(error) from error
+    finally:
+        logging.disable(muted)

@@ -9,7 +9,7 @@ import torch
 
 from modelcli.checks.observe.foreign import ModelRaised, call_model
 from modelcli.checks.observe.passes import run_quietly
-from modelcli.checks.observe.values import map_inputs, with_values
+from modelcli.checks.observe.values import input_tensors, map_inputs, with_values
 from modelcli.checks.record import CannotRun
 from modelcli.loading.example import ExampleInputs, make_tensor
 from modelcli.loading.types import InputSpec
@@ -36,15 +36,27 @@ def find_larger(context: Context) -> ExampleInputs | None:
 
 def _doubled(inputs: ExampleInputs) -> Iterator[ExampleInputs]:
     """Yield inputs with the axes doubled that may be places or steps, one way after the other."""
+    sizes = [tuple(tensor.shape) for tensor in input_tensors(inputs)]
+    for stretch in (_with_more_places, _with_more_steps):
+        made = map_inputs(inputs, stretch)
+        if [tuple(tensor.shape) for tensor in input_tensors(made)] != sizes:
+            yield made
 
-    def double(tensor: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        shape = tuple(
-            size * 2 if first <= axis <= last else size for axis, size in enumerate(tensor.shape)
-        )
-        return make_tensor(InputSpec(shape=shape), tensor.dtype)
 
-    yield map_inputs(inputs, lambda _, t: double(t, 2 if t.dim() > 2 else 1, t.dim()))
-    yield map_inputs(inputs, lambda _, t: double(t, 1, 1))
+def _with_more_places(_path: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Double the axes behind batch and channels; of ids the one behind the batch."""
+    ids = tensor.dim() == 2 and not tensor.is_floating_point()
+    return _stretched(tensor, range(1 if ids else 2, tensor.dim()))
+
+
+def _with_more_steps(_path: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Double the axis of steps before features, if there is one."""
+    return _stretched(tensor, range(1, 2 if tensor.dim() > 2 else 1))
+
+
+def _stretched(tensor: torch.Tensor, axes: range) -> torch.Tensor:
+    shape = tuple(size * 2 if axis in axes else size for axis, size in enumerate(tensor.shape))
+    return make_tensor(InputSpec(shape=shape), tensor.dtype)
 
 
 def _runs(context: Context, inputs: ExampleInputs) -> bool:
