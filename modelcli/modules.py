@@ -9,6 +9,7 @@ its id, for a class may compare its instances and give them no hash. Imports no 
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def named_modules(model: nn.Module, *, every_name: bool = False) -> Iterator[tup
     seen: set[int] = set()
     while stack:
         path, module, above = stack.pop()
-        key = id(module)
+        key = id(vars(module))  # the same for a weak reference to it
         if key in (above if every_name else seen):
             continue
         seen.add(key)
@@ -36,6 +37,27 @@ def named_modules(model: nn.Module, *, every_name: bool = False) -> Iterator[tup
         inside = above | {key} if every_name else above
         below = [(_join(path, name), child, inside) for name, child in named_children(module)]
         stack.extend(reversed(below))
+
+
+def find_cycle(model: nn.Module) -> tuple[str, str] | None:
+    """Return the path under which a module is held by itself, and its own; None if none is.
+
+    A weak reference (``weakref.proxy``) holds nothing.
+    """
+    stack: list[tuple[str, nn.Module, dict[int, str]]] = [("", model, {})]
+    seen: set[int] = set()
+    while stack:
+        path, module, above = stack.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        inside = {**above, id(module): path}
+        for name, child in named_children(module):
+            if id(child) in inside:
+                return _join(path, name), inside[id(child)]
+            if type(child) not in weakref.ProxyTypes:
+                stack.append((_join(path, name), child, inside))
+    return None
 
 
 def modules_of(model: nn.Module) -> Iterator[nn.Module]:

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from modelcli.errors import RunFailedError, describe
+from modelcli.errors import RunFailedError, UnavailableError, describe
 from modelcli.isolation import deep_calls, isolated, one_thread
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
-    BuildError,
     MemoryGuardError,
     build,
+    build_first,
     to_fake,
 )
+from modelcli.loading.build_error import BuildError
+from modelcli.loading.elsewhere import noting_absent
 from modelcli.loading.example import ExampleInputs, on_meta
 from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
@@ -67,7 +69,7 @@ def observe(
     """
     ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
     ladder.given = inputs
-    with isolated(source.folder), deep_calls():
+    with isolated(source.folder), deep_calls(), noting_absent() as ladder.absent:
         return ladder.climb(execution)
 
 
@@ -83,6 +85,7 @@ class _Ladder:
         self.backward = backward
         self.guard_bytes = None if allow_real else DEFAULT_GUARD_BYTES
         self.attempts: list[Attempt] = []
+        self.absent: set[str] = set()
         self.given: ExampleInputs | None = None
         self.inputs: ExampleInputs | None = None
 
@@ -92,12 +95,15 @@ class _Ladder:
                 return self._run_real()
         if execution == "real":
             return self._run_real()
-        try:
-            meta = self._prepared(build(self.source, execution="meta", attempts=self.attempts))
-        except BuildError:
-            if execution is not None:
-                raise
-            return self._run_real()  # whose own BuildError, if any, is the one to show
+        if execution is not None:
+            meta = build(self.source, execution="meta", attempts=self.attempts)
+        else:
+            meta, rung = build_first(
+                self.source, guard_bytes=self.guard_bytes, attempts=self.attempts
+            )
+            if rung == "real":
+                return self._run_built(self._prepared(meta))
+        meta = self._prepared(meta)
         self.inputs = self._find_inputs(meta)
         if execution == "fake":
             return self._run_fake(meta)
@@ -111,7 +117,7 @@ class _Ladder:
 
     def _confirmed(self, trace: Trace, meta: nn.Module) -> Trace:
         """Return what a real run shows, where it is cheap and torch refuses what meta let pass."""
-        if self.backward or not is_cheap(trace):
+        if self.backward or self.absent or not is_cheap(trace):
             return trace
         inputs = self._real_inputs()
         if confirms(meta, inputs.args, inputs.kwargs, trace.output_shapes):
@@ -157,7 +163,7 @@ class _Ladder:
     def _try_real(self) -> tuple[Trace | None, BaseException | None]:
         try:
             model = self._prepared(build(self.source, execution="real", seed=0))
-        except (BuildError, MemoryGuardError) as error:
+        except (BuildError, MemoryGuardError, UnavailableError) as error:
             return None, error
         return self._run(model, self._real_inputs(), "real")
 
@@ -190,9 +196,16 @@ class _Ladder:
         return trace
 
     def _run_real(self) -> Trace:
-        model = self._prepared(
-            build(self.source, execution="real", seed=0, guard_bytes=self.guard_bytes)
-        )
+        return self._run_built(
+            self._prepared(
+                build(
+                    self.source, execution="real", seed=0, guard_bytes=self.guard_bytes,
+                    attempts=self.attempts,
+                )
+            )
+        )  # fmt: skip
+
+    def _run_built(self, model: nn.Module) -> Trace:
         if self.inputs is None:
             self.inputs = self._find_inputs(model)
         return self._run(model, self._real_inputs(), "real")[0]
@@ -245,9 +258,13 @@ class _Ladder:
         self.attempts.append(Attempt(execution=execution, stage="forward", reason=describe(error)))
 
     def _remarks(self, execution: Execution) -> tuple[str, ...]:
-        if execution != "real" or not self.attempts:
-            return ()
-        return (f"ran for real, with memory: on meta, {self.attempts[0].reason}",)
+        failed = [attempt for attempt in self.attempts if attempt.stage != "note"]
+        if execution == "real" and failed:
+            return (f"ran for real, with memory: on meta, {failed[0].reason}",)
+        if execution == "meta" and self.absent:
+            asked = " and ".join(sorted(self.absent))
+            return (f"it asks for {asked}, which is not here: described on meta",)
+        return ()
 
 
 def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:

@@ -296,8 +296,10 @@ def test_a_pass_inside_a_hook_books_its_costs_on_itself() -> None:
     outer.norm.register_forward_hook(describe)
     world = process()
     assert modelcli.summary(outer, X).totals.macs == 32
+    inside = len(found)  # a pass on meta may be confirmed by a second
+    assert found == [32] * inside != []
     outer.eval()(X)
-    assert found == [32, 32]
+    assert found == [32] * (inside + 1)
     assert process() == world
 
 

@@ -158,10 +158,9 @@ def own_walks_of_a_model(tree: ast.AST) -> Iterator[ast.AST]:
 
 # Fact: (how its copies are found, its home, {file: why it is no copy}).
 FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
-    "parameter counts": (own_parameter_counts, "identity.py", {
-    }),
+    "parameter counts": (own_parameter_counts, "identity.py", {}),
     "which memory a tensor sees": (own_storage_keys, "identity.py", {
-        "loading/meta.py": "copies whole storages to another device, so that views stay views",
+        "loading/twins.py": "copies whole storages to another device, so that views stay views",
         "checkpoints/formats/torchfile.py": "asks for the place in the file, not in memory",
         "tensors/values.py": "reads the bytes of dtypes that .numpy() does not know",
     }),
@@ -180,15 +179,14 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "loading/inference/probe.py": "tests of Python, as operator calls them",
         "loading/inference/reach.py": "questions that a forward asks a tensor",
         "loading/inference/steps.py": "what turns a shape round, to turn it back",
+        "loading/elsewhere.py": "methods that name a device",
         "loading/meta.py": "functions that the meta device treats in its own way",
         "running/given.py": "the words of --values",
         "views/params_stats.py": "the columns of a tensor's statistics",
         "views/run.py": "the columns of an output's statistics",
     }),
     "suggestions of what was meant": (own_suggestions, "errors.py", {}),
-    "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {
-        "tensors/strict.py": "asks whether the model's own way of loading takes other names",
-    }),
+    "the walk over a model and its training flags": (own_walks_of_a_model, "modules.py", {}),
     "the walk over nested tensors": (own_walks_of_nests, "nested.py", {
         "loading/meta.py": "asked at every call while a model is built; plain arguments only",
     }),

@@ -94,7 +94,8 @@ def command(
     )
     note_remarks(out, source.remarks)
     for attempt in trace.attempts:
-        out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
+        failed = "" if attempt.stage == "note" else f"{attempt.stage} failed: "
+        out.detail(f"{attempt.execution}: {failed}{attempt.reason}")
     if style is Style.TORCHINFO:
         _print_torchinfo(out, source, trace)
     else:
@@ -111,9 +112,9 @@ def _print_ours(out: Output, trace: Trace, *, depth: int | None) -> None:
 
 
 def _print_torch(out: Output, source: Source) -> None:
-    from modelcli.loading.build import build
+    from modelcli.loading.build import build_first
 
-    out.text(repr(build(source, execution="meta")))
+    out.text(repr(build_first(source)[0]))
 
 
 def _print_torchinfo(out: Output, source: Source, trace: Trace) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -19,18 +18,14 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
 from modelcli.isolation import isolated
-from modelcli.loading.meta import (
-    MetaFactories,
-    Twins,
-    copy_to_cpu,
-    copy_to_meta,
-    move_tensors,
-    move_to_meta,
-)
+from modelcli.loading.build_error import BuildError, as_build_error
+from modelcli.loading.copying import copy_to_cpu, copy_to_meta
+from modelcli.loading.inference import needs_values
+from modelcli.loading.meta import MetaFactories
 from modelcli.loading.source import Source
+from modelcli.loading.twins import Twins, move_tensors, move_to_meta
 from modelcli.loading.types import Attempt, Execution
-from modelcli.loading.user_code import in_package, user_frames
-from modelcli.modules import tensors_of
+from modelcli.modules import find_cycle, named_children, tensors_of
 
 LADDER: tuple[Execution, ...] = ("meta", "fake", "real")
 # What a real build may take without being asked: no more than a small model with its optimiser.
@@ -58,19 +53,76 @@ def build(
         RunFailedError: the constructor raised.
         UsageError: a real build would exceed the guard.
     """
+    attempts = [] if attempts is None else attempts
     with isolated(source.folder):
-        if execution == "real":
-            if seed is not None:
-                torch.manual_seed(seed)
-            return _build_real(source, guard_bytes)
-        return _build_meta(source, [] if attempts is None else attempts)
+        if source.instance is not None:
+            _refuse_cycle(source, source.instance)
+        if execution == "meta":
+            return _refuse_cycle(source, _build_meta(source, attempts))
+        if seed is not None:
+            torch.manual_seed(seed)
+        return _refuse_cycle(source, _build_real(source, guard_bytes, attempts))
+
+
+def build_first(
+    source: Source,
+    *,
+    seed: int | None = 0,
+    guard_bytes: int | None = DEFAULT_GUARD_BYTES,
+    attempts: list[Attempt] | None = None,
+) -> tuple[nn.Module, Literal["meta", "real"]]:
+    """Return a module on the first rung that holds, and the rung: on meta, or else for real.
+
+    A constructor is called again only where its failure may be meta's fault; what it said first
+    is told, unless that was about meta.
+
+    Raises:
+        RunFailedError: the constructor raised.
+        UsageError: it builds only for real, and that would exceed the guard.
+        UnavailableError: it asks for a device that is not here.
+    """
+    try:
+        return build(source, execution="meta", attempts=attempts), "meta"
+    except BuildError as error:
+        if isinstance(error.cause, _FINAL):
+            raise
+        first = error
+    metas_fault = needs_values(first.cause)
+    try:
+        model = build(
+            source, execution="real", seed=seed, guard_bytes=guard_bytes, attempts=attempts
+        )
+    except MemoryGuardError:
+        if metas_fault:
+            raise
+        raise first from None
+    except BuildError as second:
+        raise (second.after(first) if metas_fault else first) from second
+    return model, "real"
+
+
+# No way of building makes these any better: a file or a download that lacks, a package, an exit.
+_FINAL = (OSError, ImportError, SystemExit, MemoryError)
+
+
+def _refuse_cycle(source: Source, model: nn.Module) -> nn.Module:
+    """Refuse a model that torch cannot set to evaluation: one that holds itself."""
+    found = find_cycle(model)
+    if found is None:
+        return model
+    path, held = found
+    again = f"'{held}'" if held else "the model itself"
+    owner, _, name = path.rpartition(".")
+    raise RunFailedError(
+        f"modules of '{source.label}' hold each other: '{path}' is {again} again",
+        f"keep it out of the modules of {owner or 'the model'}: "
+        f"self.__dict__['{name}'] = ..., or weakref.proxy(...)",
+    )
 
 
 def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
     if source.instance is not None:
-        return _copy(source, copy_to_meta)
-    construct = source.construct
-    assert construct is not None  # a Source has one or the other
+        return _copy(source, copy_to_meta, attempts)
     errors: list[BaseException] = []
     ways: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("meta", MetaFactories),
@@ -79,82 +131,64 @@ def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
     for name, context in ways:
         try:
             with context():
-                return move_to_meta(unwrap(construct()))
+                return move_to_meta(_constructed(source))
         except ModelcliError:
             raise
         except (Exception, SystemExit) as error:  # whatever the user's constructor raises
             errors.append(error)
             attempts.append(Attempt(execution=name, stage="build", reason=describe(error)))
-    raise BuildError(source, errors[0])
+            if isinstance(error, _FINAL) or not needs_values(error):
+                break
+    raise as_build_error(source, errors[0])
 
 
-class BuildError(RunFailedError):
-    """The constructor raised."""
-
-    def __init__(self, source: Source, cause: BaseException) -> None:
-        line = user_line(cause, source)
-        missing_init = "cannot assign module before Module.__init__() call" in str(cause)
-        given = ", ".join(f"{key}={value!r}" for key, value in source.kwargs.items())
-        if missing_init or "super().__init__()" in str(cause):
-            hint = "call super().__init__() first in its __init__"
-        elif given:
-            hint = f"do the arguments fit? {given}" + (f"; it stopped at {line}" if line else "")
-        else:
-            hint = f"look at {line}" if line else "does its constructor work in plain Python?"
-        hint = "; ".join((hint, *source.remarks))
-        super().__init__(f"building '{source.label}' failed: {describe(cause)}", hint)
-        self.cause = cause
+def _constructed(source: Source) -> nn.Module:
+    assert source.construct is not None  # a Source has one or the other
+    return unwrap(source.construct())
 
 
-def user_line(error: BaseException, source: Source) -> str:
-    """Return file, line and code of the user's own code where an exception arose, or ``""``."""
-    frames = [f for f in user_frames(error) if not in_package(f.filename)]
-    folder = source.folder
-    if folder is not None:
-        frames = [f for f in frames if Path(f.filename).is_relative_to(folder)] or frames
-    if not frames:
-        return ""
-    return f"{Path(frames[0].filename).name}, line {frames[0].lineno}: {frames[0].line}"
-
-
-def _build_real(source: Source, guard_bytes: int | None) -> nn.Module:
+def _build_real(source: Source, guard_bytes: int | None, attempts: list[Attempt]) -> nn.Module:
     if source.instance is not None:
         needed = sum(t.numel() * t.element_size() for t in _tensors(source.instance))
         if guard_bytes is not None and needed > guard_bytes:
             raise MemoryGuardError(needed, guard_bytes)
-        return _copy(source, copy_to_cpu)
-    construct = source.construct
-    assert construct is not None
+        return _copy(source, copy_to_cpu, attempts)
     try:
         with _Guard(guard_bytes) if guard_bytes is not None else contextlib.nullcontext():
-            return unwrap(construct())
+            return _constructed(source)
     except ModelcliError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's constructor raises
-        raise BuildError(source, error) from error
+        raise as_build_error(source, error) from error
 
 
 def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
     return (t for t in tensors_of(model) if not is_lazy(t))
 
 
-def _copy(source: Source, copier: Callable[[nn.Module], nn.Module]) -> nn.Module:
+def _copy(source: Source, copier: Callable[..., nn.Module], attempts: list[Attempt]) -> nn.Module:
     assert source.instance is not None
+    shared: list[str] = []
     try:
-        return copier(unwrap(source.instance))
+        copied = copier(unwrap(source.instance), shared=shared)
     except (Exception, SystemExit) as error:  # a module may hold anything: locks, files, generators
         raise RunFailedError(
             f"'{source.label}' cannot be copied: {describe(error)}",
             "give a class or a function that builds it, so that it need not be copied",
         ) from error
+    for kind in shared:
+        reason = f"'{kind}' cannot be copied, and is shared with the model that was given"
+        attempts.append(Attempt(execution="copy", stage="note", reason=reason))
+    return copied
 
 
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the module inside what torch.compile and the data-parallel wrappers put around it."""
     while True:
-        inner = getattr(model, "_orig_mod", None)
+        held = dict(named_children(model))  # by name alone: a class may answer to any name
+        inner = held.get("_orig_mod")
         if inner is None and type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
-            inner = getattr(model, "module", None)
+            inner = held.get("module")
         if not isinstance(inner, nn.Module):
             return model
         model = inner

@@ -8,6 +8,7 @@ from torch import nn
 
 from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.convention import inputs_by_convention, with_request
+from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import (
     ExampleInputs,
     forward_parameters,
@@ -16,7 +17,6 @@ from modelcli.loading.example import (
 )
 from modelcli.loading.given import made_by, with_files
 from modelcli.loading.inference import infer_inputs
-from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.settled import settled_specs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
+from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import forward_parameters
 from modelcli.loading.inference.facts import Facts
 from modelcli.loading.inference.names import kind_of
 from modelcli.loading.inference.probe import probe
 from modelcli.loading.inference.reach import read_facts
-from modelcli.loading.meta import copy_to_meta
 from modelcli.loading.nests import steps_into
 from modelcli.loading.types import InputSpec
 from modelcli.modules import modules_of

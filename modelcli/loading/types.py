@@ -82,8 +82,8 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One rung of the ladder that did not hold, and why."""
+    """One rung of the ladder that did not hold, and why; or a note on how it held."""
 
     execution: str
-    stage: Literal["build", "forward"]
+    stage: Literal["build", "forward", "note"]
     reason: str

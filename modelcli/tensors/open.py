@@ -97,12 +97,12 @@ def open_target(
 
 
 def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions | None) -> Opened:
-    from modelcli.loading.build import build
+    from modelcli.loading.build import build_first
     from modelcli.loading.find import find_source
     from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)
-    model = build(source, execution="meta") if options is None else _build_real(source, options)
+    model = build_first(source)[0] if options is None else _build_real(source, options)
     if _has_lazy(model):
         return _open_lazy(target, source, options)
     return Opened(

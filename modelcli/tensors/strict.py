@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,15 +18,17 @@ def loads_strictly(model: nn.Module, tensors: Sequence[NamedTensor]) -> bool:
     """
     import torch
 
+    from modelcli.loading.copying import copy_to_meta
+
     try:
-        on_meta = copy.deepcopy(model).to("meta")
+        on_meta = copy_to_meta(model)
         state = {
             tensor.name: torch.empty(
                 tensor.shape, dtype=getattr(torch, tensor.dtype), device="meta"
             )
             for tensor in tensors
         }
-        on_meta.load_state_dict(state, strict=True)
+        torch.nn.Module.load_state_dict(on_meta, state, strict=True)
     except Exception:  # whatever a model's hooks raise, it does not load
         return False
     return True

@@ -39,11 +39,14 @@ def plain_masks() -> Iterator[None]:
         with _disable_current_modes():
             return torch.Tensor.__new__(cls)
 
+    outer = vars(bias.CausalBias).get("__new__")  # of a pass around this one
     bias.CausalBias.__new__ = make
     try:
         yield
     finally:
         del bias.CausalBias.__new__
+        if outer is not None:
+            bias.CausalBias.__new__ = outer
 
 
 @contextlib.contextmanager

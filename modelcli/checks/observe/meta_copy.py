@@ -6,7 +6,8 @@ from torch import nn
 
 from modelcli.checks.observe.attributes import find_hidden
 from modelcli.checks.record import CannotRun
-from modelcli.loading.meta import copy_to_meta, move_to_meta
+from modelcli.loading.copying import copy_to_meta
+from modelcli.loading.twins import move_to_meta
 
 
 def copy_whole_to_meta(model: nn.Module) -> nn.Module:

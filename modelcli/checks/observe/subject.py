@@ -12,7 +12,7 @@ from modelcli.checks.observe.lazy import lazy
 from modelcli.checks.observe.refused_input import raises_for_every_input
 from modelcli.checks.record import CannotRun, Options
 from modelcli.errors import RunFailedError, UsageError
-from modelcli.loading.build import BuildError, build, unwrap
+from modelcli.loading.build import build, build_first, unwrap
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
@@ -46,10 +46,7 @@ class Subject:
             return unwrap(self.source.instance)
         if self.is_small:
             return self.build(seed=0)
-        try:
-            return build(self.source, execution="meta")
-        except BuildError:
-            return self.build(seed=0)
+        return build_first(self.source, guard_bytes=None)[0]
 
     def build(self, *, seed: int) -> nn.Module:
         """Return a private model with values.

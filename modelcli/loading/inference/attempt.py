@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
+from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import ExampleInputs
-from modelcli.loading.meta import call_on_meta, copy_to_meta
+from modelcli.loading.meta import call_on_meta
 from modelcli.modules import modules_of
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import forward_parameters
 from modelcli.loading.inference.facts import Facts
 from modelcli.loading.inference.names import Kind, is_graph, is_number, kind_of, plain_value
 from modelcli.loading.inference.probe import Probed, probe
 from modelcli.loading.inference.reach import read_facts
 from modelcli.loading.inference.templates import Template, templates
-from modelcli.loading.meta import copy_to_meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
     candidates = list(itertools.islice(_candidates(model), _MOST_TRIES))
     if len(candidates) < 2:
         return candidates[0] if candidates else None
+    from modelcli.loading.copying import copy_to_meta
     from modelcli.loading.inference import runs
-    from modelcli.loading.meta import copy_to_meta
 
     on_meta = model if all(p.is_meta for p in parameters_of(model)) else copy_to_meta(model)
     return next((inputs for inputs in candidates if runs(on_meta, inputs)), candidates[0])
