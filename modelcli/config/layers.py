@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS, keys_named
-from modelcli.config.values import check_value, parse_value, read_toml
+from modelcli.config.values import check_value, parse_argument, parse_value, read_toml
 from modelcli.errors import ConfigError, ask, did_you_mean
 from modelcli.files import read_limited
 
@@ -101,14 +101,21 @@ def settings_layer(settings: Sequence[str]) -> Layer:
             layer.mistakes.append(Mistake(message=message, hint="as in --set train.steps=50"))
             continue
         try:
-            value = parse_value(text.strip())
+            is_argument = _is_argument(key)
+            value = parse_argument(text.strip()) if is_argument else parse_value(text.strip())
         except ValueError as error:
             layer.mistakes.append(
                 _refused(f"--set {key}", error, "strings may be quoted: '\"text\"'")
             )
             continue
-        _put(layer, key if "." in key else f"model.kwargs.{key}", value, f"--set {key}")
+        _put(layer, f"model.kwargs.{key}" if is_argument else key, value, f"--set {key}")
     return layer
+
+
+def _is_argument(key: str) -> bool:
+    """Tell whether a key is an argument of the model, or a part of one: ``config.dim``."""
+    section, dot, _ = key.partition(".")
+    return not dot or not (section in SECTIONS or did_you_mean(section, SECTIONS))
 
 
 def flags_layer(flags: Mapping[str, object]) -> Layer:

@@ -53,6 +53,17 @@ def read_toml(text: str) -> dict[str, Any]:
         raise tomllib.TOMLDecodeError("a number has too many digits") from None
 
 
+def parse_argument(text: str) -> object:
+    """Return the value of an argument of a model: as `parse_value`, and Python's None as text.
+
+    Raises:
+        ValueError: as `parse_value`.
+    """
+    if text == "None" or (text[:1] == "(" and text[-1:] == ")"):
+        return text
+    return parse_value(text)
+
+
 def _bare_word(text: str, error: Exception) -> str:
     if "too many digits" in str(error):
         raise ValueError(f"has too many digits: {_cut(text)}")

@@ -14,9 +14,10 @@ from torch import nn
 from modelcli import registry
 from modelcli.errors import TargetError, UsageError
 from modelcli.isolation import importable, preserved_random
+from modelcli.loading.arguments import behind_open_arguments, settle_arguments
 from modelcli.loading.providers import get_provider
 from modelcli.loading.python_code import find_object
-from modelcli.loading.source import Source, check_arguments
+from modelcli.loading.source import Source
 from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
 
 
@@ -76,10 +77,16 @@ def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:
             f"'{label}' is {kind}, not a model",
             "name a subclass of torch.nn.Module, an instance, or a function that returns one",
         )
-    check_arguments(found, label, kwargs)
+    given = settle_arguments(found, label, kwargs)
 
     def construct() -> nn.Module:
-        model = found(**kwargs)
+        try:
+            model = found(**given)
+        except TypeError as error:
+            mistake = behind_open_arguments(error, found, label, given)
+            if mistake is None:
+                raise
+            raise mistake from error
         if not isinstance(model, nn.Module):
             raise TargetError(
                 f"'{label}' returns {type(model).__name__}, not a model",
@@ -87,4 +94,4 @@ def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:
             )
         return model
 
-    return Source(label=label, construct=construct, kwargs=kwargs)
+    return Source(label=label, construct=construct, kwargs=given)

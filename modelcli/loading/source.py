@@ -48,8 +48,16 @@ class Source:
         return self.spec is not None and not self.kwargs and self.spec.params <= _SMALL_PARAMS
 
 
-def check_arguments(found: Callable[..., Any], label: str, kwargs: Mapping[str, Any]) -> None:
+def check_arguments(
+    found: Callable[..., Any],
+    label: str,
+    kwargs: Mapping[str, Any],
+    examples: Mapping[str, str] | None = None,
+) -> None:
     """Check constructor arguments against a signature.
+
+    Args:
+        examples: how an argument could be given, where its annotation does not say it alone.
 
     Raises:
         UsageError: an unknown argument, or required ones that are missing.
@@ -76,7 +84,10 @@ def check_arguments(found: Callable[..., Any], label: str, kwargs: Mapping[str, 
     ]
     if missing:
         listed = ", ".join(f"'{name}'" for name in missing)
-        example = " ".join(f"--set {name}={_example(parameters[name])}" for name in missing)
+        known = examples or {}
+        example = " ".join(
+            known.get(name) or f"--set {name}={_example(parameters[name])}" for name in missing
+        )
         raise UsageError(f"the constructor of '{label}' needs {listed}", f"give it: {example}")
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs, from_specs
 from modelcli.loading.providers.libraries import import_library, torchvision_remarks, unknown_model
 from modelcli.loading.source import Source
@@ -25,6 +26,8 @@ class Timm:
         timm = import_library("timm")
         if not timm.is_model(reference.partition(".")[0]):
             raise unknown_model("timm", reference, timm.list_models())
+
+        kwargs = {key: plain_argument(value) for key, value in kwargs.items()}
 
         def construct() -> nn.Module:
             return cast(nn.Module, timm.create_model(reference, pretrained=False, **kwargs))

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from torch import nn
 
+from modelcli.loading.arguments import settle_arguments
 from modelcli.loading.providers.libraries import import_library, torchvision_remarks, unknown_model
-from modelcli.loading.source import Source, check_arguments
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputSpec
 
 
@@ -33,7 +34,7 @@ class Torchvision:
         if reference in ("googlenet", "inception_v3"):
             defaults["init_weights"] = False  # a slow scipy initialiser, of no use here
         label = f"torchvision:{reference}"
-        check_arguments(builder, label, kwargs)
+        kwargs = settle_arguments(builder, label, kwargs)
         return Source(
             label=label,
             construct=lambda: cast(nn.Module, builder(**{**defaults, **kwargs})),

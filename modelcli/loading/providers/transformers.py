@@ -14,6 +14,7 @@ from torch import nn
 from modelcli.checkpoints.records import brief
 from modelcli.errors import TargetError, UnavailableError, UsageError, describe, did_you_mean
 from modelcli.files import read_limited
+from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
 from modelcli.loading.source import Source
@@ -43,7 +44,7 @@ class Transformers:
                 raise UsageError(
                     f"{type(config).__name__} has no '{key}'", f"{did}see the config's keys"
                 )
-            setattr(config, key, value)
+            setattr(config, key, plain_argument(value))
         return Source(
             label=f"hf:{reference}",
             construct=lambda: _from_config(transformers, config),
