@@ -111,6 +111,15 @@ def _depthwise(options: Options, site: Site) -> Options:
     return {"out_channels": channels, **options, "groups": channels}
 
 
+def _linear(options: Options, site: Site) -> Options | None:
+    weight = options.get("weight_shape")
+    if weight and len(weight) == 2:
+        options |= {"out_features": weight[0], "in_features": weight[1]}
+    if not options.get("in_features"):  # a lazy layer says 0
+        options.pop("in_features", None)
+    return options if "out_features" in options else None
+
+
 def _shown(options: Options, site: Site) -> Options:
     return {**options, "shown": site.shown}
 
@@ -139,6 +148,7 @@ PLANS: dict[str, _Plan] = {
     "maxpool": _Plan(made="pooling:Pooling", fixed={"kind": "max"}),
     "avgpool": _Plan(made="pooling:Pooling", fixed={"kind": "avg"}),
     "lppool": _Plan(made="pooling:Pooling", fixed={"kind": "lp"}),
+    "maxunpool": _Plan(made="transposed:MaxUnpooling", prepare=_requested),
     "adaptivemaxpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "max"}),
     "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "avg"}),
     "fractionalmaxpool": _Plan(made="adaptive:FractionalPooling"),
@@ -163,6 +173,6 @@ PLANS: dict[str, _Plan] = {
         )
     },
     "flatten": _Plan(made="simple:Flatten"),
-    "linear": _Plan(made="simple:Linear"),
+    "linear": _Plan(made="simple:Linear", prepare=_linear),
     "pointwise": _Plan(made="simple:Pointwise", prepare=_shown),
 }  # fmt: skip

@@ -203,6 +203,23 @@ def _places(axes: Sequence[Axis]) -> list[Place]:
     return places
 
 
+def cut(field: Field, position: int, first: int, step: int) -> Field:
+    """Return the field after every ``step``-th cell of an axis was kept, from ``first`` on."""
+    axes = list(field.axes)
+    axes[position] = _moved(axes[position], Reach((first,), (first,), step))
+    return replace(field, axes=tuple(axes))
+
+
+def pick(field: Field, position: int, cell: int) -> Field:
+    """Return the field after one cell of an axis was kept, and the axis with it left out."""
+    axis = field.axes[position]
+    axes = (*field.axes[:position], *field.axes[position + 1 :])
+    if isinstance(axis, Mixture):  # which of its places the cell stands for is not known
+        return replace(field, axes=axes, everything=field.everything | set(_sources(axis)))
+    places = [] if axis is None else [Place(axis.source, axis.reach.shifted(cell))]
+    return replace(field, axes=axes, fixed=_with_fixed(field.fixed, places))
+
+
 def permute(field: Field, order: Sequence[int]) -> Field:
     """Return the field after its axes were put into another order."""
     return replace(field, axes=tuple(field.axes[index] for index in order))

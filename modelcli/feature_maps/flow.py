@@ -19,6 +19,7 @@ from modelcli.feature_maps.field import (
     reshape,
 )
 from modelcli.feature_maps.of_call import layer_of
+from modelcli.feature_maps.parts import sliced
 from modelcli.feature_maps.record import LayerResult, Shape
 from modelcli.feature_maps.refusal import ShapeError, show_dims
 from modelcli.feature_maps.row import MapRow
@@ -147,7 +148,8 @@ def _after_other(call: Call, fields: Sequence[Field], output: Shape) -> Field | 
     if Trait.RESHAPES in known:
         return reshape(first, shape, output)
     if Trait.PARTS in known:
-        return _part(first, shape, output)
+        field = sliced(call, first, shape)
+        return _part(first, shape, output) if field is None else field
     if _broadcasts(call.input_shapes, output):
         return merge(fields, call.input_shapes, output)
     return None
@@ -232,4 +234,5 @@ def _from_step(step: Step, trace: Trace) -> MapRow:
         field=step.field,
         batched=len(result.input_shape) > dims + 1,
         activation_bytes=numel * width or None,
+        params=node.own_params if step.call.kind == "module" else None,
     )

@@ -180,7 +180,11 @@ def _changed(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     if has(name, Trait.CONVOLUTION):
         return _convolve(func, args, kwargs)
     if name.startswith(("max_pool", "adaptive_max_pool", "fractional_max_pool")):
-        return _average(func, name, args, kwargs)
+        average = _average(func, name, args, kwargs)
+        with_indices = name.endswith("_with_indices") and isinstance(average, Tensor)
+        return (average, func(*args, **kwargs)[1]) if with_indices else average
+    if name.startswith("max_unpool"):
+        return _spread(int(name[-2]), *args, **kwargs)
     if name in ("mul", "multiply") and len(args) > 1:
         scaled = _without_scale(args[0], args[1])
         if scaled is not None:
@@ -253,6 +257,27 @@ def _average(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
             bool(given.get("ceil_mode", False)),
         )
     return _dilated_average(x, given, dims)
+
+
+def _spread(
+    dims: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """Carry out a max unpooling so that every cell of a window gets the value put back into it."""
+    kernel = _tuple(kernel_size, dims)
+    channels = input.shape[-dims - 1]
+    weight = torch.ones((channels, 1, *kernel), dtype=input.dtype)
+    transposed: Any = getattr(F, f"conv_transpose{dims}d")
+    output: Tensor = transposed(input, weight, None, stride or kernel, padding, groups=channels)
+    if output_size is None:
+        return output
+    sizes = zip(output_size[-dims:], output.shape[-dims:], strict=True)
+    return F.pad(output, [n for asked, size in reversed([*sizes]) for n in (0, asked - size)])
 
 
 def _dilated_average(x: Tensor, given: Mapping[str, Any], dims: int) -> Tensor:

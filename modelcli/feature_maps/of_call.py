@@ -14,7 +14,7 @@ from modelcli.tracing.record import Call
 
 _NAME = re.compile(r"(?P<kind>.*?)_?((?P<dims>[123])d(_with_indices)?)?")
 _MAPS = re.compile(
-    r"conv|convtranspose|(max|avg|lp|adaptivemax|adaptiveavg|fractionalmax)pool|(un)?fold|\w*pad"
+    r"conv|convtranspose|maxunpool|(max|avg|lp|adaptivemax|adaptiveavg|fractionalmax)pool|(un)?fold|\w*pad"
     r"|pixel(un)?shuffle|interpolate|upsampl\w+|flatten"
 )  # a dense layer and an activation move no cell: they are no rows
 

@@ -78,6 +78,10 @@ class Reach:
         highs = tuple(self.high(layer.high(cell)) for cell in range(period))
         return Reach(lows, highs, self.low(layer.low(period)) - lows[0])
 
+    def shifted(self, cells: int) -> Reach:
+        """Return what the cells see that come so many cells later."""
+        return self.then(Reach((cells,), (cells,), 1))
+
     def union(self, other: Reach) -> Reach:
         """Return what cells see that see both: the hull of the two intervals.
 

@@ -93,6 +93,8 @@ class LayerResult:
         sees: what a cell of the output depends on: ``windows`` of the input as ``axes`` say, the
             ``same`` cell, ``everything``, or ``mixed`` where cells no longer stand for places.
         channels: how the channel count came about, in words and arithmetic, or None.
+        weights: the sizes whose product is the number of weights, and how many biases a layer with
+            a bias has; None for a layer without.
         formula: the formula for layers without axes, empty otherwise.
     """
 
@@ -102,6 +104,7 @@ class LayerResult:
     axes: tuple[AxisResult, ...] = ()
     sees: Sees
     channels: tuple[str, str] | None = None
+    weights: tuple[Shape, int] | None = None
     formula: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelcli.feature_maps.fitting import what_fits
 from modelcli.feature_maps.of_call import layer_of
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.tracing.record import Trace
@@ -16,6 +17,7 @@ def explain_refusal(trace: Trace) -> tuple[str, str] | None:
     try:
         layer.apply(call.input_shapes[0])
     except ShapeError as error:
+        hint = what_fits(trace) or error.hint
         label = f"'{call.path}'" if call.path == call.type else f"'{call.path}' ({call.type})"
-        return error.message.replace(layer.label, label, 1), error.hint
+        return error.message.replace(layer.label, label, 1), hint
     return None

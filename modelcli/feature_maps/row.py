@@ -19,6 +19,7 @@ class MapRow:
         path: the layer's path, or the word that was typed.
         batched: whether the first axis of the shapes is the batch.
         activation_bytes: size of the output; None where no element type is known.
+        params: parameters that the layer itself holds; None where it was only typed.
     """
 
     path: str
@@ -27,6 +28,7 @@ class MapRow:
     field: Field
     batched: bool
     activation_bytes: int | None = None
+    params: int | None = None
 
     @property
     def formula(self) -> str:

@@ -41,6 +41,9 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "fold": ("input", "output_size", "kernel_size", "dilation", "padding", "stride"),
     "flatten": ("input", "start_dim", "end_dim"),
     "permute": ("input", "dims"),
+    "getitem": ("input", "index"),
+    "narrow": ("input", "dim", "start", "length"),
+    "select": ("input", "dim", "index"),
     "transpose": ("input", "dim0", "dim1"),
     "dropout": ("input", "p", "training", "inplace"),
 }
@@ -102,26 +105,32 @@ def _keep(found: dict[str, Any], name: str, value: Any) -> None:
         found[name] = plain(value)
 
 
-def layer_attributes(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a layer was built with; arguments of this call win."""
+def layer_attributes(
+    module: nn.Module, kwargs: Mapping[str, Any], args: tuple[Any, ...] = ()
+) -> dict[str, Any]:
+    """Return what a layer was built with; the output size that this call asks for wins."""
     found = {
         name: plain(value)
         for name in _LAYER_ATTRIBUTES
         if is_plain(value := getattr(module, name, _NOTHING))
     }
-    if "output_size" in kwargs and is_plain(kwargs["output_size"]):
-        found["output_size"] = plain(kwargs["output_size"])
+    asked = kwargs.get("output_size") or next((a for a in args if type(a) in _SIZES), None)
+    if asked is not None and is_plain(asked):
+        found["output_size"] = plain(asked)
     return found
 
 
 _NOTHING = object()
+_SIZES = (tuple, list, torch.Size)
 
 
 def is_plain(value: Any) -> bool:
     """Tell whether a value can go into a record as it is."""
     if isinstance(value, (list, tuple)):
         return all(is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str))
+    if isinstance(value, slice):
+        return all(is_plain(part) for part in (value.start, value.stop, value.step))
+    return value is None or value is ... or isinstance(value, (bool, int, float, str))
 
 
 def plain(value: Any) -> Any:

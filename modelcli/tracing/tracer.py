@@ -139,7 +139,6 @@ class _Observer:
     def _note_failure(
         self, error: BaseException, branch: Branch, note: Callable[[], CallNotes] | None = None
     ) -> None:
-        """Note the innermost call that an exception left."""
         if any(known is error for known, _ in self._failures):
             return
         with torch._C.DisableTorchFunction():
@@ -159,12 +158,11 @@ class _Observer:
         frame = self._calls.frames[-1]
         if frame.leaf and frame.branch is not self._tree.root:
             return original(module, *args, **kwargs)  # a parametrisation inside its layer
-        # Our own questions are no functions of the model.
-        with torch._C.DisableTorchFunction(), self._lock:
+        with torch._C.DisableTorchFunction(), self._lock:  # our questions are not the model's
             branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
 
         def note() -> CallNotes:
-            base, geometry = layer_base(module), layer_attributes(module, kwargs)
+            base, geometry = layer_base(module), layer_attributes(module, kwargs, args)
             return CallNotes(branch, branch.type, base, inputs, (), sources, geometry)
 
         run = on_fast_path(module, args, partial(original, module, *args, **kwargs))

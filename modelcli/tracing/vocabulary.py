@@ -99,7 +99,7 @@ WORDS: tuple[tuple[str, Trait], ...] = (
     ("permute transpose movedim swapaxes swapdims t mT", _T.PASSES | _T.PERMUTES),
     ("identity", _T.PASSES),
     ("cat concat concatenate", _T.JOINS | _T.MIXES),
-    ("chunk split narrow", _T.PARTS),
+    ("chunk split narrow select", _T.PARTS),
     ("tensor_split", _T.PARTS | _T.CROSSES_DEVICES),
     ("getitem", _T.PARTS | _T.PLUMBING | _T.CROSSES_DEVICES),
     ("unbind", _T.PARTS | _T.PLUMBING),

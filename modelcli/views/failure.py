@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelcli.feature_maps.fitting import what_fits
 from modelcli.tracing.record import Failure, Trace
 from modelcli.tracing.unbatched import lacks_batch
 from modelcli.views.text import show_shapes
@@ -19,6 +20,9 @@ def describe_failure(trace: Trace) -> tuple[str, str]:
         where += f", in {failure.op}"
     shapes = show_shapes(failure.input_shapes) if failure.input_shapes else "no tensor"
     message = f"forward failed in {where} on {shapes}: {failure.type}: {failure.message}"
+    fits = what_fits(trace)
+    if fits is not None:
+        return message, fits
     if lacks_batch(trace, failure.message.lower()):
         return message, _BATCH_HINT
     return message, suggest_fix(failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 from modelcli.feature_maps.record import AxisResult, Ranges
 from modelcli.feature_maps.row import MapRow, channels_of
@@ -49,10 +50,29 @@ def _close(row: MapRow) -> Iterator[str]:
         yield f"  channels: {words}: {value}"
     elif result.axes and channels_of(row, 1) is not None:
         yield f"  channels: unchanged, {channels_of(row, 1)}"
+    yield from _parameters(row)
     yield f"  {show_dims(result.output_shape)} comes out"
     sight = _sight(row)
     if sight:
         yield f"  {sight}"
+
+
+def _parameters(row: MapRow) -> Iterator[str]:
+    """Write how many parameters a layer has: C_in * C_out * k * k, and C_out where it has biases.
+
+    A layer that was only typed has a bias, as in torch unless ``bias=False``.
+    """
+    if row.result.weights is None:
+        return
+    sizes, biases = row.result.weights
+    count = prod(sizes)
+    product = " * ".join(map(str, sizes))
+    if row.params in (None, count + biases):
+        yield f"  parameters: {product} + {biases} = {count + biases}"
+    elif row.params == count:
+        yield f"  parameters: {product} = {count}, without a bias"
+    elif row.params == 0:  # shared with a layer above, or made by another part of the model
+        yield f"  parameters: {product} = {count}, held elsewhere"
 
 
 def _group(axes: Sequence[AxisResult]) -> list[list[AxisResult]]:

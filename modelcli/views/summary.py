@@ -222,14 +222,15 @@ def describe_coverage(trace: Trace) -> str:
     """Return a sentence on which operations the cost stands for."""
     coverage = trace.coverage
     ran = f"{plural(coverage.counted, 'operation')} counted, {show_count(coverage.free)} free"
+    stopped = "" if trace.failure is None else "stopped, the totals are those of what ran: "
     if not coverage.uncounted:
-        return f"complete: {ran}"
+        return f"{stopped or 'complete: '}{ran}"
     names = ", ".join(
         f"{name} ({plural(calls, 'call')}"
         + (f"; {coverage.reasons[name]})" if name in coverage.reasons else ")")
         for name, calls in coverage.uncounted.items()
     )
-    return f"NOT complete: {ran}, not known: {names}"
+    return f"{stopped or 'NOT complete: '}{ran}, not known: {names}"
 
 
 def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str, Any]:
@@ -255,7 +256,7 @@ def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str
             "free": trace.coverage.free,
             "uncounted": dict(trace.coverage.uncounted),
             "reasons": dict(trace.coverage.reasons),
-            "complete": trace.coverage.complete,
+            "complete": trace.coverage.complete and trace.failure is None,
         },
         "ties": [list(names) for names in trace.ties],
         "remarks": list(trace.remarks),

@@ -66,6 +66,7 @@ conv: Conv2d, kernel 5 x 3, stride 1, padding 2 x 1
                       = floor((8 + 2*1 - 3) / 1) + 1 = 8
 
   channels: 1 kernel, each gives one map: 1 channel
+  parameters: 1 * 1 * 5 * 3 + 1 = 16
   1x1x8x8 comes out
   one cell in the middle sees 5 x 3 of the input's 8 x 8, which is 23%; its neighbour is 1 further
 """

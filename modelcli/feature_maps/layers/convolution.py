@@ -40,6 +40,13 @@ class WeightedLayer(WindowLayer):
         noun, how = self.TOLD
         return out, (f"{count_of(out, noun)}{how}", count_of(out, "channel"))
 
+    def _weights(self, shape: Shape, channels: int) -> tuple[Shape, int]:
+        inner = shape[-self.dims - 1]
+        return (
+            (inner // self.groups, channels, *per_axis(self.kernel_size, self.dims, "kernel")),
+            channels,
+        )
+
     def _check_groups(self, shape: Shape, in_channels: int, out_channels: int) -> None:
         groups = self.groups
         if groups < 1 or out_channels < 1 or in_channels < 1:

@@ -77,13 +77,18 @@ class SpatialLayer(Layer):
         channels, why = self._channels(shape)
         axes = self._axes(shape)
         output = (*shape[: -self.dims - 1], channels, *(axis.size_out for axis in axes))
-        return self._result(shape, output, axes=axes, sees="windows", channels=why)
+        weights = self._weights(shape, channels)
+        return self._result(shape, output, axes=axes, sees="windows", channels=why, weights=weights)
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         raise NotImplementedError
 
     def _channels(self, shape: Shape) -> tuple[int, tuple[str, str] | None]:
         return shape[-self.dims - 1], None
+
+    def _weights(self, shape: Shape, channels: int) -> tuple[Shape, int] | None:
+        """Return the sizes of the weight and the number of biases; None for a layer without."""
+        return None
 
     def _check_rank(self, shape: Shape) -> None:
         ranks = (self.dims + 2,) if self.batch_required else (self.dims + 1, self.dims + 2)

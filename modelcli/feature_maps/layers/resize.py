@@ -68,7 +68,10 @@ class Resize(SpatialLayer):
             size_out=out,
             formula=formula,
             rule="as asked" if asked else "floor(in * scale)",
-            steps=(("asked for" if asked else f"the {axis.many} times the factor", formula),),
+            steps=(
+                ("asked for" if asked else f"the {axis.many} times the factor", formula),
+                *self._weighing(size, out, self._ratio(index, size, out), axis),
+            ),
             reach=self._reach(size, out, self._ratio(index, size, out)),
         )
 
@@ -129,6 +132,40 @@ class Resize(SpatialLayer):
             return Fraction(size, out)
         return 1 / Fraction(self._factor(index)).limit_denominator(10_000)
 
+    def _weighing(
+        self, size: int, out: int, ratio: Fraction, axis: AxisName
+    ) -> tuple[tuple[str, str], ...]:
+        """Return where an output cell looks, and the weights of the second one.
+
+        Source: ``area_pixel_compute_source_index``, ``get_cubic_upsample_coefficients`` of torch.
+        """
+        step, cell = f"{float(ratio):g}", min(1, out - 1)
+        if self.mode == "area":
+            return (
+                ("mode area: cell o is the mean of", f"o*{size}/{out} to (o + 1)*{size}/{out}"),
+            )
+        if self.mode not in _NEIGHBOURS:
+            cells = "(o + 0.5)" if self.mode == "nearest-exact" else "o"
+            return ((f"mode {self.mode}: cell o takes the value of", f"floor({cells} * {step})"),)
+        aligned = bool(self.align_corners)
+        half = Fraction(0) if aligned else Fraction(1, 2)
+        place = (cell + half) * ratio - half
+        if self.mode != "bicubic":
+            place = max(place, Fraction(0))
+        first, share = floor(place), float(place - floor(place))
+        weights = _cubic(share) if self.mode == "bicubic" else (1 - share, share)
+        start = first + _NEIGHBOURS[self.mode][0]
+        parts = [
+            f"{weight:.4g} of {axis.one} {min(max(start + number, 0), size - 1)}"
+            for number, weight in enumerate(weights)
+            if weight
+        ]
+        formula = f"o * {step}" if aligned else f"(o + 0.5) * {step} - 0.5"
+        return (
+            (f"mode {self.mode}, align_corners {aligned}: cell o looks at", formula),
+            (f"cell {cell} looks at {float(place):g} and takes", " + ".join(parts)),
+        )
+
     def _reach(self, size: int, out: int, ratio: Fraction) -> Reach:
         if self.mode == "area":
             return adaptive_reach(size, out)
@@ -149,3 +186,16 @@ class Resize(SpatialLayer):
             return first, first
         before, after = _NEIGHBOURS[self.mode]
         return first + before, first + after
+
+
+def _cubic(share: float) -> tuple[float, ...]:
+    """Return the weights of four neighbours for a place between the two in the middle."""
+    bend = -0.75  # torch's constant
+
+    def near(x: float) -> float:
+        return ((bend + 2) * x - (bend + 3)) * x * x + 1
+
+    def far(x: float) -> float:
+        return ((bend * x - 5 * bend) * x + 8 * bend) * x - 4 * bend
+
+    return far(share + 1), near(share), near(1 - share), far(2 - share)

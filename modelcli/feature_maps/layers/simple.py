@@ -66,7 +66,8 @@ class Linear(Layer):
             )
         output = (*shape[:-1], self.out_features)
         formula = f"{shape[-1]} features in, {self.out_features} out"
-        return self._result(shape, output, sees="everything", formula=formula)
+        weights = ((shape[-1], self.out_features), self.out_features)
+        return self._result(shape, output, sees="everything", formula=formula, weights=weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelcli.feature_maps.layers.convolution import WeightedLayer
-from modelcli.feature_maps.layers.layer import Sizes
+from modelcli.feature_maps.layers.layer import Sizes, WindowLayer
 from modelcli.feature_maps.reach import Reach
 from modelcli.feature_maps.record import AxisName, AxisResult, Ranges, to_ranges
 from modelcli.feature_maps.refusal import AxisRefusal
@@ -76,6 +76,44 @@ class TransposedConvolution(WeightedLayer):
                 advice=f"no input size works with it: at most {most - 1} can be added",
             )
         return added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxUnpooling(WindowLayer):
+    """The way back from a max pooling: ``out = (in - 1)s - 2p + k``, or the size requested.
+
+    Source: ``torch.nn.MaxUnpool2d``; a requested size is less than a stride away from the formula.
+    """
+
+    stride: Sizes | None = None
+    output_size: Sizes | None = None
+    TYPE = "MaxUnpool{0.dims}d"
+
+    def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
+        window = self.window(index)
+        out = usual = (size - 1) * window.stride - 2 * window.before + window.kernel
+        formula = f"({size} - 1)*{window.stride} - 2*{window.before} + {window.kernel} = {out}"
+        if self.output_size is not None:
+            out = self._number("output_size", index, 0)
+            formula = f"as asked = {out}"
+        if abs(out - usual) >= window.stride or out < 1:
+            raise AxisRefusal(
+                f"the requested {axis.name} {out} cannot come out of it",
+                advice=f"its {axis.name} can be {max(usual - window.stride + 1, 1)} to "
+                f"{usual + window.stride - 1} here",
+            )
+        return AxisResult(
+            axis=axis,
+            size_in=size,
+            size_out=out,
+            kernel=window.kernel,
+            stride=window.stride,
+            padding=(window.before, window.before),
+            formula=formula,
+            rule="as asked" if self.output_size is not None else "(in - 1)s - 2p + k",
+            steps=((f"each of the {axis.count(size)} is put back into its window", formula),),
+            reach=_reach(window),
+        )
 
 
 def _steps(size: int, window: Window, added: int, axis: AxisName) -> tuple[tuple[str, str], ...]:
