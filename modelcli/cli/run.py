@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from modelcli.cli._format import Format, RunFormatOption
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
+    InputFromOption,
     InputOption,
     KwargOption,
     ModeOption,
@@ -19,7 +18,19 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._target import read_arguments
+from modelcli.cli._run_options import (
+    AccumulateOption,
+    BackwardOption,
+    ExplainOption,
+    LayersOption,
+    LossOption,
+    PrintOption,
+    StepOption,
+    ValuesOption,
+    WantedOption,
+    WeightsOption,
+)
+from modelcli.cli._target import note_remarks, read_arguments
 from modelcli.cli._tensor_options import DeviceOption, InitOption, SeedOption
 from modelcli.initialise.rules import parse_init
 from modelcli.running.options import RunOptions, make_options
@@ -37,98 +48,27 @@ EXAMPLES = (
 )
 
 
-_MODEL = "The values and the model"
-_LEARN = "A loss, gradients and a step"
-_SHOW = "What is shown"
-
-
 def command(
     target: TargetArgument,
-    values: Annotated[
-        str | None,
-        typer.Option(
-            "--values",
-            metavar="NUMBERS|FILE|NAME",
-            help="The first input: 1,2,3 or [[1,2],[3,4]]; a .npy, .npz, .png or .safetensors; "
-            "randn, rand, zeros, ones or arange.  [default: randn]",
-            show_default=False,
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    values: ValuesOption = None,
     input: InputOption = None,
+    input_from: InputFromOption = None,
     batch_size: BatchSizeOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", metavar="FILE", help="A checkpoint of this model.", show_default=False
-        ),
-    ] = None,
+    weights: WeightsOption = None,
     init: InitOption = None,
     seed: SeedOption = None,
     mode: ModeOption = None,
     device: DeviceOption = None,
-    layers: Annotated[
-        bool, typer.Option("--layers", help="Mean, spread, zeros, NaN of every layer's output.")
-    ] = False,
-    print_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--print",
-            metavar="NAME|GLOB",
-            help="Also show a parameter or buffer, as '*.bias'. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    explain: Annotated[
-        str | None,
-        typer.Option(
-            "--explain",
-            metavar="PATH[CELL]",
-            help="Work one cell of a layer's output out, as 'conv1[0,0,0,0]'.",
-            show_default=False,
-        ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            "--loss",
-            metavar="NAME",
-            help="Compare the output with --target, as mse or cross_entropy.",
-            show_default=False,
-        ),
-    ] = None,
-    wanted: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            metavar="NUMBERS|FILE|NAME",
-            help="What the output should be; the same forms as --values.",
-            show_default=False,
-        ),
-    ] = None,
-    backward: Annotated[
-        bool, typer.Option("--backward", help="Each gradient before and after backward().")
-    ] = False,
-    accumulate: Annotated[
-        int | None,
-        typer.Option(
-            "--accumulate",
-            metavar="N",
-            help="N backward passes without zeroing the gradients.",
-            show_default=False,
-        ),
-    ] = None,
-    step: Annotated[
-        str | None,
-        typer.Option(
-            "--step",
-            metavar="OPTIMIZER[:K=V]",
-            help="One step, as sgd:lr=0.01: each parameter before and after it.",
-            show_default=False,
-        ),
-    ] = None,
+    layers: LayersOption = False,
+    print_: PrintOption = None,
+    explain: ExplainOption = None,
+    loss: LossOption = None,
+    wanted: WantedOption = None,
+    backward: BackwardOption = False,
+    accumulate: AccumulateOption = None,
+    step: StepOption = None,
     allow_real: AllowRealOption = False,
     format: RunFormatOption = None,
     quiet: QuietOption = False,
@@ -136,7 +76,13 @@ def command(
 ) -> None:
     """Run a model on values: its output, its layers, gradients, one step."""
     binary = format is Format.NPZ
-    out = Output("run", target=target, format=format, quiet=quiet, verbose=verbose)
+    out = Output(
+        "run",
+        target=target,
+        format=format,
+        quiet=quiet,
+        verbose=verbose,
+    )
     if binary:
         out.refuse_terminal("npz")
     options = make_options(
@@ -158,15 +104,19 @@ def command(
         allow_real=allow_real,
     )
     arguments = read_arguments(
-        target, inputs=input, batch_size=batch_size, kwargs=kwarg, settings=set_
+        target,
+        inputs=input,
+        batch_size=batch_size,
+        kwargs=kwarg,
+        settings=set_,
+        factory=input_from,
     )
 
     from modelcli.loading.find import find_source
     from modelcli.running.run import run_model
 
     source = find_source(arguments.target, arguments.model_kwargs)
-    for remark in source.remarks:
-        out.note(f"note: {remark}")
+    note_remarks(out, source.remarks)
     record = run_model(source, arguments.request, options)
     if binary:
         out.binary(_npz(record))
