@@ -118,6 +118,17 @@ def test_a_fault_of_ours_in_a_watched_pass_is_said(
     assert report.findings == ()
 
 
+@pytest.mark.parametrize("last", [nn.Tanh, nn.Sigmoid])
+def test_a_bounded_output_is_only_held_against_a_loss_that_was_named(last: type[nn.Module]) -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 6), last())
+
+    guessed = check(build, "4x8", train_steps=200, select=("MC701",))
+    assert (guessed.findings, guessed.rules_run) == ((), ("MC701",))
+    named = check(build, "4x8", train_steps=200, select=("MC701",), loss="cross_entropy")
+    assert severities(named, "MC701") == ["error"]
+
+
 def test_what_torch_logs_of_a_failed_attempt_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     def refuse(_model: Any, _x: Any) -> Any:
         logging.getLogger("torch.fake").error("Traceback of a compiler")
