@@ -16,6 +16,7 @@ _NOT_WEIGHTS = re.compile(
     r"|training_args|training_state|trainer_state|rng_state\w*|random_states\w*)"
     r"(_\d+)?\.(pt|pth|bin|ckpt|pkl)$"
 )
+RUN_CONFIG, RUN_WEIGHTS = "config.toml", "model.safetensors"
 _MAX_SNIFFED = 200  # files of a folder that are looked into
 _NUMBERED = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<suffix>\.\w+)$")
 
@@ -29,6 +30,8 @@ def choose_in_folder(folder: Path) -> tuple[Path, ...]:
             set of numbered shards, or several checkpoints.
     """
     names = _list(folder)
+    if is_run(folder):
+        return (folder / RUN_WEIGHTS,)
     _refuse_distributed(folder, names)
     indexes = [name for name in names if name.endswith(INDEX_SUFFIX) and _family(name)]
     files = [name for name in names if family(name) and not _NOT_WEIGHTS.match(name)]
@@ -47,6 +50,11 @@ def choose_in_folder(folder: Path) -> tuple[Path, ...]:
     if not indexes and all(_NUMBERED.match(name) for name in files):
         return tuple(folder / name for name in _numbered(folder, files))
     raise _several(folder, indexes or files)
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is what ``modelcli train --out`` wrote: a configuration, weights."""
+    return all((folder / name).is_file() for name in (RUN_CONFIG, RUN_WEIGHTS))
 
 
 def _refuse_distributed(folder: Path, names: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelcli.cli._output import Output
 from modelcli.loading.grammar import make_request
-from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
+from modelcli.loading.target import Target, model_of, parse_target
 from modelcli.loading.types import InputRequest
 
 
@@ -37,9 +37,7 @@ def read_arguments(
         UsageError: the name is not registered, or an input is malformed.
         ConfigError: a ``--set`` is wrong.
     """
-    parsed = parse_target(target)
-    if parsed.kind is TargetKind.CHECKPOINT:
-        refuse_checkpoint(parsed)
+    parsed = model_of(parse_target(target))
     return ModelArguments(
         target=parsed,
         model_kwargs=read_model_kwargs(settings) or {},

@@ -18,7 +18,7 @@ from modelcli.loading.arguments import behind_open_arguments, settle_arguments
 from modelcli.loading.providers import get_provider
 from modelcli.loading.python_code import find_object
 from modelcli.loading.source import Source
-from modelcli.loading.target import Target, TargetKind, parse_target, refuse_checkpoint
+from modelcli.loading.target import Target, TargetKind, model_of, parse_target
 
 
 def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -> Source:
@@ -30,10 +30,8 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         UsageError: an argument that the constructor does not take, or one that it lacks.
         UnavailableError: the provider's library is not installed.
     """
-    parsed = parse_target(target) if isinstance(target, str) else target
+    parsed = model_of(parse_target(target) if isinstance(target, str) else target)
     given = dict(kwargs or {})
-    if parsed.kind is TargetKind.CHECKPOINT:
-        refuse_checkpoint(parsed)
     if parsed.kind is TargetKind.CONFIG:
         return _from_config(parsed, given)
     if parsed.kind is TargetKind.PROVIDER:

@@ -98,6 +98,22 @@ def parse_target(text: str) -> Target:
     return _parse_import(text, place, attribute)
 
 
+def model_of(target: Target) -> Target:
+    """Return the model that a target names: of a run directory the one that was trained.
+
+    Raises:
+        TargetError: it is a checkpoint, which has no model.
+    """
+    if target.kind is not TargetKind.CHECKPOINT:
+        return target
+    from modelcli.checkpoints.folder import RUN_CONFIG, is_run
+
+    if not is_run(Path(target.place)):
+        refuse_checkpoint(target)
+    place = os.path.join(target.place, RUN_CONFIG)
+    return Target(text=target.text, kind=TargetKind.CONFIG, place=place)
+
+
 def refuse_checkpoint(target: Target) -> NoReturn:
     """Say that a file of tensors, or a folder, is no model.
 
