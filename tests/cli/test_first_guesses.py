@@ -81,7 +81,7 @@ GUESSES = {
     "train mlp --init he": ("'kaiming_normal' or 'kaiming_uniform'", "'eye'"),
     "train mlp --optimizer ADM": ("'adam'", "'sgd'"),
     "train mlp --set momentum=0.5": ("'optimizer.momentum'", "'train."),
-    "train mlp --set foo.name=adam": ("--dry-run", "did you mean"),
+    "train mlp --set foo.name=adam": ("hint: ", "did you mean"),
     "train mlp --set optimzer.name=adam": ("'optimizer.name'", "'data."),
     "train mlp --set train.bs=4": ("'train.batch_size'", "'train.steps'"),
     "check lenet --loss xent": ("'cross_entropy'", "'mse'"),
