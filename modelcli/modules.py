@@ -34,9 +34,14 @@ def named_modules(model: nn.Module, *, every_name: bool = False) -> Iterator[tup
             continue
         seen.add(key)
         yield path, module
-        inside = above | {key} if every_name else above
-        below = [(_join(path, name), child, inside) for name, child in named_children(module)]
-        stack.extend(reversed(below))
+        children = module._modules
+        if children:  # most have none, and this is asked of every model many times
+            inside = above | {key} if every_name else above
+            start = f"{path}." if path else ""
+            below = reversed(children.items())
+            stack.extend(
+                (start + name, child, inside) for name, child in below if child is not None
+            )
 
 
 def find_cycle(model: nn.Module) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from modelcli.checks.rule import Rule
 from modelcli.checks.settings import is_chosen
 from modelcli.errors import ModelcliError, RunFailedError, describe
 from modelcli.isolation import isolated, one_thread
+from modelcli.loading.bodies import uncompiled_bodies
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
 
@@ -35,7 +36,8 @@ def run_checks(
     options = options or Options()
     context = Context(source, request or InputRequest(), options)
     chosen = [rule for rule in all_rules() if is_chosen(rule.id, options.select, options.ignore)]
-    with isolated(source.folder), one_thread(context.is_light):
+    plain = uncompiled_bodies(as_python=True)
+    with isolated(source.folder), one_thread(context.is_light), plain:
         return _run(context, chosen)
 
 

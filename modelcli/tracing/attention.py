@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
-from modelcli.tracing.bodies import uncompiled_bodies
+from modelcli.loading.bodies import uncompiled_bodies
 
 _FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 

@@ -16,8 +16,8 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modelcli.loading.bodies import body_of
 from modelcli.nested import tensors_in
-from modelcli.tracing.bodies import body_of
 from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left

@@ -19,12 +19,12 @@ import torch
 from torch import nn
 
 from modelcli.identity import count_bytes, shape_of
+from modelcli.loading.bodies import body_of
 from modelcli.loading.meta import call_on_meta
 from modelcli.loading.types import Shape
 from modelcli.modules import tensors_of
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import on_fast_path, unfused
-from modelcli.tracing.bodies import body_of
 from modelcli.tracing.costs import Costs, with_gradient
 from modelcli.tracing.functions import Functions
 from modelcli.tracing.leaving import before_it_leaves, can_leave

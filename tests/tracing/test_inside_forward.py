@@ -177,3 +177,14 @@ def test_modules_nested_as_deep_as_torch_runs_them(levels: int) -> None:
     assert (trace.totals.macs, trace.totals.params) == (32, 20)
     assert trace.nodes[-1].depth == levels
     assert sys.getrecursionlimit() == limit
+
+
+def test_the_input_of_a_branch_is_inferred_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    trace = observe(Source(label="net", construct=lambda: Branch(1e9)))
+    assert (trace.failure, trace.inputs[0].shape[-1]) == (None, 8)

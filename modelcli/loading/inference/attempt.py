@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
+from modelcli.loading.bodies import uncompiled_bodies
 from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.meta import call_on_meta
@@ -32,7 +33,7 @@ def what_stops(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
     if any(isinstance(m, LazyModuleMixin) for m in modules_of(model)):
         model = copy_to_meta(model)  # a failed try would fix the lazy layers' sizes
     try:
-        with _MetaCalls(), torch.no_grad():
+        with uncompiled_bodies(), _MetaCalls(), torch.no_grad():
             _call(model, inputs)
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
         # Values that meta cannot give are no fault of the shape: the ladder deals with them.

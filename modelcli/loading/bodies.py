@@ -18,15 +18,19 @@ _COMPILE = "_hop_compile_and_call"
 
 
 @contextlib.contextmanager
-def uncompiled_bodies() -> Iterator[None]:
-    """Keep torch from compiling an operator that takes functions."""
+def uncompiled_bodies(*, as_python: bool = False) -> Iterator[None]:
+    """Keep torch from compiling an operator that takes functions.
+
+    Args:
+        as_python: call the functions at once, so that no operator is seen.
+    """
     utilities: Any = sys.modules.get(_UTILITIES)
     compiles = getattr(utilities, _COMPILE, None)
     if compiles is None:
         yield
         return
     try:
-        setattr(utilities, _COMPILE, _call)
+        setattr(utilities, _COMPILE, _as_python if as_python else _call)
         yield
     finally:
         setattr(utilities, _COMPILE, compiles)
@@ -34,6 +38,11 @@ def uncompiled_bodies() -> Iterator[None]:
 
 def _call(fn: Callable[..., Any], args: Any, kwargs: Any = None, **_: Any) -> Any:
     return fn(*args, **(kwargs or {}))
+
+
+def _as_python(fn: Callable[..., Any], args: Any, kwargs: Any = None, **_: Any) -> Any:
+    body = _BODIES.get(fn.__name__.strip("_").removesuffix("_op_wrapper"), fn)
+    return body(*args, **(kwargs or {}))
 
 
 def body_of(func: Any) -> Callable[..., Any] | None:
