@@ -1,8 +1,9 @@
-"""What ``shapes`` does with rows, wherever they come from."""
+"""What every way of ``shapes`` needs: how sizes are read, how rows are written."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,3 +91,27 @@ def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) 
             "give -o a path that can be written",
         ) from None
     out.note(f"drawn in {path}")
+
+
+def split_sizes(inputs: Sequence[str]) -> list[list[str]]:
+    """Return one list of inputs per size: ``1x3x224x224,1x3x256x256`` asks for two.
+
+    Raises:
+        UsageError: inputs with different numbers of sizes.
+    """
+    listed = [_sizes_of(text) for text in inputs]
+    counts = {len(sizes) for sizes in listed if len(sizes) > 1}
+    if len(counts) > 1:
+        raise UsageError(
+            f"the inputs have {' and '.join(map(str, sorted(counts)))} sizes",
+            "give every input as many sizes, or one",
+        )
+    count = counts.pop() if counts else 1
+    return [[sizes[number % len(sizes)] for sizes in listed] for number in range(count)]
+
+
+def _sizes_of(text: str) -> list[str]:
+    lead, colon, dims = text.rpartition(":")
+    if not re.search(r"\dx\d", dims):
+        return [text]  # 1,3,224,224 is one shape, and 784 as well
+    return [f"{lead}{colon}{size}" for size in dims.split(",")]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, show_rows
+from modelcli.cli._shapes_common import Picture, show_rows, split_sizes
 from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
 from modelcli.errors import RunFailedError, UsageError
 
@@ -77,30 +76,6 @@ def show_model(
         _show_one(out, traces[0], show=show, title=target)
     for trace in traces:
         _judge(trace)
-
-
-def split_sizes(inputs: Sequence[str]) -> list[list[str]]:
-    """Return one list of inputs per size: ``1x3x224x224,1x3x256x256`` asks for two.
-
-    Raises:
-        UsageError: inputs with different numbers of sizes.
-    """
-    listed = [_sizes_of(text) for text in inputs]
-    counts = {len(sizes) for sizes in listed if len(sizes) > 1}
-    if len(counts) > 1:
-        raise UsageError(
-            f"the inputs have {' and '.join(map(str, sorted(counts)))} sizes",
-            "give every input as many sizes, or one",
-        )
-    count = counts.pop() if counts else 1
-    return [[sizes[number % len(sizes)] for sizes in listed] for number in range(count)]
-
-
-def _sizes_of(text: str) -> list[str]:
-    lead, colon, dims = text.rpartition(":")
-    if not re.search(r"\dx\d", dims):
-        return [text]  # 1,3,224,224 is one shape, and 784 as well
-    return [f"{lead}{colon}{size}" for size in dims.split(",")]
 
 
 def _observe(source: Source, given: ModelArguments, options: ModelOptions) -> Trace:
