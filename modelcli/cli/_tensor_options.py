@@ -53,8 +53,9 @@ ValuesOption = Annotated[
     list[str] | None,
     taking(
         "--values",
-        metavar="N|NAME[INDEX]",
-        help="The first N values of each, or a part of one, as 'hidden.weight[0]'. Repeatable.",
+        metavar="N|all|NAME[INDEX]",
+        help="The first N values of each, all of them, or a part of one or of those that a pattern "
+        "names, as 'hidden.weight[0]' or '*.bias'. Repeatable.",
     ),
 ]
 InitOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +21,17 @@ _NUMBER = re.compile(r"^-?\d+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What ``--values`` asks for: a count of every tensor, or a part of one.
+    """What ``--values`` asks for: a count of every tensor, all of some, or a part of one.
 
     Attributes:
-        count: how many of each; None where ``name`` says which tensor.
+        count: how many of each; None where ``name`` or ``pattern`` says which tensors.
+        pattern: a glob on names; of each tensor that matches, everything or ``index``.
         index: whole numbers and slices, as Python takes them.
     """
 
     count: int | None = None
     name: str = ""
+    pattern: str = ""
     index: Index = ()
     text: str = ""
 
@@ -44,7 +47,7 @@ class Shown:
 
 
 def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
-    """Read ``N``, ``NAME`` or ``NAME[INDEX]``.
+    """Read ``N``, ``all``, ``NAME`` or ``NAME[INDEX]``, where NAME may be a glob.
 
     Raises:
         UsageError: a count below 1, an index that is none, or a name that no row has.
@@ -56,8 +59,12 @@ def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
     names = [row.name for row in rows]
     if text in names:
         return Wanted(name=text, text=text)
+    if text == "all":
+        return Wanted(pattern="*", text=text)
     match = _PART.match(text)
     name = match["name"] if match else text
+    if match is not None and "*" in name and fnmatch.filter(names, name):
+        return Wanted(pattern=name, index=_index(match["index"], text), text=text)
     if match is None or name not in names:
         did = did_you_mean(name, names[:5000])
         raise UsageError(
@@ -106,6 +113,11 @@ def read_values(
     by_name = {row.name: row for row in named}
     found: list[Shown] = []
     for want in wanted:
+        if want.pattern:
+            among = rows if want.text == "all" else named
+            matching = fnmatch.filter([row.name for row in among], want.pattern)
+            found += [_read_part(want, by_name[n], values) for n in matching if values.readable(n)]
+            continue
         if want.count is None:
             found.append(_read_part(want, by_name[want.name], values))
             continue
@@ -138,7 +150,10 @@ def _read_part(want: Wanted, row: ParamRow, values: Values) -> Shown:
             f"--values '{want.text}' is out of range: '{row.name}' has the shape {row.shape}",
             "indices count from 0; -1 is the last",
         ) from None
-    return Shown(name=row.name, label=want.text, shape=tuple(part.shape), values=_plain(part))
+    label = want.text
+    if want.pattern:
+        label = row.name + (want.text.removeprefix(want.pattern) if want.index else "")
+    return Shown(name=row.name, label=label, shape=tuple(part.shape), values=_plain(part))
 
 
 def _part(index: Index, row: ParamRow, values: Values) -> Array:

@@ -18,7 +18,7 @@ _FINDING = (
     Column(key="path", title="where", show=lambda path: path or "(model)"),
     Column(key="message", title="what", prose=True),
     Column(key="line", title="line", get=lambda finding: show_place(finding.place), only="text"),
-    Column(key="why", title="why", only="data"),
+    Column(key="why", title="why", prose=True),
     Column(key="fix", title="instead", prose=True),
     Column(key="title", title="title", only="json"),
     Column(key="file", title="file", get=lambda f: f.place.file if f.place else None, only="json"),
@@ -28,7 +28,7 @@ _FINDING = (
 
 def findings_table(report: Report) -> Table:
     """Return one row per finding."""
-    return table_of(_FINDING, report.findings, notes=(describe(report),), spare=("line",))
+    return table_of(_FINDING, report.findings, notes=(describe(report),), spare=("line", "why"))
 
 
 def show_place(place: Place | None) -> str:

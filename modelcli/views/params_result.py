@@ -52,6 +52,11 @@ def result_tables(
 def target_lines(opened: Opened, *, buffers: bool) -> list[str]:
     """Say what the model has besides the rows."""
     notes = []
+    if opened.model is not None and not opened.rows:
+        notes.append(
+            "the model has no parameters; what stands in a plain list or dict is not registered: "
+            f"'modelcli check {opened.target.text}' looks for it"
+        )
     hidden = 0 if buffers else sum(row.kind == "buffer" for row in opened.rows)
     if hidden:
         notes.append(f"{plural(hidden, 'buffer')} not listed (--buffers)")

@@ -92,7 +92,7 @@ def record_table(record: Record) -> Table:
     if record.held_out is not None and record.accuracy is None:
         rows.append(("held_out_loss", record.held_out.loss, f"{record.held_out.loss:.4g}"))
     if record.floor is not None:
-        rows.append(("noise_floor", record.floor, f"{record.floor:.4g} is the loss of the truth"))
+        rows.append(("noise_floor", record.floor, f"{record.floor:.4g} is the best possible loss"))
     if record.recovered is not None:
         rows.append(("recovered", record.recovered.largest_error, _recovered(record)))
     if record.fitted is not None:

@@ -214,7 +214,7 @@ def test_github_says_nothing_of_a_sound_model(run: Run) -> None:
 def test_table_in_a_pipe_is_one_record_a_line(run: Run, net: Path) -> None:
     done = run("check", f"{net}:Unused", "--input", "2x4", "--select", "MC2")
     lines = done.out.splitlines()
-    assert lines[0].split() == ["rule", "severity", "where", "what", "line", "instead"]
+    assert lines[0].split() == ["rule", "severity", "where", "what", "line", "why", "instead"]
     assert lines[1].startswith("MC201  warning   idle   10 parameters that no pass used")
     assert "net.py:29" in lines[1]
     assert lines[-1] == "1 warning; 6 rules run"

@@ -322,3 +322,29 @@ def test_the_length_that_weight_norm_keeps_is_not_judged(run, write):
     assert "0.weight_v" in result.out
     assert "dies out" not in result.out
     assert "explodes" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels"),
+    [
+        ("all", ["hidden.weight", "hidden.bias", "output.weight", "output.bias"]),
+        ("*.bias", ["hidden.bias", "output.bias"]),
+        ("*.weight[0, :2]", ["hidden.weight[0, :2]", "output.weight[0, :2]"]),
+    ],
+)
+def test_values_of_all_or_of_a_pattern(run, asked, labels):
+    done = run("params", "mlp", "--values", asked, "--format", "json").json["values"]
+    assert [part["label"] for part in done] == labels
+    assert [part["name"] for part in done] == [label.split("[")[0] for label in labels]
+    if "[" in asked:
+        assert [part["shape"] for part in done] == [[2], [2]]
+
+
+def test_a_pattern_that_fits_nothing_is_a_name_that_is_not_there(run):
+    run("params", "mlp", "--values", "x*").assert_error(2, "there is no tensor 'x*'")
+
+
+def test_a_model_without_parameters_says_why(run):
+    result = run("params", "sequential-list")
+    assert "not registered: 'modelcli check sequential-list' looks for it" in result.out
+    assert "not registered" not in run("params", "lenet").out
