@@ -75,7 +75,7 @@ def summary_table(
     Args:
         trace: one observed pass.
         depth: the deepest level shown; None shows all. Totals do not depend on it.
-        plumbing: also show the functions that only move or cast data.
+        plumbing: also show the functions that only move or cast data, and what was counted.
     """
     shown = _select(trace, depth=depth, plumbing=plumbing)
     folded = _folded(trace, shown)
@@ -83,7 +83,7 @@ def summary_table(
     return table_of(
         summary_columns(trace, folded=folded, backward=backward),
         shown,
-        notes=summary_notes(trace, hidden=len(folded)),
+        notes=summary_notes(trace, hidden=len(folded), verbose=plumbing),
         styles=tuple("dim" if not node.executed else "" for node in shown),
         spare=_SPARE,
     )
@@ -136,10 +136,17 @@ def _params(node: Node) -> str:
     return text
 
 
-def summary_notes(trace: Trace, *, hidden: int = 0) -> tuple[str, ...]:
-    """Return the lines below the table: inputs, totals, coverage, ties and remarks."""
+def summary_notes(trace: Trace, *, hidden: int = 0, verbose: bool = False) -> tuple[str, ...]:
+    """Return the lines below the table: inputs, totals, coverage, ties and remarks.
+
+    Args:
+        trace: one observed pass.
+        hidden: rows whose inside is not shown.
+        verbose: also say what was counted where that is everything.
+    """
     lines = [f"input     {_describe_inputs(trace)}", *_total_lines(trace)]
-    lines.append(f"coverage  {describe_coverage(trace)}")
+    if verbose or not trace.coverage.complete or trace.failure is not None:
+        lines.append(f"coverage  {describe_coverage(trace)}")
     lines.extend(f"tied      {' = '.join(names)}" for names in trace.ties[:8])
     if len(trace.ties) > 8:
         lines.append(f"tied      and {plural(len(trace.ties) - 8, 'group')} more")
@@ -221,7 +228,8 @@ def describe_params(totals: Totals, *, failed: bool = False) -> str:
 def describe_coverage(trace: Trace) -> str:
     """Return a sentence on which operations the cost stands for."""
     coverage = trace.coverage
-    ran = f"{plural(coverage.counted, 'operation')} counted, {show_count(coverage.free)} free"
+    counted = plural(coverage.counted, "operation")
+    ran = f"{counted} counted, {show_count(coverage.free)} without MACs"
     stopped = "" if trace.failure is None else "stopped, the totals are those of what ran: "
     if not coverage.uncounted:
         return f"{stopped or 'complete: '}{ran}"

@@ -437,3 +437,12 @@ def test_a_narrow_terminal_says_what_it_leaves_out(run, monkeypatch, width, left
     assert lines[0].split() == [title for title in titles if title not in gone]
     said = " ".join(result.out.split())
     assert f"columns left out at this width: {left_out}; --format tsv has all" in said
+
+
+def test_coverage_speaks_where_something_is_not_counted_or_if_asked(run) -> None:
+    assert "coverage" not in run("summary", "lenet").out
+    assert "coverage  complete: 5 operations counted, 10 without MACs" in (
+        run("summary", "lenet", "-v").out
+    )
+    failed = run("summary", "lenet", "--input", "1x3x32x32")
+    assert "coverage  " in failed.out
