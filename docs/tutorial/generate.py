@@ -63,7 +63,9 @@ def _run(words: str, code: int) -> list[str]:
     if ended != code:
         raise RuntimeError(f"modelcli {words}: exit {ended}, not {code}\n{err.getvalue()}")
     printed = out.getvalue() + (err.getvalue() if code else "")
-    printed = printed.replace(f"{FOLDER.parents[1]}{os.sep}", "")  # wherever the project lies
+    here = f"{FOLDER.parents[1]}{os.sep}"
+    if here in printed:  # wherever the project lies, and however wide that makes a column
+        printed = re.sub(r"(?<=\S) {2,}", "  ", printed.replace(here, ""))
     return [line.rstrip() for line in printed.rstrip().splitlines()]
 
 

@@ -55,28 +55,34 @@ def finding_lines(report: Report, *, width: int, colour: bool) -> list[str]:
 def _finding_lines(finding: Finding, width: int, colour: bool, *, explain: bool) -> list[str]:
     """Lay one finding out; of several alike only the last says why and what to do."""
     where = f"'{finding.path}'" if finding.path else "the model"
-    severity, what = f"{finding.severity} {finding.rule}", f"  {finding.title}: {where}"
-    lines = [f"{severity}{what}"]
+    severity = f"{finding.severity} {finding.rule}"
+    lines = _wrapped(f"{severity}  {finding.title}: {where}", width, first="")
     if colour:
-        lines = [Styled(f"\x1b[{_CODES[finding.severity]}m{severity}\x1b[0m{printable(what)}")]
+        rest = lines[0].removeprefix(severity)
+        lines[0] = Styled(f"\x1b[{_CODES[finding.severity]}m{severity}\x1b[0m{rest}")
     lines.extend(_wrapped(finding.message, width))
     if finding.place is not None:
-        code_text = f"  {finding.place.code}" if finding.place.code else ""
-        lines.append(f"    at       {show_place(finding.place)}{code_text}")
+        at = f"    at       {show_place(finding.place)}"
+        code = finding.place.code
+        if len(at) + 2 + len(code) > width:  # a line of code goes below rather than be broken
+            lines += [at, *([f"    {code}"] if code else [])]
+        else:
+            lines.append(f"{at}  {code}".rstrip())
     if explain:
         lines.extend(_wrapped(finding.why, width, "why"))
         lines.extend(_wrapped(finding.fix, width, "instead"))
     return lines
 
 
-def _wrapped(text: str, width: int, label: str = "") -> list[str]:
+def _wrapped(text: str, width: int, label: str = "", *, first: str | None = None) -> list[str]:
+    """Break a text between its words; ``first`` begins its first line in place of the indent."""
     import textwrap
 
     indent = f"    {label:8} " if label else "    "
     return textwrap.wrap(
         printable(text),
         width=max(40, width),
-        initial_indent=indent,
+        initial_indent=indent if first is None else first,
         subsequent_indent=" " * len(indent),
         break_long_words=False,
         break_on_hyphens=False,

@@ -286,3 +286,19 @@ def test_train_learns_one_batch(run: Run) -> None:
     done = run("check", "lenet", "--train", "--select", "MC7", "--format", "json")
     assert done.code == 0, done.out
     assert done.json["rules_run"] == ["MC701", "MC702"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_terminal_breaks_findings_between_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = run("check", "sequential-list").out.splitlines()
+    code = "self.layers = [nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 20)]"
+    assert all(len(line) <= width for line in lines if code not in line and " at " not in line)
+    assert sum(code in line for line in lines) == 1
+    assert "error MC101  layers in a plain" in lines[0]
+    words = " ".join(" ".join(lines).split())
+    assert "layers in a plain list, tuple or dict: 'layers'" in words
