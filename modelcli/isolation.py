@@ -153,6 +153,10 @@ def _set_import_path(entries: list[str]) -> None:
     sys.path[:] = entries
 
 
+def _set_module_call(call: Any) -> None:
+    nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
 # How a setting is read, and how it is put back.
 _OF_TORCH: _Settings = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
@@ -168,6 +172,7 @@ _OF_THE_PROCESS: _Settings = (
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
     (lambda: list(sys.path), _set_import_path),
     (_folder, _enter_folder),
+    (lambda: nn.Module.__call__, _set_module_call),
 )
 
 

@@ -7,9 +7,10 @@ holds nests. There is no limit of depth, and an object that holds itself is ente
 from __future__ import annotations
 
 import copy
+import copyreg
 import dataclasses
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ _CLOSED_TYPES = (
     type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType,
     nn.Module, str, bytes, bytearray, int, float, complex, range, slice,
 )  # fmt: skip
+_PLAIN = frozenset((int, float, bool, str, bytes, complex))
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
@@ -52,17 +54,33 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
 
     What holds no tensor is the same object, and so is a container that cannot be copied.
     """
+    if type(value) is tuple and all(isinstance(item, torch.Tensor) for item in value):
+        return tuple([change(tensor) for tensor in value])  # as arguments nearly always are
     return map_named_tensors(value, lambda _, tensor: change(tensor))
 
 
 def map_named_tensors(value: Any, change: Callable[[str, torch.Tensor], Any]) -> Any:
     """Return a nest of the same kinds with every tensor replaced by ``change(path, tensor)``."""
-    return _mapped(value, "", change, {})
+    made: dict[int, Any] = {}
+    # The walk down is a stack of our own: Python's ends at some hundred levels.
+    stack = [_mapped(value, "", change, made)]
+    result: Any = None
+    while stack:
+        try:
+            inner, path = stack[-1].send(result)
+        except StopIteration as done:
+            stack.pop()
+            result = done.value
+        else:
+            stack.append(_mapped(inner, path, change, made))
+            result = None
+    return result
 
 
 def _mapped(
     value: Any, path: str, change: Callable[[str, torch.Tensor], Any], made: dict[int, Any]
-) -> Any:
+) -> Generator[tuple[Any, str], Any, Any]:
+    """Ask for what a container holds, one after the other, and return the container anew."""
     if isinstance(value, torch.Tensor):
         return change(path, value)
     if not is_container(value):
@@ -71,7 +89,12 @@ def _mapped(
         return made[id(value)]
     made[id(value)] = value  # what holds itself goes on holding the original
     old = list(items_of(value))
-    new = [_mapped(item, path + step, change, made) for step, item in old]
+    new = []
+    for step, item in old:
+        if item is None or type(item) in _PLAIN:
+            new.append(item)
+        else:
+            new.append((yield item, path + step))
     if any(a is not b for (_, a), b in zip(old, new, strict=True)):
         made[id(value)] = _rebuild(value, new)
     return made[id(value)]
@@ -85,7 +108,9 @@ def is_container(value: Any) -> bool:
         return False
     if type(value).__module__.split(".")[0] in _CLOSED_HOMES:
         return False
-    return dataclasses.is_dataclass(value) or hasattr(value, "__dict__")
+    if dataclasses.is_dataclass(value) or hasattr(value, "__dict__"):
+        return True
+    return bool(_slots(type(value)))
 
 
 def items_of(value: Any) -> Iterator[tuple[str, Any]]:
@@ -104,10 +129,14 @@ def items_of(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _attributes(value: Any) -> dict[str, Any]:
     held = dict(getattr(value, "__dict__", {}))
-    if dataclasses.is_dataclass(value):  # whose fields may be slots
-        missing = (f.name for f in dataclasses.fields(value) if f.name not in held)
-        held.update({name: getattr(value, name) for name in missing if hasattr(value, name)})
+    missing = (name for name in _slots(type(value)) if name not in held)
+    held.update({name: getattr(value, name) for name in missing if hasattr(value, name)})
     return held
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    """Return the names that a class and its bases keep outside of ``__dict__``."""
+    return tuple(copyreg._slotnames(kind))  # type: ignore[attr-defined]
 
 
 def _rebuild(value: Any, items: list[Any]) -> Any:

@@ -17,7 +17,6 @@ from modelcli.loading.build import (
     build_first,
     to_fake,
 )
-from modelcli.loading.build_error import BuildError
 from modelcli.loading.elsewhere import noting_absent
 from modelcli.loading.example import ExampleInputs, on_meta
 from modelcli.loading.inference import needs_values, wants_gradients
@@ -163,7 +162,7 @@ class _Ladder:
     def _try_real(self) -> tuple[Trace | None, BaseException | None]:
         try:
             model = self._prepared(build(self.source, execution="real", seed=0))
-        except (BuildError, MemoryGuardError, UnavailableError) as error:
+        except (RunFailedError, MemoryGuardError, UnavailableError) as error:
             return None, error
         return self._run(model, self._real_inputs(), "real")
 

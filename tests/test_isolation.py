@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import modelcli
-from modelcli.errors import RunFailedError
+from modelcli.errors import RunFailedError, UsageError
 from modelcli.isolation import isolated
 
 X = torch.zeros(2, 4)
@@ -328,8 +329,44 @@ def test_a_caller_who_switched_gradients_off_gets_the_same_numbers(switched_off:
         assert modelcli.summary(made_inside, torch.zeros(2, 4), backward=True).totals == alone
 
 
+def test_a_model_on_meta_and_a_forward_that_patches_torch_leave_no_trace() -> None:
+    class Patches(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            found = nn.Module.__call__
+            nn.Module.__call__ = lambda *args, **kwargs: found(*args, **kwargs)
+            return super().forward(x)
+
+    with torch.device("meta"):
+        on_meta = Small()
+    models = (Patches(), on_meta)
+    world = process()
+    for model in models:
+        assert modelcli.summary(model, X).totals.macs == 32
+        assert process() == world
+
+
 def test_the_modes_of_the_caller_stay_while_those_of_a_pass_stand_aside() -> None:
     with torch.device("meta"), isolated(None):
         assert torch.zeros(2).is_meta
         with isolated(None):
             assert torch.zeros(2).is_meta
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inputs": (-1, 4)}, "no tensor has the sizes (-1, 4)"),
+        ({"inputs": (2**63, 4)}, "no tensor has the sizes"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"batch_size": "x"}, "batch_size is 'x'"),
+        ({"batch_size": 2**62}, "batch_size is 4611686018427387904"),
+        ({"depth": "x"}, "depth is 'x'"),
+        ({"mode": "nope"}, "mode is 'nope'"),
+        ({"kwargs": [1]}, "kwargs is a list, not a dict"),
+    ],
+)
+def test_an_impossible_argument_is_a_mistake_of_usage(given: dict[str, Any], told: str) -> None:
+    world = process()
+    with pytest.raises(UsageError, match=re.escape(told)):
+        modelcli.summary(Small(), **given)
+    assert process()["call"] == world["call"]

@@ -24,7 +24,16 @@ class Plain:
         self.held = held
 
 
+class Slots:
+    __slots__ = ("held",)
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+
 KINDS = [
+    (lambda t: Slots(t), ".held"),
+    (lambda t: Slots([Plain(t)]), ".held[0].held"),
     (lambda t: t, ""),
     (lambda t: [t], "[0]"),
     (lambda t: (1, t), "[1]"),
@@ -59,3 +68,21 @@ def test_a_nest_in_a_circle_is_entered_once() -> None:
 def test_what_holds_no_tensor_stays_the_same_object() -> None:
     value = {"a": [1, "two", None]}
     assert nested.map_tensors(value, lambda t: t + 1) is value
+
+
+def test_there_is_no_limit_of_depth() -> None:
+    deep: Any = torch.ones(2)
+    for _ in range(3000):
+        deep = [deep]
+    doubled = nested.map_tensors(deep, lambda t: t * 2)
+    assert [t.tolist() for t in nested.tensors_in(doubled)] == [[2.0, 2.0]]
+    assert [t.tolist() for t in nested.tensors_in(deep)] == [[1.0, 1.0]]
+
+
+def test_what_the_change_raises_comes_out() -> None:
+    def refuse(_: torch.Tensor) -> torch.Tensor:
+        raise ValueError("no")
+
+    for value in ((torch.ones(1),), [{"x": torch.ones(1)}]):
+        with pytest.raises(ValueError, match="no"):
+            nested.map_tensors(value, refuse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,6 +118,8 @@ def summary(
         TargetError, UnavailableError: a target that leads to no model.
         RunFailedError: the constructor raised, or the module cannot be copied.
     """
+    if depth is not None and not (is_whole(depth) and depth >= 0):
+        raise UsageError(f"depth is {depth!r}", "give a whole number of levels, or None for all")
     trace = observed(
         model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, backward=backward,
         allow_real=allow_real,
@@ -135,8 +138,8 @@ def observed(
     allow_real: bool = False,
 ) -> Trace:
     """Run a copy of a model once; the arguments and errors are those of `summary`."""
+    extra = _checked_arguments(kwargs, batch_size, mode)
     source = source_for(model)
-    extra = dict(kwargs or {})
     given = None
     if inputs is not None:
         if batch_size is not None:
@@ -150,6 +153,30 @@ def observed(
         allow_real=allow_real,
         inputs=given,
     )
+
+
+_LARGEST_BATCH = 2**31 - 1
+_LARGEST_NUMEL = 2**60  # torch counts bytes in 64 bits
+
+
+def _checked_arguments(kwargs: Any, batch_size: Any, mode: Any) -> dict[str, Any]:
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise UsageError(
+            f"kwargs is a {type(kwargs).__name__}, not a dict",
+            "give {name: value}",
+        )
+    if batch_size is not None and not (is_whole(batch_size) and 1 <= batch_size <= _LARGEST_BATCH):
+        raise UsageError(
+            f"batch_size is {batch_size!r}", f"give a whole number from 1 to {_LARGEST_BATCH}"
+        )
+    if mode not in ("eval", "train"):
+        raise UsageError(f"mode is {mode!r}", "give 'eval' or 'train'")
+    return dict(kwargs or {})
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number, and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def source_for(model: nn.Module | str) -> Source:
@@ -214,5 +241,10 @@ def _tensor_for(value: Any, model: nn.Module | None) -> Any:
     """Make a tensor of a tuple of sizes; anything else is an argument as it is."""
     if isinstance(value, Tensor) or not isinstance(value, tuple) or not _is_shape(value):
         return value
+    if min(value) < 0 or math.prod(value) > _LARGEST_NUMEL:
+        raise UsageError(
+            f"no tensor has the sizes {value}",
+            f"give sizes of at least 0, with at most {_LARGEST_NUMEL} elements together",
+        )
     spec = InputSpec(shape=value)
     return from_specs([spec], model or nn.Identity(), origin="given").args[0]
