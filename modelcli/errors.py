@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     FAILED = 1  # it ran, and the answer is no: forward raised, loss not finite, files differ
     USAGE = 2  # the command line, a file or the configuration is wrong
     UNAVAILABLE = 3  # a device or an optional package is not here
+    HUNG_UP = 129  # 128 + SIGHUP
     INTERRUPTED = 130  # 128 + SIGINT
     TERMINATED = 143  # 128 + SIGTERM
 

@@ -72,7 +72,7 @@ def train(
         raise
     finally:
         if directory is not None:
-            directory.close()
+            directory.discard_unused()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -30,6 +30,7 @@ def train(
     *,
     lines: bool,
     saved: str | None,
+    allow_changed: bool = False,
     expect: Verdict | None = None,
 ) -> None:
     """Train, show the record and write it to the run directory.
@@ -39,6 +40,7 @@ def train(
         out: where the record goes.
         lines: progress and record as JSON lines.
         saved: the configuration of the run that is continued.
+        allow_changed: continue it although its code, data or configuration changed.
         expect: the verdict that the run is to come to.
 
     Raises:
@@ -55,7 +57,7 @@ def train(
 
     prepare_long_run()
     config = resolved.config
-    if saved is not None:
+    if saved is not None and not allow_changed:
         there, here = identify(load_config(saved).config), identify(config)
         check_same_run(there, here, directory=config.train.out)
     progress = TrainProgress(out, lines=lines)
@@ -71,6 +73,7 @@ def train(
                     directory=directory,
                     sources=resolved.sources,
                     narrate=out.verbose,
+                    allow_changed=allow_changed,
                 )
                 try:
                     record = session.train(resume=saved is not None)
@@ -92,7 +95,7 @@ def train(
     finally:
         progress.clear()
         if directory is not None:
-            directory.close()
+            directory.discard_unused()
     if failure is not None and expect != "diverged":
         raise failure
     if expect is not None and record.verdict != expect:

@@ -44,6 +44,13 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out from its last checkpoint.")
     ] = False,
+    allow_changed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed",
+            help="With --resume: continue although code, data or configuration changed.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the whole configuration with its sources, and stop."),
@@ -78,7 +85,14 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    train(resolved, out, lines=format is Format.JSONL, saved=saved, expect=expect)
+    train(
+        resolved,
+        out,
+        lines=format is Format.JSONL,
+        saved=saved,
+        allow_changed=allow_changed,
+        expect=expect,
+    )
 
 
 def _saved_config(run_dir: str | None) -> str:

@@ -46,5 +46,5 @@ class StoppedError(ModelcliError):
                 f"{done}; saved in '{directory}'",
                 f"continue with: modelcli train --out {directory} --resume",
             )
-        codes = {2: ExitCode.INTERRUPTED, 15: ExitCode.TERMINATED}
+        codes = {1: ExitCode.HUNG_UP, 2: ExitCode.INTERRUPTED, 15: ExitCode.TERMINATED}
         self.exit_code = codes.get(signum, ExitCode.FAILED)

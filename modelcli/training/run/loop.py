@@ -124,7 +124,7 @@ class Loop:
 
         Raises:
             NonFiniteLossError: a loss is not finite.
-            InterruptedRunError: SIGINT or SIGTERM; the step that was running is complete.
+            InterruptedRunError: SIGINT, SIGTERM or SIGHUP; the step that was running is complete.
         """
         switch_mode(self._learner.model, True)
         with self._signals():
@@ -249,11 +249,14 @@ class Loop:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the run after the step that is running."""
+        """Let SIGINT, SIGTERM and SIGHUP end the run after the step that is running."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        kinds = (signal.SIGINT, signal.SIGTERM)
+        kinds = [signal.SIGINT, signal.SIGTERM]
+        hung_up = getattr(signal, "SIGHUP", None)  # not on Windows
+        if hung_up is not None and signal.getsignal(hung_up) is not signal.SIG_IGN:
+            kinds.append(hung_up)  # nohup has it ignored, and so it stays
         before = {kind: signal.signal(kind, self._on_signal) for kind in kinds}
         try:
             yield

@@ -42,6 +42,7 @@ class Session(Observer):
         directory: where to write, or None.
         sources: where the configuration's values came from, for ``config.toml``.
         narrate: tell what the first step does.
+        allow_changed: continue although the code, the data or the configuration changed.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Session(Observer):
         directory: RunDir | None = None,
         sources: Mapping[str, str] | None = None,
         narrate: bool = False,
+        allow_changed: bool = False,
     ) -> None:
         self.run = run
         self._observer = observer
@@ -64,7 +66,9 @@ class Session(Observer):
         self._engine: Engine | None = None
         self._progress = Progress()
         self._shape: float | None = None  # what outputs and targets share before the first step
-        self._saver = Saver(run, directory, observer.note) if directory is not None else None
+        self._saver: Saver | None = None
+        if directory is not None:
+            self._saver = Saver(run, directory, observer.note, allow_changed=allow_changed)
 
     def train(self, *, resume: bool = False) -> Record:
         """Train to the end and return the record.

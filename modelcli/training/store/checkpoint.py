@@ -10,10 +10,11 @@ is damaged or half renamed, and not the pair.
 
 from __future__ import annotations
 
+import json
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from modelcli.errors import CheckpointError
+from modelcli.errors import CheckpointError, ModelcliError, describe
 from modelcli.identity import Key, storage_bytes, view_key
 
 FORMAT = 2  # of the files; a run of another format is not continued
@@ -52,6 +53,11 @@ def previous_name(name: str) -> str:
     return f"{stem}.previous.{suffix}"
 
 
+def temporary_name(name: str) -> str:
+    """Return what a file is called until it is complete: ``.model.safetensors.tmp``."""
+    return f".{name}.tmp"
+
+
 def write_model(model: nn.Module, path: Path, *, step: int) -> None:
     """Write every tensor once; a tied name is in the metadata, beside the name that has it."""
     kept: dict[str, Tensor] = {}
@@ -69,6 +75,19 @@ def write_model(model: nn.Module, path: Path, *, step: int) -> None:
         whole = tensor.is_contiguous() and storage_bytes(tensor) == tensor.nbytes
         kept[name] = tensor if whole else tensor.contiguous().clone()
     save_file(kept, path, metadata=metadata)
+    _order_header(path)
+
+
+def _order_header(path: Path) -> None:
+    """Write the metadata in the order of its keys: safetensors has it in another one every time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def checksum(path: Path) -> int:
@@ -80,8 +99,17 @@ def checksum(path: Path) -> int:
     return value
 
 
-def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Return the newest pair of files that belong together.
+def load_checkpoint(
+    path: Path, accept: Callable[[Checkpoint], None] = lambda _: None
+) -> Checkpoint | None:
+    """Return the newest pair of files that belong together; None if none was ever complete.
+
+    What was written completely and not renamed yet, because the run was killed, is a pair as well.
+
+    Args:
+        path: the run directory.
+        accept: takes what a pair holds into use; whatever it raises but a `ModelcliError`, the
+            pair is damaged, and the one before is tried.
 
     Raises:
         CheckpointError: files are there, but no such pair can be read.
@@ -91,31 +119,44 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         for name in (MODEL, STATE)
         if not (path / name).exists() and (path / previous_name(name)).exists()
     ]
-    states = [
-        (path / name, _read_state(path / name, damaged)) for name in (STATE, previous_name(STATE))
-    ]
-    found = [(state_file, state) for state_file, state in states if state]
-    for state_file, state in sorted(found, key=lambda pair: -int(pair[1]["step"])):
-        for name in (MODEL, previous_name(MODEL)):
-            file = path / name
-            if file.exists() and _model_step(file, damaged) == state["step"]:
-                tensors = _read_model(file, state, damaged)
-                if tensors is not None:
-                    return Checkpoint(
-                        step=state["step"],
-                        files=(file, state_file),
-                        tensors=tensors,
-                        state=state,
-                        damaged=tuple(dict.fromkeys(damaged)),
-                    )
+    for pair in _pairs(path, damaged):
+        try:
+            accept(pair)
+        except ModelcliError:
+            raise
+        except Exception as error:  # what was tampered with can fail in any way
+            damaged.append(f"'{pair.files[1].name}' is damaged ({describe(error)[:80]})")
+            continue
+        return replace(pair, damaged=tuple(dict.fromkeys(damaged)))
     exist = [name for name in (MODEL, STATE) if (path / name).exists()]
-    if not exist and not damaged:
-        return None
+    first = exist == [MODEL] and not (path / previous_name(MODEL)).exists()
+    if not damaged and (first or not exist):
+        return None  # a first model without its state was being written when the run was killed
     told = "; ".join(dict.fromkeys(damaged)) or f"{' and '.join(exist)} do not belong together"
     raise CheckpointError(
         f"no checkpoint in '{path}' can be read: {told}",
         "start again in another --out; metrics.jsonl has what was measured",
     )
+
+
+def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
+    """Yield the pairs that can be read, the newest first."""
+    found = []
+    for name in (STATE, previous_name(STATE), temporary_name(STATE)):
+        told = damaged if name != temporary_name(STATE) else []  # half of it may be there
+        state = _read_state(path / name, told)
+        if state:
+            found.append((path / name, state))
+    for state_file, state in sorted(found, key=lambda pair: -int(pair[1]["step"])):
+        for name in (MODEL, previous_name(MODEL), temporary_name(MODEL)):
+            told = damaged if name != temporary_name(MODEL) else []
+            file = path / name
+            if file.exists() and _model_step(file, told) == state["step"]:
+                tensors = _read_model(file, state, told)
+                if tensors is not None:
+                    yield Checkpoint(
+                        step=state["step"], files=(file, state_file), tensors=tensors, state=state
+                    )
 
 
 def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
@@ -128,7 +169,7 @@ def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
             raise ValueError(f"checksum of {broken} is wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises almost anything
-        damaged.append(f"'{path.name}' is damaged ({str(error).splitlines()[0][:80]})")
+        damaged.append(f"'{path.name}' is damaged ({describe(error)[:80]})")
         return None
     return state if isinstance(state, dict) and isinstance(state.get("step"), int) else None
 
@@ -147,15 +188,15 @@ def _read_model(
     path: Path, state: Mapping[str, Any], damaged: list[str]
 ) -> dict[str, Tensor] | None:
     try:
-        if checksum(path) != state["model_crc"]:
+        if checksum(path) != state.get("model_crc"):
             raise ValueError("its checksum is wrong")
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
-    except (OSError, ValueError, SafetensorError) as error:
+        for name, kept in metadata.items():
+            if name not in ("format", "step"):
+                tensors[name] = tensors[kept]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         damaged.append(f"'{path.name}' is damaged ({str(error)[:80]})")
         return None
-    for name, kept in metadata.items():
-        if name not in ("format", "step"):
-            tensors[name] = tensors[kept]
     return tensors

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from modelcli.errors import RunFailedError, UsageError
+from modelcli.files import read_limited
 from modelcli.training.store.checkpoint import (
     MODEL,
     STATE,
@@ -25,10 +26,12 @@ from modelcli.training.store.checkpoint import (
     checksum,
     load_checkpoint,
     previous_name,
+    temporary_name,
     write_model,
 )
 from modelcli.training.store.metrics import METRICS, read_metrics
 
+CHANGES = "changes.jsonl"
 _NO_SPACE_BYTES = 1 << 20
 
 
@@ -46,10 +49,11 @@ class RunDir:
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
-        if resume and not (self.path / "config.toml").exists():
+        if resume and not os.path.exists(self.path / "config.toml"):
             raise UsageError(
                 f"there is no run to resume in '{self.path}'", "leave out --resume to start one"
             )
+        self._made = [each for each in (self.path, *self.path.parents) if not os.path.lexists(each)]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = _acquire(self.path)
@@ -64,11 +68,24 @@ class RunDir:
                 f"'{self.path}' already holds a run",
                 "continue it with --resume, or choose another --out",
             )
+        self._fresh = not resume
         self._metrics: IO[str] | None = None
 
     def close(self) -> None:
         """Let go of the directory."""
         self._lock.release()
+
+    def discard_unused(self) -> None:
+        """Let go of a directory in which no step was taken, and leave nothing that was made."""
+        unused = not _has_begun(self.path)
+        if unused and self._fresh:
+            for name in ("config.toml", ".owner", ".lock"):
+                with contextlib.suppress(OSError):
+                    (self.path / name).unlink()
+        self.close()
+        for folder in self._made if unused else ():
+            with contextlib.suppress(OSError):  # not empty: somebody else's
+                folder.rmdir()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file as a whole: a reader sees the old one or the new one.
@@ -77,8 +94,8 @@ class RunDir:
             RunFailedError: it cannot be written; the old file is as it was.
         """
         with self._telling(name):
-            temporary = self.path / f".{name}.tmp"
-            with temporary.open("w", encoding="utf-8") as file:
+            temporary = self._unlinked(temporary_name(name))
+            with temporary.open("x", encoding="utf-8") as file:
                 file.write(text)
                 _flush(file)
             temporary.replace(self.path / name)
@@ -87,9 +104,14 @@ class RunDir:
         """Add a line to ``metrics.jsonl`` and flush it."""
         with self._telling(METRICS):
             if self._metrics is None:
-                self._metrics = (self.path / METRICS).open("a", encoding="utf-8")
+                self._metrics = _open_own(self.path / METRICS)
             self._metrics.write(json.dumps(record) + "\n")
             self._metrics.flush()
+
+    def append_change(self, step: int, text: str) -> None:
+        """Add to ``changes.jsonl`` what changed before a run was continued all the same."""
+        with self._telling(CHANGES), _open_own(self.path / CHANGES) as file:
+            file.write(json.dumps({"step": step, "changed": text}) + "\n")
 
     def cut_metrics(self, step: int) -> list[dict[str, Any]]:
         """Drop the lines of later steps than this, and return the others."""
@@ -103,8 +125,9 @@ class RunDir:
         Raises:
             RunFailedError: it cannot be written, as on a full disk; the one before is as it was.
         """
-        new_model, new_state = self.path / f".{MODEL}.tmp", self.path / f".{STATE}.tmp"
         with self._telling(MODEL):
+            new_model = self._unlinked(temporary_name(MODEL))
+            new_state = self._unlinked(temporary_name(STATE))
             write_model(model, new_model, step=step)
         with self._telling(STATE):
             torch.save({**state, "step": step, "model_crc": checksum(new_model)}, new_state)
@@ -117,6 +140,12 @@ class RunDir:
                     self._name(self.path / name, previous_name(name))
             new_model.replace(self.path / MODEL)
             new_state.replace(self.path / STATE)
+
+    def _unlinked(self, name: str) -> Path:
+        """Return where to write a new file: nothing is there, nor does a link lead elsewhere."""
+        path = self.path / name
+        path.unlink(missing_ok=True)
+        return path
 
     def _name(self, file: Path, name: str) -> None:
         """Give a file one more name, in one step, whatever had that name."""
@@ -144,24 +173,29 @@ class RunDir:
                 hint or "what was written before is as it was",
             ) from None
 
-    def load(self) -> Checkpoint | None:
+    def load(self, accept: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
         """Return the newest complete checkpoint under the present names, None if there is none yet.
+
+        Args:
+            accept: takes a checkpoint into use, and raises where it is damaged.
 
         Raises:
             CheckpointError: files are there, but no two that belong together can be read.
         """
-        checkpoint = load_checkpoint(self.path)
+        checkpoint = load_checkpoint(self.path, accept)
         if checkpoint is not None:
             for file, name in zip(checkpoint.files, (MODEL, STATE), strict=True):
                 if file.name != name:
                     self._name(file, name)
+                if file.name == temporary_name(name):
+                    file.unlink()
         return checkpoint
 
 
 def _has_begun(path: Path) -> bool:
     """Tell whether a directory has a run of a step or more; what failed before blocks nobody."""
     files = (path / name for name in (METRICS, STATE, previous_name(STATE)))
-    return any(file.exists() and file.stat().st_size for file in files)
+    return any(os.path.exists(file) and file.stat().st_size for file in files)
 
 
 def _os_error_number(error: Exception) -> int | None:
@@ -182,13 +216,30 @@ def _acquire(path: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        held_by = owner.read_text(encoding="utf-8").strip() if owner.exists() else ""
+        held_by = _owner(owner)
         raise UsageError(
             f"run directory '{path}' is in use" + (f" by process {held_by}" if held_by else ""),
             "wait for it to end, or choose another --out",
         ) from None
-    owner.write_text(str(os.getpid()), encoding="utf-8")
+    owner.unlink(missing_ok=True)
+    with owner.open("x", encoding="utf-8") as file:
+        file.write(str(os.getpid()))
     return lock
+
+
+def _owner(path: Path) -> str:
+    """Return the number of the process that a file names; empty where it names none."""
+    try:
+        text = read_limited(path, limit=100).decode().strip()
+    except (OSError, ValueError, UsageError):
+        return ""
+    return text if text.isdecimal() else ""
+
+
+def _open_own(path: Path) -> IO[str]:
+    """Open a file of the run to add to it; a link in its place is not followed."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8")
 
 
 def _flush(file: IO[Any]) -> None:

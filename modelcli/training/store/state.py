@@ -26,11 +26,14 @@ FREE_KEYS = {
 }  # fmt: skip
 
 
-def identify(config: RunConfig, fingerprint: str = "") -> dict[str, str]:
+def identify(
+    config: RunConfig, fingerprint: str = "", sources: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return what makes a run this one: every key that decides what is learned, as text.
 
     Args:
         fingerprint: of the data, where it is not made up.
+        sources: file -> checksum of the code that the model is made of.
     """
     keys = {
         f"{section.name}.{item.name}": repr(getattr(getattr(config, section.name), item.name))
@@ -38,6 +41,7 @@ def identify(config: RunConfig, fingerprint: str = "") -> dict[str, str]:
         for item in fields(getattr(config, section.name))
     }
     identity = {key: value for key, value in keys.items() if key not in FREE_KEYS}
+    identity |= {f"the checksum of {file}": crc for file, crc in (sources or {}).items()}
     return {**identity, "the checksum of its data": fingerprint} if fingerprint else identity
 
 
@@ -53,13 +57,25 @@ def check_same_run(
     Raises:
         UsageError: they differ; all keys that do are named.
     """
-    differing = [key for key in saved if asked.get(key, saved[key]) != saved[key]]
-    if differing:
-        told = "; ".join(f"{key} is {saved[key]} there and {asked[key]} here" for key in differing)
+    changes = differences(saved, asked)
+    if changes:
+        told = "; ".join(changes.values())
+        edited = any(key.startswith("the checksum of ") for key in changes)
         raise UsageError(
             f"'{directory}' holds another run: {told}",
-            "leave it out to continue that run, or choose another --out",
+            "--allow-changed continues with what is here and records it; or choose another --out"
+            if edited
+            else "leave it out to continue that run, or choose another --out",
         )
+
+
+def differences(saved: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Return, for every key that differs, what it is there and what it is here, in words."""
+    return {
+        key: f"{key} is {saved[key]} there and {asked[key]} here"
+        for key in saved
+        if asked.get(key, saved[key]) != saved[key]
+    }
 
 
 def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,48 @@
+"""The checksums of the code that a run's model is made of, by which an edited file is known."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import zlib
+from pathlib import Path
+
+from torch import nn
+
+from modelcli.modules import modules_of
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def source_checksums(model: nn.Module, folder: Path | None) -> dict[str, str]:
+    """Return file -> CRC-32 of the user's code: where the model's classes are, and what is beside.
+
+    Installed packages, Python's own and ours are left out: they have versions.
+
+    Args:
+        model: what is trained.
+        folder: of the file that the target names; every module loaded from it counts.
+    """
+    classes = {type(module).__module__ for module in modules_of(model)}
+    found: dict[str, str] = {}
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not file.endswith(".py") or not _is_users(Path(file)):
+            continue
+        path = Path(file).resolve()
+        inside = folder is not None and path.is_relative_to(folder.resolve())
+        if not inside and name not in classes:
+            continue
+        shown = path.relative_to(folder.resolve()) if inside and folder is not None else path.name
+        try:
+            found[str(shown)] = f"{zlib.crc32(path.read_bytes()):08x}"
+        except OSError:
+            continue  # it was removed after it was imported: nothing to compare with
+    return found
+
+
+def _is_users(path: Path) -> bool:
+    ours = Path(__file__).parents[2]
+    python = sysconfig.get_paths()["stdlib"]
+    inside = any(path.is_relative_to(folder) for folder in (ours, python))
+    return not inside and not any(word in path.parts for word in _INSTALLED)
