@@ -125,6 +125,12 @@ def refuse_checkpoint(target: Target) -> NoReturn:
             f"'{target.text}' is a folder, not a model",
             f"a model saved by transformers is hf:{target.text}; a file's is path/net.py:Net",
         )
+    if target.text.endswith(".pt2"):
+        raise TargetError(
+            f"'{target.text}' is a program of torch.export, whose weights may be pickled code",
+            "if you trust it, load it in a file: net = torch.export.load(...).module(), and name "
+            "path/net.py:net",
+        )
     if not _is_checkpoint(target.text):
         from modelcli.checkpoints.detect import sniff
 
