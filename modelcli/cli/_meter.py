@@ -1,22 +1,23 @@
-"""How far a long reading has come: one live line on a terminal's stderr, nothing elsewhere."""
+"""How far a long reading has come: a bar on a terminal's stderr, nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from modelcli.cli._output import Output
-from modelcli.cli._terminal import is_terminal
-from modelcli.views.text import show_bytes
+from modelcli.cli._terminal import console_on, is_terminal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _FIRST_AFTER_S = 0.5  # what is over sooner needs no meter
-_EVERY_S = 0.1
 
 
 class Meter:
-    """Counts bytes against a total; the line is gone when the block ends.
+    """Counts bytes against a total; the bar is gone when the block ends.
 
     Args:
         out: quiet switches the meter off.
@@ -27,8 +28,8 @@ class Meter:
         self._live = is_terminal(sys.stderr) and not out.quiet
         self._total_bytes = total_bytes
         self._done_bytes = 0
-        self._drawn = False
-        self._next_s = time.monotonic() + _FIRST_AFTER_S
+        self._bar: Progress | None = None
+        self._first_s = time.monotonic() + _FIRST_AFTER_S
 
     def __enter__(self) -> Self:
         return self
@@ -39,21 +40,31 @@ class Meter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._drawn:
-            _write("\r\x1b[K")
+        if self._bar is not None:
+            self._bar.stop()
 
     def add(self, done_bytes: int) -> None:
         """Count bytes that were read."""
         self._done_bytes += done_bytes
-        now_s = time.monotonic()
-        if self._live and now_s >= self._next_s:
-            self._next_s = now_s + _EVERY_S
-            self._drawn = True
-            done, total = show_bytes(self._done_bytes), show_bytes(self._total_bytes)
-            share = self._done_bytes / self._total_bytes if self._total_bytes else 1.0
-            _write(f"\r\x1b[K{done} of {total} read, {share:.0%}")
+        if self._bar is None and self._live and time.monotonic() >= self._first_s:
+            self._bar = _start(self._total_bytes)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done_bytes)
 
 
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+def _start(total_bytes: int) -> Progress:
+    from rich import progress  # not for a command that is over sooner
+
+    bar = progress.Progress(
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.DownloadColumn(),
+        progress.TimeRemainingColumn(),
+        console=console_on(sys.stderr),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task("read", total=total_bytes)
+    bar.start()
+    return bar

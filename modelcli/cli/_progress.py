@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from modelcli.cli._live import live_table
 from modelcli.cli._output import Output
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.training.run.observer import Observer, Point
@@ -16,12 +17,9 @@ from modelcli.views.train import show_time, watched_lines
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.table import Table
 
     from modelcli.training.run.measure import Score
     from modelcli.training.run.watch import Watched
-
-_SPARKS = 16  # points of the sparkline
 
 
 class TrainProgress(Observer):
@@ -103,7 +101,14 @@ class TrainProgress(Observer):
     def _draw(self) -> None:
         from rich.live import Live
 
-        table = self._table()
+        assert self._last is not None
+        table = live_table(
+            self._last,
+            step=self._step,
+            losses=self._losses,
+            held_out=self._held_out,
+            left=self._left(self._last.steps),
+        )
         if self._live is None:
             self._live = Live(
                 table,
@@ -116,42 +121,6 @@ class TrainProgress(Observer):
             self._live.start(refresh=True)
         else:
             self._live.update(table, refresh=True)
-
-    def _table(self) -> Table:
-        """Return the bar, and under it the last point as a row beneath its headings."""
-        from rich.box import SIMPLE_HEAD
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        from modelcli.views.curves import sparkline
-
-        point = self._last
-        assert point is not None
-        digits = len(str(point.steps))
-        cells = [
-            ("step", f"{self._step:>{digits}}/{point.steps}"),
-            ("loss", f"{point.loss:<9.4g}"),
-            ("", sparkline(self._losses, width=_SPARKS).ljust(min(_SPARKS, len(self._losses)))),
-        ]
-        if point.accuracy is not None:
-            cells.append(("accuracy", f"{100 * point.accuracy:.1f} %"))
-        if self._held_out is not None:
-            cells.append(("held out", f"{100 * self._held_out:.1f} %"))
-        cells += [("samples/s", f"{point.samples_per_s:,.0f}"), ("left", self._left(point.steps))]
-        console = console_on(sys.stderr)
-        if sum(max(len(title), len(text)) + 2 for title, text in cells) > console.width:
-            del cells[2]  # the sparkline is what can be missed
-        row = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-        for title, _ in cells:
-            row.add_column(Text(title), justify="left" if title in ("loss", "") else "right",
-                           no_wrap=True, style="cyan" if not title else "")  # fmt: skip
-        row.add_row(*(Text(text) for _, text in cells))
-        whole = Table.grid()
-        bar = ProgressBar(total=point.steps, completed=self._step, width=min(60, console.width))
-        whole.add_row(bar)
-        whole.add_row(row)
-        return whole
 
     def _left(self, steps: int) -> str:
         """Return the time that the rest takes at the pace of this process."""

@@ -152,6 +152,12 @@ def test_metrics_that_cannot_be_read(run, tmp_path, text):
     assert run("plot", str(tmp_path)).code == 0
 
 
+def test_a_metric_without_a_value_that_can_be_drawn_is_told_as_such(run, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(METRICS[0] + "\n")
+    result = run("plot", str(tmp_path))
+    result.assert_error(2, "no value of 'loss' in", "look into metrics.jsonl")
+
+
 def test_values_whose_distance_is_no_number(run, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step":1,"loss":-1e308}\n{"step":2,"loss":1e308}\n')
     assert "Traceback" not in run("plot", str(tmp_path)).err

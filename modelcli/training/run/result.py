@@ -123,11 +123,7 @@ def make_record(
             run, progress, trivial=expected, floor=floor, held_out=held_out,
             shape_before=shape_before, fitted=fitted,
         )  # fmt: skip
-    steps, seconds = progress.timed_steps, progress.timed_s
-    if not seconds:  # it ended before its engine had settled
-        steps, seconds = progress.step, progress.elapsed_s
-    rate = steps / seconds if seconds else 0.0
-    samples_per_s = rate * batch * config.train.accumulate
+    samples_per_s = _steps_per_s(progress) * batch * config.train.accumulate
     flops = flops_per_sample(learner, data.train) if measured else None
     roofline = None
     if config.train.roofline and measured:
@@ -173,6 +169,13 @@ def make_record(
         verdict=judge(evidence) if points or not measured else None,
         evidence=evidence,
     )
+
+
+def _steps_per_s(progress: Progress) -> float:
+    steps, seconds = progress.timed_steps, progress.timed_s
+    if not seconds:  # it ended before its engine had settled
+        steps, seconds = progress.step, progress.elapsed_s
+    return steps / seconds if seconds else 0.0
 
 
 def _samples(run: Run, progress: Progress) -> int:

@@ -78,5 +78,10 @@ def read_curve(run: Path, metric: str) -> Curve:
     known = [key for key in known if key not in ("step", "steps")]
     if not known:
         raise UsageError(f"'{run}' has measured nothing yet", "wait for its first step")
+    if any(line.get(metric) is not None for line in lines):
+        raise UsageError(
+            f"no value of '{metric}' in '{run}' is a number that can be drawn",
+            f"look into {METRICS}",
+        )
     did = did_you_mean(metric, known)
     raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
