@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -23,9 +24,10 @@ from modelcli.cli._writing import (
     stdout_refuses,
     unwritable,
     write_error,
+    write_remark,
 )
 from modelcli.errors import ExitCode, ModelcliError
-from modelcli.loading.script import set_script_arguments
+from modelcli.loading.script import ImportHabits, set_import_habits, set_script_arguments
 
 # The order in which --help lists them: looking first, then judging, then running.
 COMMANDS = ("summary", "params", "shapes", "check", "diff", "run", "train", "plot", "list", "env")
@@ -111,6 +113,10 @@ def run_command(argv: Sequence[str] | None = None) -> int:
         words = [*words[1:], "--help"]
     words, for_script = split_script(words)
     set_script_arguments(for_script)
+    verbose = any(re.fullmatch(r"--verbose|-[a-z]*v[a-z]*", word) for word in words)
+    set_import_habits(
+        ImportHabits(folds_prints=not verbose, notice=lambda text: write_remark(f"note: {text}"))
+    )
     if is_completing():
         join_words()
     try:

@@ -43,10 +43,10 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         return replace(_bind(found, parsed.text, given), spec=spec)
     from modelcli.loading.providers.libraries import torchvision_remarks
 
-    found, folder = find_object(f"{parsed.place}:{parsed.attribute}")
+    found, folder, remarks = find_object(f"{parsed.place}:{parsed.attribute}")
     with preserved_random(), importable(folder):  # a class may load what it needs only now
         source = _bind(found, parsed.text, given)
-    return replace(source, folder=folder, remarks=torchvision_remarks())
+    return replace(source, folder=folder, remarks=(*remarks, *torchvision_remarks()))
 
 
 def _from_config(target: Target, given: dict[str, Any]) -> Source:

@@ -76,7 +76,7 @@ def made_by(factory: str, model: nn.Module) -> ExampleInputs:
         UsageError: it fails, or returns no tensors, or more than ``forward`` takes.
         TargetError: there is no such function.
     """
-    found, _ = find_object(factory, again=False)
+    found, _, _ = find_object(factory, again=False)
     try:
         value = found(*_wanted(found, model)) if callable(found) else found
     except Exception as error:  # the user's code

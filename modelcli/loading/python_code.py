@@ -19,20 +19,21 @@ from modelcli.errors import ModelcliError, TargetError, describe, did_you_mean
 from modelcli.isolation import importable, package_root, preserved_random
 from modelcli.loading.nests import steps_into
 from modelcli.loading.notebook import read_notebook
-from modelcli.loading.script import script_arguments
+from modelcli.loading.script import script_arguments, watched_import
 
 _FROM_FILE = "__modelcli_file__"  # marks a module that was loaded from a path
 _RELATIVE = re.compile(r"^\s*from\s+\.", re.MULTILINE)
 
 
-def find_object(text: str, *, again: bool = True) -> tuple[Any, Path]:
+def find_object(text: str, *, again: bool = True) -> tuple[Any, Path, tuple[str, ...]]:
     """Import what ``net.py:Net.from_name`` or ``pkg.mod:MODELS["small"]`` names.
 
     Args:
         again: run a file again that was loaded before; else what it made then is used.
 
     Returns:
-        The object, and the folder that has to be importable while it is used.
+        The object, the folder that has to be importable while it is used, and remarks on what the
+        file did when it was imported.
 
     Raises:
         TargetError: the file or module does not import, or lacks the name.
@@ -44,8 +45,9 @@ def find_object(text: str, *, again: bool = True) -> tuple[Any, Path]:
     path = Path(place).resolve()
     folder = path.parent if is_file else Path.cwd()
     with preserved_random(), importable(folder), lenient_torchvision():
-        module = _file_module(path, place, again) if is_file else _import_module(place)
-        return _attribute(module, place, attribute), folder
+        with watched_import(path.name if is_file else place) as remarks:
+            module = _file_module(path, place, again) if is_file else _import_module(place)
+        return _attribute(module, place, attribute), folder, tuple(remarks)
 
 
 def split_name(text: str) -> tuple[str, str]:
