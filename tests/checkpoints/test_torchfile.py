@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,17 @@ def test_damaged_bytes(tmp_path_factory, edits, legacy):
     path.write_bytes(bytes(raw))
     with contextlib.suppress(CheckpointError):  # and nothing else
         assert read_checkpoint(path).numel >= 0
+
+
+def test_a_record_that_ends_before_its_size(tmp_path, monkeypatch):
+    path = save(tmp_path / "w.pt", {"w": torch.zeros(3)})
+
+    def ends_early(archive, member):
+        raise EOFError  # what zipfile raises then, without words
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", ends_early)
+    with pytest.raises(CheckpointError, match=r"truncated or damaged.*a record ends too early"):
+        read_checkpoint(path)
 
 
 def test_kinds_that_have_no_row_of_elements(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +13,11 @@ from typing import IO
 
 from modelcli.errors import CheckpointError
 
+# What zipfile raises on bytes that are no archive, or on a record that lies about itself.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, RuntimeError,
+    EOFError,
+)  # fmt: skip
 AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
@@ -40,8 +47,9 @@ def read_archive(path: Path) -> Archive:
             _refuse_programs(path, {member.filename.partition("/")[2] for member in members})
             big = any(_says_big(archive, member) for member in members)
             extents = dict(_extents(members, file))
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError) as error:
-        what = "no central directory at its end" if "not a zip" in str(error) else str(error)
+    except _DAMAGE as error:
+        words = str(error) or "a record ends too early"  # EOFError has none
+        what = "no central directory at its end" if "not a zip" in words else words
         raise CheckpointError(
             f"'{path}' is truncated or damaged: a zip archive, but {what}", AGAIN
         ) from None
