@@ -23,6 +23,19 @@ _SPECIAL = (
 )
 
 
+def damage_of_archives() -> tuple[type[Exception], ...]:
+    """Return what zipfile and NumPy raise for an archive that is damaged, locked, or lies."""
+    import lzma
+    import struct
+    import zipfile
+    import zlib
+
+    return (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, EOFError,
+        RuntimeError, MemoryError,
+    )  # fmt: skip
+
+
 def special_kind(path: str | Path) -> str:
     """Return ``"a pipe"``, ``"a socket"`` or ``"a device"``; empty for files and folders."""
     try:

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -80,16 +79,22 @@ def build_app() -> typer.Typer:
 
 
 def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell Ctrl-C from an exit with 130, which typer makes one."""
+    """Tell Ctrl-C from an exit with 130, which typer makes one; say how files are imported."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        folds_prints = not kwargs.get("verbose", False)
+        set_import_habits(ImportHabits(folds_prints=folds_prints, notice=_note))
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             raise CtrlCError from None
 
     return run
+
+
+def _note(text: str) -> None:
+    write_remark(f"note: {text}")
 
 
 class CtrlCError(ModelcliError):
@@ -113,10 +118,6 @@ def run_command(argv: Sequence[str] | None = None) -> int:
         words = [*words[1:], "--help"]
     words, for_script = split_script(words)
     set_script_arguments(for_script)
-    verbose = any(re.fullmatch(r"--verbose|-[a-z]*v[a-z]*", word) for word in words)
-    set_import_habits(
-        ImportHabits(folds_prints=not verbose, notice=lambda text: write_remark(f"note: {text}"))
-    )
     if is_completing():
         join_words()
     try:

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 from modelcli.config.data_names import DATA_NAMES, DATA_SUFFIXES
 from modelcli.config.keys import Key
-from modelcli.errors import did_you_mean
+from modelcli.errors import UsageError, did_you_mean
 from modelcli.losses import canonical_name
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
@@ -150,6 +150,16 @@ def _check_limits(key: Key, value: Any) -> None:
         raise ValueError(f"must be above {limits['above']}, not {value}")
     if limits["below"] is not None and value >= limits["below"]:
         raise ValueError(f"must be below {limits['below']}, not {value}")
+
+
+def check_device_name(name: str) -> None:
+    """Refuse what is no device's name; whether the device is here is not asked.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not DEVICE.fullmatch(name):
+        raise UsageError(f"there is no device '{name}'", "write auto, cpu, cuda, cuda:N or mps")
 
 
 def _check_text(name: str, value: Any) -> None:

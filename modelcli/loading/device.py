@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from modelcli.config.values import DEVICE
+from modelcli.config.values import check_device_name
 from modelcli.errors import UnavailableError, UsageError
 
 DTYPES = {
@@ -22,8 +22,7 @@ def resolve_device(name: str) -> torch.device:
         UsageError: it is no device's name.
         UnavailableError: this machine or this torch does not have it.
     """
-    if not DEVICE.fullmatch(name):
-        raise UsageError(f"there is no device '{name}'", "write auto, cpu, cuda, cuda:N or mps")
+    check_device_name(name)
     if name == "auto":
         return torch.device(_best())
     try:

@@ -112,13 +112,8 @@ def _split_values(text: str) -> tuple[str, Any, tuple[float, float] | None]:
 
 
 def _parse_values(values: str, text: str) -> Any:
-    """Read numbers, flags and nested lists of them."""
-    written = re.sub(r"\b(true|false)\b", lambda m: m[0].title(), values.strip())
-    try:
-        found = ast.literal_eval(written if written[:1] in "[(" else f"[{written}]")
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        found = None
-    if not isinstance(found, (list, tuple)) or not found or not _is_even(found):
+    found = read_numbers(values)
+    if found is None or not is_even(found):
         raise UsageError(
             f"'{values}' in input '{text}' are no values",
             "write lengths=5,3 or edges=[[0,1],[1,0]]",
@@ -126,12 +121,34 @@ def _parse_values(values: str, text: str) -> Any:
     return found
 
 
-def _is_even(values: Any) -> bool:
-    """Tell whether nested lists hold numbers, and as many in every row."""
+def read_numbers(text: str) -> Any:
+    """Read ``1,2,3`` or ``[[1,2],[3,4]]``: numbers, flags and nested lists of them.
+
+    Returns:
+        Nested lists or tuples; None where the text is anything else, or has whole numbers that
+        no tensor can hold.
+    """
+    written = re.sub(r"\b(true|false)\b", lambda m: m[0].title(), text.strip())
+    try:
+        found = ast.literal_eval(written if written[:1] in "[(" else f"[{written}]")
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    holds = isinstance(found, (list, tuple)) and bool(found)
+    return found if holds and all(map(_fits_a_tensor, flat_values(found))) else None
+
+
+def _fits_a_tensor(value: Any) -> bool:
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return isinstance(value, (float, complex))
+
+
+def is_even(values: Any) -> bool:
+    """Tell whether every list of a nest has as many in it as the lists beside it."""
     if not isinstance(values, (list, tuple)):
-        return isinstance(values, (int, float, complex))
+        return True
     rows = [shape_of_values(item) for item in values]
-    return bool(values) and all(_is_even(item) for item in values) and len(set(rows)) == 1
+    return bool(values) and all(is_even(item) for item in values) and len(set(rows)) == 1
 
 
 def shape_of_values(values: Any) -> tuple[int, ...]:
@@ -142,7 +159,7 @@ def shape_of_values(values: Any) -> tuple[int, ...]:
 
 
 def _with_values(spec: InputSpec, values: Any, text: str) -> InputSpec:
-    flat = list(_flat(values))
+    flat = list(flat_values(values))
     if math.prod(spec.shape) != len(flat):
         shown = "x".join(map(str, spec.shape)) or "scalar"
         raise UsageError(
@@ -155,10 +172,11 @@ def _with_values(spec: InputSpec, values: Any, text: str) -> InputSpec:
     return dataclasses.replace(spec, dtype=dtype, values=values)
 
 
-def _flat(values: Any) -> Iterator[Any]:
+def flat_values(values: Any) -> Iterator[Any]:
+    """Yield the numbers of nested lists."""
     if isinstance(values, (list, tuple)):
         for item in values:
-            yield from _flat(item)
+            yield from flat_values(item)
     else:
         yield values
 

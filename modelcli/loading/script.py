@@ -63,7 +63,7 @@ def watched_import(shown: str) -> Iterator[list[str]]:
     timer = None
     if habits.notice is not None:
         text = (
-            f"note: '{shown}' has been running for {_SLOW_S:.0f} s: does it train when it is "
+            f"'{shown}' has been running for {_SLOW_S:.0f} s: does it train when it is "
             "imported? Ctrl-C stops it; put that under if __name__ == '__main__'"
         )
         timer = threading.Timer(_SLOW_S, habits.notice, [text])

@@ -1,20 +1,21 @@
 """The grammar of ``--values`` and ``--target``: numbers, a file, or how to make them. No torch.
 
 ``1,2,3`` and ``[[1,2],[3,4]]`` are the numbers themselves; ``randn``, ``rand``, ``zeros``, ``ones``
-and ``arange`` are torch's functions of these names; a file is .npy, .npz, .png or .safetensors.
+and ``arange`` are torch's functions of these names; a file is one that ``--input`` reads.
 """
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.loading.grammar import flat_values, is_even, read_numbers
+from modelcli.loading.input_files import SUFFIXES
 
+_LARGEST = 1e300
 MAKERS = ("randn", "rand", "zeros", "ones", "arange")
-SUFFIXES = (".npy", ".npz", ".png", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,43 +44,25 @@ def parse_given(text: str, flag: str) -> Given:
     stripped = text.strip()
     if stripped in MAKERS:
         return Given(text=text, maker=stripped)
-    if stripped.endswith(SUFFIXES):
+    if stripped.lower().endswith(SUFFIXES):
         path = Path(stripped)
         if not path.is_file():
             raise UsageError(
                 f"{flag}: file '{stripped}' does not exist", f"it is one of {', '.join(SUFFIXES)}"
             )
         return Given(text=text, file=path)
-    numbers = _numbers(stripped)
-    if numbers is None:
+    numbers = read_numbers(stripped)
+    if numbers is None or not all(map(_is_real, flat_values(numbers))):
         hint = did_you_mean(stripped, MAKERS)
         raise UsageError(
             f"{flag} cannot be '{text}'",
             f"{hint}it is numbers as 1,2,3 or [[1,2],[3,4]], a file "
             f"({', '.join(SUFFIXES)}), or {', '.join(MAKERS)}",
         )
-    _shape_of(numbers, text, flag)
+    if not is_even(numbers):
+        raise UsageError(f"{flag} '{text}' has rows of unequal length", "give each row as many")
     return Given(text=text, numbers=numbers)
 
 
-def _numbers(text: str) -> Any:
-    try:
-        value = ast.literal_eval(text if text.startswith("[") else f"[{text}]")
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value if value and _only_numbers(value) else None
-
-
-def _only_numbers(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_only_numbers(item) for item in value)
-    return isinstance(value, (int, float)) and abs(value) < 1e300
-
-
-def _shape_of(value: Any, text: str, flag: str) -> tuple[int, ...]:
-    if not isinstance(value, (list, tuple)):
-        return ()
-    inner = {_shape_of(item, text, flag) for item in value}
-    if len(inner) > 1:
-        raise UsageError(f"{flag} '{text}' has rows of unequal length", "give each row as many")
-    return (len(value), *(inner.pop() if inner else ()))
+def _is_real(value: complex) -> bool:
+    return not isinstance(value, complex) and abs(value) < _LARGEST

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from modelcli.nested import map_tensors, tensors_in
-from modelcli.running.record import TensorStats
+from modelcli.running.record import Figures
 from modelcli.running.tensors import measure, to_array
 
 
@@ -33,7 +33,7 @@ class PassListener:
     """
 
     def __init__(self, *, layers: bool, path: str | None, keep: bool = False) -> None:
-        self.figures: dict[str, tuple[tuple[int, ...], TensorStats]] = {}
+        self.figures: dict[str, tuple[tuple[int, ...], Figures]] = {}
         self.order: list[str] = []
         self.calls: list[FunctionCall] = []
         self.paths: set[str] = set()

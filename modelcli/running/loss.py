@@ -16,7 +16,7 @@ from modelcli.training.objective import Objective, float_tensors
 
 
 def make_loss(
-    name: str, given: Given | None, output: Any, seed: int
+    name: str, given: Given, output: Any, seed: int
 ) -> tuple[Tensor, Callable[[Any], Tensor]]:
     """Return the target, and a function from an output of the model to its loss.
 
@@ -27,7 +27,7 @@ def make_loss(
         seed: of a target that is drawn.
 
     Raises:
-        UsageError: no target, or one that the loss refuses.
+        UsageError: a target that does not fit, or that the loss refuses.
         RunFailedError: the output has no tensor of real numbers.
     """
     first = float_tensors(output)[0]
@@ -48,14 +48,8 @@ def make_loss(
     return target, compute
 
 
-def _make_target(name: str, given: Given | None, output: Tensor, seed: int) -> Tensor:
+def _make_target(name: str, given: Given, output: Tensor, seed: int) -> Tensor:
     labels = LOSSES[name].takes == "labels"
-    if given is None:
-        example = "a class, as --target 3" if labels else "numbers, as --target 0,0,0, or randn"
-        raise UsageError(
-            f"the loss '{name}' needs a target for the output of {tuple(output.shape)}",
-            f"give it: {example}",
-        )
     return make_tensor(
         given,
         (output.shape[0], *output.shape[2:]) if labels else tuple(output.shape),

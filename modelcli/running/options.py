@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
+from modelcli.config import OptimizerConfig
+from modelcli.config.values import check_device_name, parse_value
 from modelcli.errors import UsageError
 from modelcli.losses import find_loss
 from modelcli.running.given import Given, parse_given
@@ -29,7 +32,7 @@ class RunOptions:
         loss: name of ``LOSSES``; None computes none.
         target: what the output is compared with.
         passes: backward passes without zeroing; 0 for none.
-        step: an optimiser with its settings, as ``sgd:lr=0.01``.
+        step: an optimiser with its settings.
         keep_layers: keep the output of every row whole, in ``RunRecord.arrays``.
     """
 
@@ -44,7 +47,7 @@ class RunOptions:
     loss: str | None = None
     target: Given | None = None
     passes: int = 0
-    step: str | None = None
+    step: OptimizerConfig | None = None
     explain: ExplainRequest | None = None
     keep_layers: bool = False
     allow_real: bool = False
@@ -69,6 +72,47 @@ def parse_explain(text: str) -> ExplainRequest:
     return ExplainRequest(path=found["path"].strip(), cell=cell)
 
 
+_NAMED = ("lr", "momentum", "weight_decay", "nesterov")
+
+
+def parse_step(text: str) -> OptimizerConfig:
+    """Read the argument of ``--step``: ``sgd``, ``sgd:lr=0.1`` or ``adam:lr=0.1,betas=[0.9,0.99]``.
+
+    Raises:
+        UsageError: a piece is not ``KEY=VALUE``, or a value is none.
+    """
+    name, _, rest = text.partition(":")
+    given: dict[str, Any] = {}
+    for piece in _split(rest):
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if not equals or not key or not value:
+            raise UsageError(
+                f"--step '{text}': '{piece}' is not KEY=VALUE", "write it as --step sgd:lr=0.01"
+            )
+        try:
+            given[key] = parse_value(value)
+        except ValueError as error:
+            raise UsageError(
+                f"--step '{text}': '{key}' {error.args[0]}", "write it as --step sgd:lr=0.01"
+            ) from error
+    lr = given.get("lr")
+    if lr is not None and (isinstance(lr, bool) or not isinstance(lr, (int, float)) or lr <= 0):
+        raise UsageError(f"--step '{text}': lr must be a number above 0", "as --step sgd:lr=0.01")
+    named = {key: given.pop(key) for key in _NAMED if key in given}
+    return OptimizerConfig(name=name.strip(), kwargs=given, **named)
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas that are in no brackets."""
+    pieces, depth, start = [], 0, 0
+    for place, letter in enumerate(text):
+        depth += (letter in "[({") - (letter in "])}")
+        if letter == "," and depth == 0:
+            pieces.append(text[start:place])
+            start = place + 1
+    return [piece for piece in (*pieces, text[start:]) if piece.strip()]
+
+
 def make_options(
     *,
     values: str | None = None,
@@ -76,26 +120,34 @@ def make_options(
     backward: bool = False,
     accumulate: int | None = None,
     explain: str | None = None,
+    loss: str | None = None,
+    step: str | None = None,
+    device: str = "cpu",
     **others: object,
 ) -> RunOptions:
     """Return options from what was typed.
 
     Raises:
-        UsageError: values, a target or a cell that cannot be read; an unknown loss; fewer than
-            one pass.
+        UsageError: values, a target, a step or a cell that cannot be read; an unknown loss, or
+            one without a target; no device's name; fewer than one pass.
     """
+    check_device_name(device)
     if accumulate is not None and accumulate < 1:
         raise UsageError(f"--accumulate {accumulate} is not possible", "give 1 or more")
-    passes = accumulate or (1 if backward or others.get("step") else 0)
-    loss = others.get("loss")
-    if loss is not None:
-        others["loss"] = find_loss(str(loss)).name
-    elif target is not None or passes:
-        others["loss"] = "mse"
+    passes = accumulate or (1 if backward or step else 0)
+    if loss is None and (target is not None or passes):
+        loss = "mse"
+    found = None if loss is None else find_loss(loss)
+    if found is not None and target is None:
+        example = "a class, as --target 3" if found.takes == "labels" else "--target 0,0,0 or randn"
+        raise UsageError(f"the loss '{found.name}' needs a target", f"give it: {example}")
     return RunOptions(
         values=None if values is None else parse_given(values, "--values"),
         target=None if target is None else parse_given(target, "--target"),
         passes=passes,
+        loss=None if found is None else found.name,
+        step=None if step is None else parse_step(step),
+        device=device,
         explain=None if explain is None else parse_explain(explain),
         **others,  # type: ignore[arg-type]
     )

@@ -10,7 +10,7 @@ Values = Any  # nested lists of numbers, as JSON has them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TensorStats:
+class Figures:
     """Figures of one tensor; None where it has no finite value.
 
     Attributes:
@@ -43,7 +43,7 @@ class TensorRecord:
     dtype: str
     shape: tuple[int, ...]
     values: Values | None
-    stats: TensorStats
+    stats: Figures
     edges: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
 
 
@@ -60,7 +60,7 @@ class LayerRow:
     kind: str
     type: str
     shape: tuple[int, ...]
-    stats: TensorStats
+    stats: Figures
     first_nonfinite: bool = False
 
 

@@ -25,7 +25,7 @@ from modelcli.running.loss import make_loss
 from modelcli.running.options import RunOptions
 from modelcli.running.prepare import build_model, fill_inputs, named_inputs
 from modelcli.running.record import GradRow, LayerRow, Loss, RunRecord, StepRow
-from modelcli.running.step import parse_step, take_step
+from modelcli.running.step import take_step
 from modelcli.running.tensors import record_tensor, to_array
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.record import Failure, Trace
@@ -61,10 +61,12 @@ def run_model(
             inputs = find_inputs(source, model, request, training=options.mode == "train")
         fixed = bool(request.specs)
         filled = fill_inputs(inputs, options, device, label=source.label, fixed=fixed)
-        return _run(model, filled, source.label, options)
+        return _run(model, filled, source.label, options, device)
 
 
-def _run(model: nn.Module, inputs: ExampleInputs, label: str, options: RunOptions) -> RunRecord:
+def _run(
+    model: nn.Module, inputs: ExampleInputs, label: str, options: RunOptions, device: torch.device
+) -> RunRecord:
     asked = options.explain
     listener = PassListener(
         layers=options.layers or options.keep_layers,
@@ -86,7 +88,7 @@ def _run(model: nn.Module, inputs: ExampleInputs, label: str, options: RunOption
     arrays |= _gradient_arrays(model)
     return RunRecord(
         mode=options.mode,
-        device=str(resolve_device(options.device)),
+        device=str(device),
         seed=options.seed,
         origin=options.values.text if options.values is not None else "randn",
         inputs=shown_inputs,
@@ -177,7 +179,7 @@ def _learn(
     model: nn.Module, inputs: ExampleInputs, output: Any, options: RunOptions
 ) -> tuple[Loss | None, tuple[GradRow, ...], tuple[StepRow, ...], str]:
     """Compute the loss, the gradients and one step, as far as they were asked for."""
-    if options.loss is None:
+    if options.loss is None or options.target is None:
         return None, (), (), ""
     target, compute = make_loss(options.loss, options.target, output, options.seed)
     value = compute(output)
@@ -192,7 +194,7 @@ def _learn(
     grads = run_backward(model, again, value, passes=options.passes) if options.passes else ()
     if options.step is None:
         return loss, grads, (), ""
-    step, optimizer = take_step(model, parse_step(options.step))
+    step, optimizer = take_step(model, options.step)
     return loss, grads, step, optimizer
 
 

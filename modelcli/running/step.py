@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.config import OptimizerConfig, default_lr
-from modelcli.config.values import parse_value
 from modelcli.errors import UsageError
 from modelcli.identity import count_unique, parameter_groups
 from modelcli.modules import parameters_of
@@ -18,46 +17,6 @@ from modelcli.running.explain.text import bracketed, show_number
 from modelcli.running.record import StepRow
 from modelcli.running.tensors import record_tensor
 from modelcli.training.optimizer import build_optimizer
-
-_NAMED = ("lr", "momentum", "weight_decay", "nesterov")
-
-
-def parse_step(text: str) -> OptimizerConfig:
-    """Read the argument of ``--step``: ``sgd``, ``sgd:lr=0.1`` or ``adam:lr=0.1,betas=[0.9,0.99]``.
-
-    Raises:
-        UsageError: a piece is not ``KEY=VALUE``, or a value is none.
-    """
-    name, _, rest = text.partition(":")
-    given: dict[str, Any] = {}
-    for piece in _split(rest):
-        key, equals, value = (part.strip() for part in piece.partition("="))
-        if not equals or not key or not value:
-            raise UsageError(
-                f"--step '{text}': '{piece}' is not KEY=VALUE", "write it as --step sgd:lr=0.01"
-            )
-        try:
-            given[key] = parse_value(value)
-        except ValueError as error:
-            raise UsageError(
-                f"--step '{text}': '{key}' {error.args[0]}", "write it as --step sgd:lr=0.01"
-            ) from error
-    lr = given.get("lr")
-    if lr is not None and (isinstance(lr, bool) or not isinstance(lr, (int, float)) or lr <= 0):
-        raise UsageError(f"--step '{text}': lr must be a number above 0", "as --step sgd:lr=0.01")
-    named = {key: given.pop(key) for key in _NAMED if key in given}
-    return OptimizerConfig(name=name.strip(), kwargs=given, **named)
-
-
-def _split(text: str) -> list[str]:
-    """Split at commas that are in no brackets."""
-    pieces, depth, start = [], 0, 0
-    for place, letter in enumerate(text):
-        depth += (letter in "[({") - (letter in "])}")
-        if letter == "," and depth == 0:
-            pieces.append(text[start:place])
-            start = place + 1
-    return [piece for piece in (*pieces, text[start:]) if piece.strip()]
 
 
 def take_step(model: nn.Module, config: OptimizerConfig) -> tuple[tuple[StepRow, ...], str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from modelcli.running.record import TensorRecord, TensorStats
+from modelcli.running.record import Figures, TensorRecord
+from modelcli.tensors.stats import reduce_chunks
+from modelcli.tensors.values import CHUNK_BYTES
 
 MOST_VALUES = 1000  # of a tensor that is written out whole
 _BINS = 16
@@ -28,31 +31,31 @@ def record_tensor(name: str, tensor: Tensor) -> TensorRecord:
     )
 
 
-def measure(tensor: Tensor, *, bins: int = _BINS) -> TensorStats:
+def measure(tensor: Tensor, *, bins: int = _BINS) -> Figures:
     """Return the figures of a tensor; complex values are measured by their absolute value."""
-    values = _plain(tensor).flatten()
-    if values.is_complex():
-        values = values.abs()
-    values = values.double()
-    finite = values[torch.isfinite(values)]
-    some, several = finite.numel() > 0, finite.numel() > 1
-    return TensorStats(
-        mean=float(finite.mean()) if some else None,
-        std=float(finite.std()) if several else None,
-        min=float(finite.min()) if some else None,
-        max=float(finite.max()) if some else None,
-        zeros=int((values == 0).sum()) / values.numel() if values.numel() else 0.0,
-        nonfinite=values.numel() - finite.numel(),
-        histogram=_histogram(finite, bins) if some else (),
+    values = _plain(tensor).numpy().reshape(-1)
+    stats = reduce_chunks(np.array_split(values, 1 + values.nbytes // CHUNK_BYTES))
+    return Figures(
+        mean=stats.mean,
+        std=stats.std,
+        min=stats.min,
+        max=stats.max,
+        zeros=stats.zeros,
+        nonfinite=stats.nan + stats.inf,
+        histogram=_histogram(values, stats.min, stats.max, bins),
     )
 
 
-def _histogram(finite: Tensor, bins: int) -> tuple[int, ...]:
-    low, high = float(finite.min()), float(finite.max())
+def _histogram(values: Any, low: float | None, high: float | None, bins: int) -> tuple[int, ...]:
+    """Count the finite values in equal bins; one bin where they are all the same."""
+    if low is None or high is None:
+        return ()
+    finite = np.abs(values) if values.dtype.kind == "c" else values
+    finite = finite[np.isfinite(finite)].astype(np.float64)
     if low == high:
-        return (finite.numel(),)
-    counts = torch.histc(finite, bins=bins, min=low, max=high)
-    return tuple(int(count) for count in counts.tolist())
+        return (finite.size,)
+    counts, _ = np.histogram(finite, bins=bins, range=(low, high))
+    return tuple(int(count) for count in counts)
 
 
 def _plain(tensor: Tensor) -> Tensor:

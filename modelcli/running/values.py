@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modelcli.errors import UnavailableError, UsageError, describe
+from modelcli.errors import UsageError
+from modelcli.loading.input_files import read_arrays
 from modelcli.running.given import Given
 
 
@@ -26,8 +27,8 @@ def make_tensor(
 
     Args:
         given: the description.
-        shape: what the model takes; numbers are laid out in it where their count fits.
-        dtype: what the model takes; a file's or typed numbers are converted.
+        shape: what is needed; numbers are laid out in it where their count fits.
+        dtype: what is needed; a file's or typed numbers are converted.
         flag: for messages.
         fixed: the shape must be that one; otherwise numbers of another count keep their own.
         generator: draws for ``rand`` and ``randn``.
@@ -37,13 +38,14 @@ def make_tensor(
         UnavailableError: a picture, where Pillow is not installed.
     """
     if given.maker is not None:
-        return _made(given.maker, shape, dtype, generator)
-    found = _read(given.file, flag) if given.file is not None else torch.tensor(given.numbers)
+        return _made(given.maker, shape, dtype, flag, generator)
+    found = (
+        _read(given.file, shape, flag) if given.file is not None else torch.tensor(given.numbers)
+    )
     whole = not dtype.is_floating_point and not dtype.is_complex
     if whole and found.is_floating_point() and not bool((found == found.round()).all()):
         raise UsageError(
-            f"{flag}: the model takes {str(dtype).removeprefix('torch.')}, whole numbers",
-            "give whole numbers",
+            f"{flag} takes {str(dtype).removeprefix('torch.')}, whole numbers", "give whole numbers"
         )
     found = found.to(dtype)
     if found.shape == shape:
@@ -56,8 +58,8 @@ def make_tensor(
         return _own_shape(found, shape, one_sample=given.file is not None or found.dim() == 1)
     wanted = "x".join(map(str, shape))
     raise UsageError(
-        f"{flag}: {found.numel():,} numbers, and the model takes {math.prod(shape):,} ({wanted})",
-        "give as many, or another shape with --input",
+        f"{flag}: {found.numel():,} numbers, and {math.prod(shape):,} are needed ({wanted})",
+        "give as many" + (", or another shape with --input" if flag == "--values" else ""),
     )
 
 
@@ -67,7 +69,7 @@ def _own_shape(found: Tensor, shape: tuple[int, ...], *, one_sample: bool) -> Te
 
 
 def _made(
-    maker: str, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
+    maker: str, shape: tuple[int, ...], dtype: torch.dtype, flag: str, generator: torch.Generator
 ) -> Tensor:
     real = dtype.is_floating_point or dtype.is_complex
     if maker == "arange":
@@ -76,8 +78,7 @@ def _made(
         return torch.full(shape, 0 if maker == "zeros" else 1).to(dtype)
     if not real:
         raise UsageError(
-            f"'{maker}' makes real numbers, and the model takes "
-            f"{str(dtype).removeprefix('torch.')}",
+            f"'{maker}' makes real numbers, and {flag} takes {str(dtype).removeprefix('torch.')}",
             "give the numbers, or zeros, ones or arange",
         )
     draw: Any = torch.rand if maker == "rand" else torch.randn
@@ -85,51 +86,12 @@ def _made(
     return made.to(dtype)
 
 
-def _read(path: Path, flag: str) -> Tensor:
-    try:
-        if path.suffix == ".png":
-            return _picture(path)
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return _only(dict(load_file(path)), path, flag)
-        import numpy as np
-
-        held = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            return torch.from_numpy(held)
-        with held:
-            return _only({name: torch.from_numpy(held[name]) for name in held.files}, path, flag)
-    except (UsageError, UnavailableError):
-        raise
-    except Exception as error:  # a damaged file raises almost anything
-        raise UsageError(
-            f"{flag}: '{path}' cannot be read: {describe(error)}", "is the file whole?"
-        ) from error
-
-
-def _only(arrays: dict[str, Tensor], path: Path, flag: str) -> Tensor:
+def _read(path: Path, shape: tuple[int, ...], flag: str) -> Tensor:
     """Return the one array of a file, or the one that is called x."""
-    if "x" in arrays:
-        return arrays["x"]
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
-    raise UsageError(
-        f"{flag}: '{path}' holds {len(arrays)} arrays, and none is called x",
-        f"it has {', '.join(list(arrays)[:6])}",
-    )
-
-
-def _picture(path: Path) -> Tensor:
-    """Return a picture as (C, H, W), from 0 to 1."""
-    try:
-        import numpy as np
-        from PIL import Image
-    except ImportError:
-        raise UnavailableError(
-            "reading a picture needs Pillow", "pip install pillow, or save it as .npy"
-        ) from None
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
-    tensor = torch.from_numpy(pixels.copy()).float() / 255
-    return tensor.unsqueeze(0) if tensor.dim() == 2 else tensor.permute(2, 0, 1).contiguous()
+    arrays = read_arrays(str(path), channels=shape[-3] if len(shape) > 2 else 1)
+    if len(arrays) > 1 and "x" not in arrays:
+        raise UsageError(
+            f"{flag}: '{path}' holds {len(arrays)} arrays, and none is called x",
+            f"it has {', '.join(list(arrays)[:6])}",
+        )
+    return torch.from_numpy(arrays["x"] if "x" in arrays else next(iter(arrays.values())))

@@ -8,12 +8,12 @@ from typing import Any
 
 from modelcli.running.record import (
     Explained,
+    Figures,
     GradRow,
     LayerRow,
     RunRecord,
     StepRow,
     TensorRecord,
-    TensorStats,
 )
 from modelcli.views.curves import bars
 from modelcli.views.table import Column, Table, table_of
@@ -97,7 +97,7 @@ def _edges(tensor: TensorRecord) -> str:
     return f"{first}  ...  {last}"
 
 
-def _in_words(stats: TensorStats) -> str:
+def _in_words(stats: Figures) -> str:
     if stats.mean is None:
         return f"{stats.nonfinite:,} NaN or infinite"
     words = [f"mean {stats.mean:.4g}", f"min {stats.min:.4g}", f"max {stats.max:.4g}"]

@@ -171,6 +171,10 @@ def test_weights_of_a_checkpoint_are_used(run, tmp_path):
         (("--print", "fc9.weight"), "--print 'fc9.weight' is no parameter of 'lenet'"),
         (("--backward",), "the loss 'mse' needs a target"),
         (("--loss", "msee"), "unknown loss 'msee'"),
+        (("--values", str(10**30)), "--values cannot be"),
+        (("--values", "1e400"), "--values cannot be"),
+        (("--device", "gpu"), "there is no device 'gpu'"),
+        (("--target", "1,2", "--loss", "mse"), "--target: 2 numbers, and 10 are needed (1x10)"),
         (("--accumulate", "0"), "--accumulate 0 is not possible"),
         (("--target", "randn", "--step", "sgd:lr"), "'lr' is not KEY=VALUE"),
     ],
@@ -211,3 +215,18 @@ def test_in_code_a_model_is_copied_never_touched():
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert model.training
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("--values", "1,2,x"), ("--step", "sgd:lr", "--target", "randn"), ("--device", "gpu"),
+     ("--backward",), ("--loss", "msee"), ("--explain", "conv1")],
+)  # fmt: skip
+def test_a_mistake_of_the_command_line_is_told_without_torch(args):
+    code = (
+        "import sys\nfrom modelcli.cli import main\n"
+        f"code = main(['run', 'lenet', *{args!r}])\nprint(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr.startswith("error: ")

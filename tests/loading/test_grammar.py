@@ -63,3 +63,9 @@ def test_mistyped_keyword_values(word: str):
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(UsageError, match="--batch-size 0 is not possible"):
         make_request(batch_size=0)
+
+
+@pytest.mark.parametrize("values", ["1,x", "[1,[2]]", "[]", str(10**30), "'a'"])
+def test_what_no_tensor_can_hold_is_no_value(values: str) -> None:
+    with pytest.raises(UsageError, match="are no values"):
+        parse_input(f"x={values}")

@@ -7,7 +7,6 @@ https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,11 +14,10 @@ from modelcli.checkpoints.dtypes import DTYPES
 from modelcli.checkpoints.formats.torch_archive import AGAIN, begin_of
 from modelcli.checkpoints.records import Contents, FileFormat, TensorRecord, brief
 from modelcli.errors import CheckpointError
+from modelcli.files import damage_of_archives
 
 if TYPE_CHECKING:
     import torch
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError, MemoryError)
 
 
 def _is_npz(head: bytes) -> bool:
@@ -46,7 +44,7 @@ def _read(path: Path, key: str | None) -> Contents:
                 record = _record(path, archive, member, file)
                 others += record is None
                 tensors += [record] if record is not None else []
-    except _DAMAGE as error:
+    except damage_of_archives() as error:
         raise _damaged(path, error) from None
     return Contents(tensors=tuple(tensors), other_entries=others)
 
@@ -113,7 +111,7 @@ def _load(path: Path, key: str) -> dict[str, torch.Tensor]:
             for name in wanted:
                 array: Any = arrays[name]
                 found[name] = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
-    except _DAMAGE as error:
+    except damage_of_archives() as error:
         raise _damaged(path, error) from None
     return found
 

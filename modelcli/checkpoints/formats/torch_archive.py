@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from modelcli.errors import CheckpointError
+from modelcli.files import damage_of_archives
 
-# What zipfile raises on bytes that are no archive, or on a record that lies about itself.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, RuntimeError,
-    EOFError,
-)  # fmt: skip
 AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
@@ -47,7 +40,7 @@ def read_archive(path: Path) -> Archive:
             _refuse_programs(path, {member.filename.partition("/")[2] for member in members})
             big = any(_says_big(archive, member) for member in members)
             extents = dict(_extents(members, file))
-    except _DAMAGE as error:
+    except damage_of_archives() as error:
         words = str(error) or "a record ends too early"  # EOFError has none
         what = "no central directory at its end" if "not a zip" in words else words
         raise CheckpointError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -11,14 +10,9 @@ import torch
 from torch import Tensor
 
 from modelcli.errors import UsageError
-from modelcli.files import check_regular
+from modelcli.files import check_regular, damage_of_archives
 from modelcli.loading.types import InputSpec
 
-# What NumPy raises for an archive that is damaged, locked with a password, or lies about sizes.
-_DAMAGE = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, TypeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _ROW_EACH = "save x and y with a row for every sample"
 
 
@@ -44,7 +38,7 @@ def read_samples(path: Path) -> tuple[Tensor, Tensor]:
         raise UsageError(f"data file '{path}' does not exist", "it holds arrays named x and y")
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    except _DAMAGE as error:
+    except _damage() as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         raise UsageError(f"'{path}' cannot be read: {what}", "is it what its name says?") from None
     missing = [name for name in ("x", "y") if name not in arrays]
@@ -84,6 +78,11 @@ def fingerprint(*tensors: Tensor) -> str:
     for tensor in tensors:
         value = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what a reader raises for a file that is not what its name says."""
+    return (*damage_of_archives(), KeyError, TypeError)
 
 
 def _read_npz(path: Path) -> dict[str, Tensor | None]:
