@@ -88,6 +88,14 @@ def test_a_convolution_cell_is_worked_out(run):
     assert "sum of the products" in " ".join(explained["lines"])
 
 
+def test_the_matrices_of_a_cell_fit_a_terminal_whole(run):
+    lines = run("run", "lenet", "--explain", "conv1[0,0,0,0]", "--format", "json").json["explained"]
+    assert max(map(len, lines["lines"])) <= 78
+    small = run("run", "conv-same", "--explain", "conv[0,0,0,0]").out.splitlines()
+    titles = next(line for line in small if line.startswith("input, channel 0"))
+    assert titles.split()[-2:] == ["kernel", "product"]
+
+
 def test_bilinear_weights_are_shown(run):
     cell = "decoder.2[0,0,1,1]"
     result = run("run", "autoencoder", "--values", "rand", "--explain", cell)

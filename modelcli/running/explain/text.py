@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Cell = tuple[int, ...]
+_GAP = "   "
+_MOST_WIDE = 78  # a terminal of 80 columns would break the rows of a wider matrix
 _MOST_TERMS = 8  # of a written sum; longer ones are cut in the middle
 
 
@@ -58,11 +60,13 @@ def written_matrix(tensor: Tensor) -> list[str]:
 
 
 def side_by_side(blocks: Sequence[tuple[str, list[str]]]) -> list[str]:
-    """Set titled blocks of lines beside each other."""
+    """Set titled blocks of lines beside each other; below each other where that is too wide."""
+    widths = [max(len(title), *map(len, lines)) for title, lines in blocks]
+    if sum(widths) + len(_GAP) * (len(blocks) - 1) > _MOST_WIDE:
+        return [line for title, lines in blocks for line in (title, *lines)]
     height = max(len(lines) for _, lines in blocks)
-    columns = []
-    for title, lines in blocks:
-        width = max(len(title), *map(len, lines))
-        padded = [title, *lines, *[""] * (height - len(lines))]
-        columns.append([line.ljust(width) for line in padded])
-    return ["   ".join(parts).rstrip() for parts in zip(*columns, strict=True)]
+    columns = [
+        [line.ljust(width) for line in (title, *lines, *[""] * (height - len(lines)))]
+        for (title, lines), width in zip(blocks, widths, strict=True)
+    ]
+    return [_GAP.join(parts).rstrip() for parts in zip(*columns, strict=True)]
