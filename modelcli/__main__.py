@@ -9,8 +9,7 @@ def run() -> None:
     """Run the command line of this process and exit with its code."""
     try:
         from modelcli.cli import main
-        from modelcli.cli._defer_dynamo import defer_dynamo
-        from modelcli.cli._startup import pause_collection, spin_briefly_if_busy
+        from modelcli.cli._startup import defer_dynamo, pause_collection, spin_briefly_if_busy
         from modelcli.cli._streams import prepare_streams
         from modelcli.cli._writing import refuse_closed_stdout
 

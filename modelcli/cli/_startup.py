@@ -18,6 +18,10 @@ from __future__ import annotations
 import gc
 import os
 
+from modelcli.cli._defer_dynamo import defer_dynamo
+
+__all__ = ["defer_dynamo", "pause_collection", "prepare_long_run", "spin_briefly_if_busy"]
+
 
 def spin_briefly_if_busy(loadavg: str = "/proc/loadavg") -> None:
     """Let waiting threads sleep soon where other programs run, unless the user says how to wait.

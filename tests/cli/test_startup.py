@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_START = (
-    "from modelcli.cli._defer_dynamo import *\nfrom modelcli.cli._startup import *\n"
-    "defer_dynamo()\nimport sys, torch\n"
-)
+_START = "from modelcli.cli._startup import *\ndefer_dynamo()\nimport sys, torch\n"
 
 
 def _run(script: str) -> str:
@@ -135,7 +132,7 @@ def test_a_host_that_imported_torch_keeps_its_compiler() -> None:
     script = (
         "import sys, torch, torch._dynamo\n"
         "real = sys.modules['torch._dynamo']\n"
-        "from modelcli.cli._defer_dynamo import defer_dynamo\n"
+        "from modelcli.cli._startup import defer_dynamo\n"
         "defer_dynamo()\n"
         "print(sys.modules['torch._dynamo'] is real)\n"
     )
