@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from modelcli.training.data.noise import draw_normal
 from modelcli.training.data.tensors import SampleSpec, Tensors
 
 
@@ -13,7 +14,7 @@ def draw_inputs(specs: tuple[SampleSpec, ...], count: int, generator: torch.Gene
     for spec in specs:
         shape, device = (count, *spec.shape), generator.device
         if spec.dtype.is_floating_point:
-            x = torch.randn(shape, generator=generator, device=device).to(spec.dtype)
+            x = draw_normal(shape, generator).to(spec.dtype)
         else:
             x = torch.randint(spec.high, shape, generator=generator, device=device)
             x = x.to(spec.dtype)

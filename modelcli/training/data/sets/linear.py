@@ -12,6 +12,7 @@ from torch import Tensor
 from modelcli.errors import UsageError
 from modelcli.registry import Task
 from modelcli.training.data.data_set import DataSet, Drawn, Wanted
+from modelcli.training.data.noise import draw_normal
 from modelcli.training.data.tensors import DataFacts, SampleSpec, Split, Tensors, new_generator
 
 
@@ -34,11 +35,10 @@ class LinearMap:
 
     def __call__(self, count: int, generator: torch.Generator) -> Split:
         """Return ``count`` samples."""
-        device = self.weight.device
-        x = torch.randn((count, *self.in_shape), generator=generator, device=device)
+        x = draw_normal((count, *self.in_shape), generator)
         y = self._map(x)
         if self.noise:
-            y = y + self.noise * torch.randn(y.shape, generator=generator, device=device)
+            y = y + self.noise * draw_normal(tuple(y.shape), generator)
         return Split(inputs=(x,), targets=(y,))
 
     def _map(self, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from modelcli.errors import UsageError
 from modelcli.registry import Task
 from modelcli.training.data.data_set import DataSet, Drawn, Wanted
+from modelcli.training.data.noise import draw_normal
 from modelcli.training.data.tensors import DataFacts, Split, new_generator
 
 
@@ -31,10 +32,15 @@ class Prototypes:
         classes = len(self.prototypes)
         first = torch.randint(classes, (1,), generator=generator, device=device)
         labels = (torch.arange(count, device=device) + first) % classes
-        x = self.prototypes.index_select(0, labels)
-        if self.noise:
-            noise = torch.randn(x.shape, generator=generator, device=device)
-            x.add_(noise, alpha=self.noise)
+        if not self.noise:
+            return Split(inputs=(self.prototypes.index_select(0, labels),), targets=(labels,))
+        x = draw_normal((count, *self.prototypes.shape[1:]), generator)
+        if self.noise != 1:
+            x.mul_(self.noise)
+        in_turn = self.prototypes.roll(-int(first), 0)  # added without a gather
+        whole = count - count % classes
+        x[:whole].view(-1, *self.prototypes.shape).add_(in_turn)
+        x[whole:].add_(in_turn[: count - whole])
         return Split(inputs=(x,), targets=(labels,))
 
     def best_accuracy(self, split: Split) -> float:

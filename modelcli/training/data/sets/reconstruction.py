@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from modelcli.errors import UsageError
 from modelcli.registry import Task
 from modelcli.training.data.data_set import DataSet, Drawn, Wanted
+from modelcli.training.data.noise import draw_normal
 from modelcli.training.data.tensors import DataFacts, Split, new_generator
 
 PATTERNS = 8  # independent patterns of which a sample is made
@@ -29,12 +30,10 @@ class Patterns:
 
     def __call__(self, count: int, generator: torch.Generator) -> Split:
         """Return ``count`` samples whose values have a variance of about 1."""
-        device = self.patterns.device
-        many = len(self.patterns)
-        mixture = torch.randn((count, many), generator=generator, device=device)
+        mixture = draw_normal((count, len(self.patterns)), generator)
         x = (mixture @ self.patterns.flatten(1)).reshape(-1, *self.patterns.shape[1:])
         if self.noise:
-            x = x + self.noise * torch.randn(x.shape, generator=generator, device=device)
+            x = x + self.noise * draw_normal(tuple(x.shape), generator)
         inputs = (x,)
         return Split(inputs=inputs, targets=inputs)
 
