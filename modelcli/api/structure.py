@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,12 +20,13 @@ from modelcli.observe import observe
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
 from modelcli.views.failure import describe_failure
 from modelcli.views.summary import (
-    DEFAULT_DEPTH,
     describe_params,
     show_costs,
     summary_body,
     summary_table,
 )
+from modelcli.views.summary_choices import read_columns, read_sort
+from modelcli.views.summary_cut import DEFAULT_DEPTH, Cut
 from modelcli.views.table import Table
 
 
@@ -37,11 +38,11 @@ class Summary(Shown):
 
     Attributes:
         trace: everything that the pass has left.
-        depth: the deepest level that is shown; None shows all. No number depends on it.
+        cut: what of it is shown. No total depends on it.
     """
 
     trace: Trace
-    depth: int | None = DEFAULT_DEPTH
+    cut: Cut = field(default_factory=Cut)
 
     @property
     def rows(self) -> tuple[Node, ...]:
@@ -65,11 +66,11 @@ class Summary(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document that ``modelcli summary --format json`` writes, all rows in it."""
-        return summary_body(self.trace, depth=None)
+        return summary_body(self.trace, replace(self.cut, depth=None, top=None, fold=False))
 
     def tables(self) -> tuple[Table, ...]:
         """Return the table of the command; a forward that raised is told below it."""
-        table = summary_table(self.trace, depth=self.depth)
+        table = summary_table(self.trace, self.cut)
         return (replace(table, notes=(*table.notes, *self._error_lines())),)
 
     def caption(self) -> str:
@@ -93,6 +94,10 @@ def summary(
     mode: Mode = "eval",
     backward: bool = False,
     depth: int | None = DEFAULT_DEPTH,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    fold: bool = False,
     allow_real: bool = False,
 ) -> Summary:
     """Summarise a model without touching it: a copy that holds no weights runs once.
@@ -108,6 +113,10 @@ def summary(
         mode: the training flag of the copy during the pass.
         backward: also count the backward pass.
         depth: the deepest level that is shown; None shows all.
+        columns: the only columns that are shown, as ``["kernel", "params", "macs_share"]``.
+        sort: a column by which the layers are listed, as ``"macs"`` or ``"params:asc"``.
+        top: how many of the sorted rows are shown.
+        fold: write equal neighbouring blocks once, with their count.
         allow_real: run for real, if it must be, whatever memory that takes.
 
     Returns:
@@ -120,11 +129,18 @@ def summary(
     """
     if depth is not None and not (is_whole(depth) and depth >= 0):
         raise UsageError(f"depth is {depth!r}", "give a whole number of levels, or None for all")
+    if top is not None and not (is_whole(top) and top >= 1):
+        raise UsageError(f"top is {top!r}", "give a whole number of rows, from 1 on")
+    name, ascending = read_sort(sort) if sort is not None else (None, False)
+    cut = Cut(
+        depth=depth, sort=name, ascending=ascending, top=top, fold=fold,
+        columns=read_columns(",".join(columns)) if columns is not None else None,
+    )  # fmt: skip
     trace = observed(
         model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, backward=backward,
         allow_real=allow_real,
     )  # fmt: skip
-    return Summary(trace=trace, depth=depth)
+    return Summary(trace=trace, cut=cut)
 
 
 def observed(

@@ -98,6 +98,20 @@ def _rules(_typed: str) -> Iterable[str]:
     return sorted(rule.id for rule in all_rules())
 
 
+def _columns(typed: str) -> Iterable[str]:
+    """Complete the last name of a list, with those before it in front."""
+    from modelcli.views.summary_choices import COLUMN_NAMES
+
+    before = typed[: typed.rfind(",") + 1]
+    return [before + name for name in COLUMN_NAMES if name not in before.split(",")]
+
+
+def _sort_keys(_typed: str) -> Iterable[str]:
+    from modelcli.views.summary_choices import SORTABLE_NAMES
+
+    return SORTABLE_NAMES
+
+
 def _choices(flag: str, _typed: str) -> Iterable[str]:
     from modelcli.config import KEYS
 
@@ -121,6 +135,8 @@ COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "--select": _rules,
     "--ignore": _rules,
     "check --explain": _rules,
+    "summary --columns": _columns,
+    "summary --sort": _sort_keys,
     **{
         f"train {flag}": functools.partial(_choices, flag)
         for flag in ("--schedule", "--dtype", "--amp", "--matmul-precision", "--engine")

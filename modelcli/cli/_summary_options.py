@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from modelcli.cli._options import taking
+
 
 class Style(StrEnum):
     """Whose layout a summary has."""
@@ -33,4 +35,26 @@ StyleOption = Annotated[
         help="Our table, print(model), or torchinfo's.  [default: modelcli]",
         show_default=False,
     ),
+]
+ColumnsOption = Annotated[
+    str | None,
+    taking(
+        "--columns",
+        metavar="NAME[,NAME...]",
+        help="Only these columns, as params,params_share,kernel,stride; a wrong name lists all.",
+    ),
+]
+SortOption = Annotated[
+    str | None,
+    taking(
+        "--sort",
+        metavar="NAME[:asc|desc]",
+        help="List the layers by a column, as macs, instead of the tree.",
+    ),
+]
+TopOption = Annotated[
+    int | None, taking("--top", help="Only the first N of the list, which --sort orders.", min=1)
+]
+FoldFlag = Annotated[
+    bool, typer.Option("--fold", help="Write equal neighbouring blocks once, with their count.")
 ]

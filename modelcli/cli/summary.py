@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
@@ -21,22 +19,31 @@ from modelcli.cli._options import (
 from modelcli.cli._output import Output
 from modelcli.cli._summary_options import (
     BackwardFlag,
+    ColumnsOption,
     DepthOption,
+    FoldFlag,
+    SortOption,
     StrictFlag,
     Style,
     StyleOption,
+    TopOption,
+)
+from modelcli.cli._summary_show import (
+    judge,
+    make_cut,
+    print_summary,
+    print_torch,
+    print_torchinfo,
 )
 from modelcli.cli._target import note_remarks, read_arguments
-from modelcli.errors import RunFailedError, UsageError
-
-if TYPE_CHECKING:
-    from modelcli.loading.source import Source
-    from modelcli.tracing.record import Trace
+from modelcli.errors import UsageError
 
 EXAMPLES = (
     "modelcli summary lenet",
     "modelcli summary mlp --set hidden_features=512 --batch-size 64",
     "modelcli summary net.py:Net --input 1x3x224x224",
+    "modelcli summary timm:vit_base_patch16_224 --fold",
+    "modelcli summary lenet --columns kernel,params,macs,macs_share --sort macs --top 3",
     "modelcli summary parallel --style torch",
     "modelcli summary lenet --backward --format json",
 )
@@ -50,6 +57,10 @@ def command(
     kwarg: KwargOption = None,
     set_: SetOption = None,
     depth: DepthOption = None,
+    columns: ColumnsOption = None,
+    sort: SortOption = None,
+    top: TopOption = None,
+    fold: FoldFlag = False,
     backward: BackwardFlag = False,
     mode: ModeOption = None,
     strict: StrictFlag = False,
@@ -62,12 +73,11 @@ def command(
 ) -> None:
     """Show what runs: shapes, parameters and MACs of every layer."""
     out = Output("summary", target=target, format=format, quiet=quiet, verbose=verbose)
-    if depth is not None and depth < 0:
-        raise UsageError(f"--depth {depth} is not possible", "give 0 for all levels, or 1 and more")
     if style not in (None, Style.MODELCLI) and out.format is not Format.TABLE:
         raise UsageError(
             f"--style {style} is text and has no --format {out.format}", "leave one of the two out"
         )
+    cut = make_cut(depth, columns, sort, top, fold=fold, verbose=out.verbose)
     arguments = read_arguments(
         target,
         inputs=input,
@@ -82,7 +92,7 @@ def command(
 
     source = find_source(arguments.target, arguments.model_kwargs)
     if style is Style.TORCH:
-        _print_torch(out, source)
+        print_torch(out, source)
         return
     trace = observe(
         source,
@@ -97,46 +107,7 @@ def command(
         failed = "" if attempt.stage == "note" else f"{attempt.stage} failed: "
         out.detail(f"{attempt.execution}: {failed}{attempt.reason}")
     if style is Style.TORCHINFO:
-        _print_torchinfo(out, source, trace)
+        print_torchinfo(out, source, trace)
     else:
-        _print_ours(out, trace, depth=depth)
-    _judge(trace, strict=strict)
-
-
-def _print_ours(out: Output, trace: Trace, *, depth: int | None) -> None:
-    from modelcli.views.summary import DEFAULT_DEPTH, summary_body, summary_table
-
-    levels = DEFAULT_DEPTH if depth is None else depth or None
-    body = summary_body(trace, depth=levels) if out.format is Format.JSON else {}
-    out.result(body, summary_table(trace, depth=levels, plumbing=out.verbose))
-
-
-def _print_torch(out: Output, source: Source) -> None:
-    from modelcli.loading.build import build_first
-
-    out.text(repr(build_first(source)[0]))
-
-
-def _print_torchinfo(out: Output, source: Source, trace: Trace) -> None:
-    from modelcli.loading.torchinfo import describe_with_torchinfo
-    from modelcli.views.text import show_count
-
-    table, params, macs = describe_with_torchinfo(source, trace.inputs, trace.mode)
-    out.text(table)
-    totals = trace.totals
-    if (params, macs) != (totals.params, totals.macs):
-        out.text(
-            f"torchinfo counts {show_count(params)} parameters and {show_count(macs)} MACs; true "
-            f"are {show_count(totals.params)} parameters and {show_count(totals.macs)} MACs."
-        )
-
-
-def _judge(trace: Trace, *, strict: bool) -> None:
-    """Raise where the forward failed or, if strict, an operation was not counted."""
-    from modelcli.views.failure import describe_failure
-
-    if trace.failure is not None:
-        raise RunFailedError(*describe_failure(trace))
-    if strict and not trace.coverage.complete:
-        names = ", ".join(trace.coverage.uncounted)
-        raise RunFailedError(f"not every operation was counted: {names}", "the totals are too low")
+        print_summary(out, trace, cut)
+    judge(trace, strict=strict)

@@ -2,146 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from modelcli.tracing.record import Failure, Node, Totals, Trace
-from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import plural, show_bytes, show_count, show_dims, show_shapes, show_si
-
-DEFAULT_DEPTH = 3
-_INDENT = "  "
-
-
-def summary_columns(
-    trace: Trace, *, folded: Collection[int] = (), backward: bool = True
-) -> tuple[Column, ...]:
-    """Return the columns of the tree: what the table, Markdown, TSV and the JSON rows hold.
-
-    A new column is one line here.
-
-    Args:
-        trace: one observed pass.
-        folded: indices of the rows whose inside is not shown.
-        backward: whether people and TSV see the column of the backward pass.
-    """
-
-    def layer(node: Node) -> str:
-        return _INDENT * node.depth + (node.name or trace.model_type)
-
-    def marked_type(node: Node) -> str:
-        calls = f" x{node.calls}" if node.kind == "module" and node.calls > 1 else ""
-        return f"{node.type}{calls}{' ...' if node.index in folded else ''}"
-
-    return (
-        Column(key="layer", title="layer", get=layer, only="people"),
-        Column(key="path", title="path", only="data"),
-        Column(key="depth", title="depth", only="data"),
-        Column(key="kind", title="kind", only="data"),
-        Column(key="type", title="type", get=marked_type, only="text", style="cyan"),
-        Column(key="type", title="type", only="json"),
-        Column(key="calls", title="calls", only="data"),
-        Column(key="input_shapes", title="input", show=show_shapes),
-        Column(key="output_shapes", title="output", get=_output, show=show_shapes, only="text"),
-        Column(key="output_shapes", title="output", only="json"),
-        Column(key="params", title="params", get=_params, align="right", only="people"),
-        Column(key="params", title="params", only="data"),
-        Column(key="own_params", title="own params", only="json"),
-        Column(key="tied_params", title="tied params", only="json"),
-        Column(key="trainable_params", title="trainable", only="json"),
-        Column(key="buffers", title="buffers", only="json"),
-        Column(key="macs", title="MACs", align="right", show=_show_cost, style="green"),
-        Column(key="flops", title="FLOPs", only="json"),
-        Column(key="own_macs", title="own MACs", only="json"),
-        Column(key="backward_flops", title="backward FLOPs", align="right", show=_show_cost,
-               only=None if backward else "json"),
-        Column(key="output_bytes", title="output bytes", only="json"),
-        Column(key="executed", title="executed", only="json"),
-        Column(key="shared_with", title="shared with", only="json"),
-        Column(key="plumbing", title="plumbing", only="json"),
-        Column(key="uncounted", title="uncounted", only="json"),
-    )  # fmt: skip
-
+from modelcli.tracing.record import Failure, Totals, Trace
+from modelcli.views.summary_choices import DEFAULT_SORT, choice_of, share_of_total, sort_nodes
+from modelcli.views.summary_columns import chosen_columns, json_columns, usual_columns
+from modelcli.views.summary_cut import USUAL, Cut, Shown, select
+from modelcli.views.table import Table, json_rows, table_of
+from modelcli.views.text import plural, show_bytes, show_count, show_dims, show_percent, show_si
 
 # What a narrow terminal leaves out, the first to go first.
 _SPARE = ("input_shapes", "output_shapes", "type")
 
 
-def summary_table(
-    trace: Trace, *, depth: int | None = DEFAULT_DEPTH, plumbing: bool = False
-) -> Table:
-    """Return the tree as a table.
+def summary_table(trace: Trace, cut: Cut = USUAL) -> Table:
+    """Return the rows and columns that a cut leaves, with the totals below them.
 
     Args:
         trace: one observed pass.
-        depth: the deepest level shown; None shows all. Totals do not depend on it.
-        plumbing: also show the functions that only move or cast data, and what was counted.
+        cut: what is shown; the totals do not depend on it.
     """
-    shown = _select(trace, depth=depth, plumbing=plumbing)
-    folded = _folded(trace, shown)
-    backward = trace.totals.backward_flops is not None
+    shown = _rows(trace, cut)
+    if cut.columns is None:
+        columns = usual_columns(shown, backward=trace.totals.backward_flops is not None)
+    else:
+        columns = chosen_columns(shown, cut.columns)
     return table_of(
-        summary_columns(trace, folded=folded, backward=backward),
-        shown,
-        notes=summary_notes(trace, hidden=len(folded), verbose=plumbing),
-        styles=tuple("dim" if not node.executed else "" for node in shown),
-        spare=_SPARE,
+        columns,
+        shown.nodes,
+        notes=(*summary_notes(trace, verbose=cut.plumbing), *_notes_on_cut(shown, cut)),
+        styles=tuple("dim" if not node.executed else "" for node in shown.nodes),
+        spare=_SPARE if cut.columns is None else (),
     )
 
 
-def _select(trace: Trace, *, depth: int | None, plumbing: bool) -> list[Node]:
-    hidden_below: set[int] = set()
-    shown: list[Node] = []
-    for node in trace.nodes:
-        if (
-            node.parent in hidden_below
-            or (node.plumbing and not plumbing)
-            or (depth is not None and node.depth > depth)
-        ):
-            hidden_below.add(node.index)
-        else:
-            shown.append(node)
-    return shown
+def _rows(trace: Trace, cut: Cut) -> Shown:
+    """Return the rows of a cut, sorted if they are to be."""
+    shown = select(trace, cut)
+    if not shown.is_list:
+        return shown
+    found = sort_nodes(shown, cut.sort or DEFAULT_SORT, ascending=cut.ascending)
+    return replace(shown, nodes=found[: cut.top])
 
 
-def _folded(trace: Trace, shown: Sequence[Node]) -> set[int]:
-    """Return the shown nodes below which modules are hidden."""
-    visible = {node.index for node in shown}
-    return {
-        node.parent
-        for node in trace.nodes
-        if node.index not in visible and node.parent in visible and not node.plumbing
-    }
+def _notes_on_cut(shown: Shown, cut: Cut) -> list[str]:
+    """Return what must be known of rows that are left out or stand for several."""
+    lines = []
+    hidden = shown.hidden & {node.index for node in shown.nodes}
+    if hidden:
+        lines.append(f"'...' hides the inside of {plural(len(hidden), 'row')}; --depth 0 shows all")
+    if cut.top is not None:
+        key = cut.sort or DEFAULT_SORT
+        share = share_of_total(shown, key)
+        held = "" if share is None else f", {show_percent(share)} of the {choice_of(key).title}"
+        lines.append(f"the first {plural(len(shown.nodes), 'row')} by {key}{held}")
+    if any(shown.counts.get(node.index, 1) > 1 for node in shown.nodes):
+        lines.append("'x N' stands for N equal blocks; the numbers beside it are of one")
+    return [f"note      {line}" for line in lines]
 
 
-def _show_cost(cost: int) -> str:
-    return show_count(cost) if cost else "-"
-
-
-def _output(node: Node) -> Any:
-    """Return the shapes of the outputs; what never ran has none to show."""
-    return node.output_shapes if node.executed else None
-
-
-def _params(node: Node) -> str:
-    """Write the parameters counted here, or where those of a shared row are counted."""
-    text = show_count(node.params) if node.params else "-"
-    if not node.executed:
-        return f"{text}  never run"
-    if node.shared_with is not None:
-        same = f"= {node.shared_with or 'the model itself'}"
-        return f"({show_count(node.tied_params)}) {same}" if node.tied_params else same
-    if node.tied_params and node.kind == "module" and not node.params:
-        return f"({show_count(node.tied_params)}) tied"
-    return text
-
-
-def summary_notes(trace: Trace, *, hidden: int = 0, verbose: bool = False) -> tuple[str, ...]:
+def summary_notes(trace: Trace, *, verbose: bool = False) -> tuple[str, ...]:
     """Return the lines below the table: inputs, totals, coverage, ties and remarks.
 
     Args:
         trace: one observed pass.
-        hidden: rows whose inside is not shown.
         verbose: also say what was counted where that is everything.
     """
     lines = [f"input     {_describe_inputs(trace)}", *_total_lines(trace)]
@@ -151,10 +76,6 @@ def summary_notes(trace: Trace, *, hidden: int = 0, verbose: bool = False) -> tu
     if len(trace.ties) > 8:
         lines.append(f"tied      and {plural(len(trace.ties) - 8, 'group')} more")
     lines.extend(f"note      {remark}" for remark in trace.remarks)
-    if hidden:
-        lines.append(
-            f"note      '...' hides the inside of {plural(hidden, 'row')}; --depth 0 shows all"
-        )
     return tuple(lines)
 
 
@@ -241,9 +162,10 @@ def describe_coverage(trace: Trace) -> str:
     return f"{stopped or 'NOT complete: '}{ran}, not known: {names}"
 
 
-def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str, Any]:
-    """Return the JSON document's own keys; rows deeper than ``depth`` are left out."""
+def summary_body(trace: Trace, cut: Cut = USUAL) -> dict[str, Any]:
+    """Return the JSON document's own keys, with the rows that a cut leaves."""
     totals = trace.totals
+    shown = _rows(trace, replace(cut, plumbing=True))
     total_keys = (
         "params", "trainable_params", "frozen_params", "executed_params", "buffers",
         "param_bytes", "buffer_bytes", "macs", "flops", "backward_flops", "unmasked_params",
@@ -257,7 +179,7 @@ def summary_body(trace: Trace, *, depth: int | None = DEFAULT_DEPTH) -> dict[str
         ],
         "mode": trace.mode,
         "execution": trace.execution,
-        "rows": json_rows(summary_columns(trace), _select(trace, depth=depth, plumbing=True)),
+        "rows": json_rows(json_columns(shown, cut.columns or ()), shown.nodes),
         "totals": {key: getattr(totals, key) for key in total_keys},
         "coverage": {
             "counted": trace.coverage.counted,

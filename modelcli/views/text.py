@@ -83,6 +83,11 @@ def show_bytes(value: int) -> str:
     return show_si(value, "B")
 
 
+def show_percent(share: float) -> str:
+    """Write a share of a whole: ``83.2 %``."""
+    return f"{100 * share:.1f} %"
+
+
 def show_shape(shape: Sequence[int]) -> str:
     """Write a shape as Python does: ``(1, 6, 28, 28)``."""
     return str(tuple(shape))

@@ -446,3 +446,37 @@ def test_coverage_speaks_where_something_is_not_counted_or_if_asked(run) -> None
     )
     failed = run("summary", "lenet", "--input", "1x3x32x32")
     assert "coverage  " in failed.out
+
+
+def test_columns_are_those_asked_for_and_json_keeps_its_own(run) -> None:
+    words = ("summary", "lenet", "--columns", "macs_share,kernel", "--sort", "macs", "--top", "2")
+    lines = run(*words, "--format", "tsv").out.splitlines()
+    assert lines == ["path\tmacs_share\tkernel", "conv2\t0.576203\t5x5", "conv1\t0.282339\t5x5"]
+    rows = run(*words, "--format", "json").json["rows"]
+    assert [(row["path"], row["params"], row["kernel"]) for row in rows] == [
+        ("conv2", 2416, [5, 5]),
+        ("conv1", 156, [5, 5]),
+    ]
+
+
+def test_a_folded_row_says_for_programs_how_far_it_reaches(run, write: Write) -> None:
+    path = write(
+        "deep.py",
+        "from torch import nn\nNet = lambda: nn.Sequential(*map(nn.Linear, [4] * 3, [4] * 3))",
+    )
+    words = ("summary", f"{path}:Net", "--input", "1x4", "--fold", "--format")
+    lines = run(*words, "tsv").out.splitlines()
+    assert [line.split("\t")[:3] for line in lines] == [
+        ["path", "last_path", "repeat"], ["", "", "1"], ["0", "2", "3"]
+    ]  # fmt: skip
+    rows = run(*words, "json").json["rows"]
+    assert [(row["path"], row["last_path"], row["repeat"]) for row in rows] == [
+        ("", None, 1),
+        ("0", "2", 3),
+    ]
+
+
+def test_a_mistyped_column_is_told_before_torch_is_imported(run) -> None:
+    result = run("summary", "lenet", "--columns", "kernal")
+    result.assert_error(2, "there is no column 'kernal'", "did you mean 'kernel'?")
+    run("summary", "lenet", "--top", "0").assert_error(2, "0")
