@@ -5,6 +5,7 @@ Everybody who counts, saves or watches tensors asks here, so that a tie is one t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -80,6 +81,12 @@ def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
     sizes = tensor._nested_tensor_size().tolist()
     inner = (set(along) for along in zip(*sizes, strict=True))
     return (len(sizes), *(along.pop() if len(along) == 1 else -1 for along in inner))
+
+
+@functools.cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return torch's name of an element type without its package: ``float32``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def stored_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -46,6 +46,8 @@ def make_trace(
         output_shapes=nodes[0].output_shapes,
         nodes=nodes,
         calls=seen.make_calls(),
+        scopes=seen.make_scopes(),
+        outputs=seen.outputs,
         tensors=tensors,
         totals=totals,
         coverage=Coverage(

@@ -16,12 +16,14 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from modelcli.identity import storage_key
 from modelcli.loading.bodies import body_of
 from modelcli.nested import tensors_in
 from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
+from modelcli.tracing.origins import Writes, weak_storage
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
 from modelcli.tracing.threads import OpenCalls, fake_modes
@@ -55,6 +57,7 @@ class Costs:
         self._turns = threading.RLock() if fake_modes() else contextlib.nullcontext()
         self._thread = threading.get_ident()
         self._formulas: dict[Any, Formula | None] = {}
+        self._writes = Writes()
         self._shortcuts = SHORTCUTS if shortcuts else {}
         self._has_two_clocks = False
         self._spans: list[tuple[int, Branch]] = []
@@ -91,6 +94,8 @@ class Costs:
             formula = self._formulas[func]
         else:
             formula = self._formulas[func] = find_formula(func)
+        if not self.in_backward:
+            self._note_writes(func, args, kwargs)
         if not is_usual and self._on_meta:
             is_product = formula is not None and formula is not free
             refusal = refusal_of_types(func, args, kwargs, is_product=is_product)
@@ -112,6 +117,13 @@ class Costs:
         else:
             self._book(func, formula, args, kwargs, output)
         return output
+
+    def _note_writes(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note on the innermost open call what an operation is about to write into."""
+        for tensor in self._writes.of(func, args, kwargs):
+            key = storage_key(tensor)
+            if key is not None:
+                self._calls.frames[-1].written[key] = weak_storage(tensor)
 
     def _run_special(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation on sparse or nested tensors, and book what it multiplies."""
@@ -178,6 +190,7 @@ class Costs:
                 branch.backward_flops += flops
             else:
                 branch.flops += flops
+                self._calls.frames[-1].flops += flops
 
     def _branch(self) -> Branch:
         return self._branch_of_backward() if self.in_backward else self._calls.frames[-1].branch

@@ -30,6 +30,7 @@ class Node:
         calls: how often it ran.
         input_shapes: of the first call, tensors in the order of the arguments.
         output_shapes: of the first call.
+        output_dtypes: torch's names of their element types (``float32``).
         params: elements of the parameters first met in this subtree; siblings never share one.
         own_params: the part of ``params`` that this node itself holds.
         tied_params: elements of parameters of this subtree that an earlier node has counted.
@@ -55,6 +56,7 @@ class Node:
     calls: int = 0
     input_shapes: tuple[Shape, ...] = ()
     output_shapes: tuple[Shape, ...] = ()
+    output_dtypes: tuple[str, ...] = ()
     params: int = 0
     own_params: int = 0
     tied_params: int = 0
@@ -92,6 +94,13 @@ class Call:
         input_shapes: of the tensors among the arguments, in order, parameters left out.
         sources: beside each input shape, the index of the call that made the tensor; -1 for an
             input of the model; None for a parameter, buffer or constant.
+        slots: beside each source, which of that call's outputs it is, or which of the model's
+            inputs; 0 where the source is None.
+        after: calls that wrote into memory this call reads, later than its sources: a view was
+            changed in place (``v = y[:4]; v.mul_(2)``) and ``y`` is read.
+        scope: index in ``Trace.scopes`` of the run of a module that this call belongs to.
+        output_dtypes: torch's names of the outputs' element types.
+        flops: floating-point operations of this call alone.
         geometry: a layer's attributes, or a function's arguments under torch's parameter names
             (others as ``args``); plain values only; call arguments win over attributes.
         plumbing: whether it only moves or casts data (``to``, ``contiguous``, ``getitem``).
@@ -106,8 +115,53 @@ class Call:
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
     sources: tuple[int | None, ...]
+    slots: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    scope: int = 0
+    output_dtypes: tuple[str, ...] = ()
+    flops: int = 0
     geometry: Mapping[str, Any] = field(default_factory=dict)
     plumbing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One run of a module whose inside was seen; a module that runs twice has two.
+
+    Attributes:
+        index: position in ``Trace.scopes``; 0 is the run of the model itself.
+        parent: index of the run that this one was called from; None for the model itself.
+        node: index of the module's row in ``Trace.nodes``; an operator that takes functions
+            (``torch.cond``) has a scope too, and its row is an op.
+        turn: how often that row had run before.
+        input_shapes: of this run.
+        output_shapes: of this run; empty where it did not come to its end.
+    """
+
+    index: int
+    parent: int | None
+    node: int
+    turn: int
+    input_shapes: tuple[Shape, ...] = ()
+    output_shapes: tuple[Shape, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One tensor that the model gave out.
+
+    Attributes:
+        name: how to reach it in what the model returned: ``.logits``, ``['x'][0]``, ``""``.
+        source: index of the call that made it; -1 for an input of the model; None for a
+            parameter, buffer or constant.
+        slot: which output of that call, or which of the model's inputs.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape
+    source: int | None
+    slot: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +265,8 @@ class Trace:
         mode: ``eval`` or ``train``.
         nodes: the tree, parents before children, children in the order of execution.
         calls: every execution of a leaf, in order.
+        scopes: every run of a module whose inside was seen, in the order in which they began.
+        outputs: the tensors that the model gave out, in order; empty where it raised.
         tensors: every name of every parameter and buffer, in ``named_parameters`` order.
         ties: groups of names that are one tensor.
         attempts: rungs that did not hold.
@@ -224,6 +280,8 @@ class Trace:
     output_shapes: tuple[Shape, ...]
     nodes: tuple[Node, ...]
     calls: tuple[Call, ...]
+    scopes: tuple[Scope, ...] = ()
+    outputs: tuple[Output, ...] = ()
     tensors: tuple[Tensor, ...]
     totals: Totals
     coverage: Coverage

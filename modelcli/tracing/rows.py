@@ -46,6 +46,7 @@ class Rows:
             "calls": branch.calls,
             "input_shapes": branch.input_shapes or (),
             "output_shapes": branch.output_shapes or (),
+            "output_dtypes": branch.output_dtypes,
             "own_macs": branch.flops // 2,
             "flops": branch.flops,
             "backward_flops": branch.backward_flops,

@@ -18,10 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from modelcli.identity import count_bytes, shape_of
+from modelcli.identity import count_bytes
 from modelcli.loading.bodies import body_of
 from modelcli.loading.meta import call_on_meta
-from modelcli.loading.types import Shape
 from modelcli.modules import tensors_of
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.tracing.attention import on_fast_path, unfused
@@ -29,7 +28,15 @@ from modelcli.tracing.costs import Costs, with_gradient
 from modelcli.tracing.functions import Functions
 from modelcli.tracing.leaving import before_it_leaves, can_leave
 from modelcli.tracing.listener import Listener
-from modelcli.tracing.notes import CallNotes, Frame, Observation, failure_at, take_turn
+from modelcli.tracing.notes import (
+    CallNotes,
+    Failures,
+    Frame,
+    Observation,
+    failure_at,
+    forget,
+    take_turn,
+)
 from modelcli.tracing.operations import (
     function_arguments,
     function_name,
@@ -37,14 +44,12 @@ from modelcli.tracing.operations import (
     layer_attributes,
     layer_base,
 )
-from modelcli.tracing.origins import Origins
-from modelcli.tracing.record import Failure
+from modelcli.tracing.origins import Origins, Received, shapes_and_dtypes
 from modelcli.tracing.threads import OpenCalls, Threads
 from modelcli.tracing.tree import Branch
 from modelcli.tracing.vocabulary import is_silent
 
 _ORIGINAL = "_modelcli_original"  # what the ``Module.__call__`` of an observer stands in for
-_KEPT_FAILURES = 8  # a model that catches what its layers raise may go on for long
 
 
 def observe_pass(
@@ -71,7 +76,7 @@ def observe_pass(
         args, kwargs = map_tensors((args, kwargs), with_gradient)
     with observer.watching(), torch.set_grad_enabled(backward or grad):
         try:
-            observer.notes.output = model(*args, **kwargs)
+            observer.keep_output(model(*args, **kwargs))
             if backward:
                 observer.costs.run_backward()
         except (Exception, SystemExit) as error:  # whatever the user's forward raises
@@ -91,13 +96,12 @@ class _Observer:
         self._listener = listener
         self._calls = OpenCalls(Frame(self._tree.root, leaf=is_layer(model)))
         self._lock = threading.RLock()  # of what every thread of the model writes to
-        self._known = {id(tensor) for tensor in tensors_of(model)}
+        self._origins = Origins({id(tensor) for tensor in tensors_of(model)})
         self.costs = Costs(
             self.notes, self._calls, on_meta=on_meta, shortcuts=on_meta and not backward
         )
         self._threads = Threads(self._calls, self._modes, self.costs.book_unknown)
-        self._origins = Origins()
-        self._failures: list[tuple[BaseException, Failure]] = []  # the latest, of all threads
+        self._failures = Failures()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -130,103 +134,110 @@ class _Observer:
         with Functions(self.notes, self.run_function), self.costs.watching():
             yield
 
+    def keep_output(self, output: Any) -> None:
+        """Note what the model gave out, and where each tensor of it came from."""
+        self.notes.output = output
+        with torch._C.DisableTorchFunction():
+            self.notes.outputs = self._origins.outputs(output)
+
     def fail(self, error: BaseException) -> None:
         """Note an exception that left the model."""
         self.notes.error = error
         self._note_failure(error, self._calls.frames[-1].branch)
-        self.notes.failure = next(told for known, told in self._failures if known is error)
+        self.notes.failure = self._failures.find(error)
 
     def _note_failure(
         self, error: BaseException, branch: Branch, note: Callable[[], CallNotes] | None = None
     ) -> None:
-        if any(known is error for known, _ in self._failures):
-            return
-        with torch._C.DisableTorchFunction():
-            call = None if note is None else note().record(len(self.notes.calls))
-        told = (error, failure_at(error, branch, call))
-        self._failures = [*self._failures[-_KEPT_FAILURES:], told]
+        if self._failures.find(error) is None:
+            with torch._C.DisableTorchFunction():
+                call = None if note is None else note().record(len(self.notes.calls))
+            self._failures.add(error, failure_at(error, branch, call))
 
     # modules
 
     def _run_module(
-        self,
-        original: Callable[..., Any],
-        module: nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: dict[str, Any]
     ) -> Any:
         frame = self._calls.frames[-1]
         if frame.leaf and frame.branch is not self._tree.root:
             return original(module, *args, **kwargs)  # a parametrisation inside its layer
         with torch._C.DisableTorchFunction(), self._lock:  # our questions are not the model's
-            branch, leaf, inputs, sources = self._open_module(frame, module, args, kwargs)
+            branch, leaf, received, scope = self._open_module(frame, module, args, kwargs)
 
         def note() -> CallNotes:
             base, geometry = layer_base(module), layer_attributes(module, kwargs, args)
-            return CallNotes(branch, branch.type, base, inputs, (), sources, geometry)
+            return CallNotes(branch, branch.type, base, received, geometry, scope)
 
         run = on_fast_path(module, args, partial(original, module, *args, **kwargs))
-        output = self._enter(branch, run, note if leaf else None)
+        entered = Frame(branch, leaf, scope)
+        output = self._enter(entered, run, note if leaf else None)
         with torch._C.DisableTorchFunction():
-            self._note_output(branch, output)
+            outputs = self._note_output(entered, output)
             if leaf:
-                self._note_call(note(), output)
+                self._note_call(note(), entered, outputs)
+            else:
+                self.notes.scopes[scope].output_shapes = shapes_and_dtypes(outputs)[0]
         return output
 
     def _open_module(
         self, frame: Frame, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Branch, bool, tuple[Shape, ...], tuple[int | None, ...]]:
-        """Return the row of a module's call, whether it is a leaf, and what goes into it."""
+    ) -> tuple[Branch, bool, Received, int]:
+        """Return the row of a module's call, whether it is a leaf, what goes in, and its scope."""
         parent = frame.branch
         while parent.kind != "module" and parent.parent is not None:
             parent = parent.parent
         turn = take_turn(frame.module_turns, id(module))
         branch = self._tree.place_module(parent, module, turn)
         leaf = is_layer(module)
-        inputs = self._activations((args, kwargs))
-        shapes = tuple(shape_of(t) for t in inputs)
+        is_outermost = branch is self._tree.root and len(self._calls.frames) == 1
+        if is_outermost:
+            self._origins.add(self._origins.activations((args, kwargs)), -1)
+        received = self._origins.receive((args, kwargs))
         if branch.input_shapes is None:
-            branch.input_shapes = shapes
-        sources = tuple(self._origins.find(t) for t in inputs) if leaf else ()
-        if branch is self._tree.root and len(self._calls.frames) == 1:
-            self._origins.add(inputs, -1)
-            sources = tuple(-1 for _ in inputs)
+            branch.input_shapes = received.shapes
         branch.calls += 1
-        return branch, leaf, shapes, sources
+        scope = frame.scope
+        if is_outermost:
+            self.notes.scopes[0].input_shapes = received.shapes
+        elif not leaf:
+            scope = self.notes.open_scope(branch, scope, received.shapes)
+        return branch, leaf, received, scope
 
     def _enter(
-        self, branch: Branch, run: Callable[[], Any], note: Callable[[], CallNotes] | None
+        self, frame: Frame, run: Callable[[], Any], note: Callable[[], CallNotes] | None
     ) -> Any:
         """Run what a row stands for; ``note`` describes the call of a leaf."""
-        self._calls.frames.append(Frame(branch, leaf=note is not None))
-        self.costs.mark_span(branch)
+        self._calls.frames.append(frame)
+        self.costs.mark_span(frame.branch)
         try:
             return run()
         except (Exception, SystemExit) as error:
-            self._note_failure(error, branch, note)
+            self._note_failure(error, frame.branch, note)
             raise
         finally:
             self._calls.frames.pop()
             self.costs.mark_span(self._calls.frames[-1].branch)
 
-    def _note_output(self, branch: Branch, output: Any) -> None:
-        found = list(tensors_in(output))
+    def _note_output(self, frame: Frame, output: Any) -> list[torch.Tensor]:
+        found, branch = list(tensors_in(output)), frame.branch
         with self._lock:
             if branch.output_shapes is None:
-                branch.output_shapes = tuple(shape_of(t) for t in found)
+                branch.output_shapes, branch.output_dtypes = shapes_and_dtypes(found)
             branch.output_bytes += sum(count_bytes(t) for t in found)
         if self._listener is not None:
             self._listener.on_output(branch.path, output)
+        return found
 
-    def _note_call(self, call: CallNotes, output: Any) -> None:
-        outputs = list(tensors_in(output))
-        call.output_shapes = tuple(shape_of(t) for t in outputs)
+    def _note_call(self, call: CallNotes, frame: Frame, outputs: list[torch.Tensor]) -> None:
+        call.output_shapes, call.output_dtypes = shapes_and_dtypes(outputs)
+        call.flops = frame.flops
         with self._lock:
-            self._origins.add(outputs, len(self.notes.calls))
+            index = len(self.notes.calls)
+            self._origins.add_writes(frame.written, index)
+            if frame.leaf:  # else what it called gave its outputs out
+                self._origins.add(outputs, index)
             self.notes.calls.append(call)
-
-    def _activations(self, value: Any) -> list[torch.Tensor]:
-        return [t for t in tensors_in(value) if id(t) not in self._known]
 
     # functions
 
@@ -264,37 +275,26 @@ class _Observer:
         with self._lock:
             turn = take_turn(frame.op_turns, name)
             branch = self._tree.place_op(frame.branch, name, turn)
-            inputs = self._activations((args, kwargs))
-            shapes = tuple(shape_of(t) for t in inputs)
-            sources = tuple(self._origins.find(t) for t in inputs)
+            received = self._origins.receive((args, kwargs))
             if branch.input_shapes is None:
-                branch.input_shapes = shapes
+                branch.input_shapes = received.shapes
             branch.calls += 1
 
         def note() -> CallNotes:
             geometry = function_arguments(func, args, kwargs)
-            return CallNotes(branch, branch.type, name.rstrip("_"), shapes, (), sources, geometry)
+            return CallNotes(branch, branch.type, name.rstrip("_"), received, geometry, frame.scope)
 
         body = body_of(func)
+        entered = Frame(branch, body is None, frame.scope)
         if body is None:
-            output = self._enter(branch, partial(self._call, func, args, kwargs), note)
+            output = self._enter(entered, partial(self._call, func, args, kwargs), note)
         else:  # what it calls has rows of its own
+            entered.scope = self.notes.open_scope(branch, frame.scope, received.shapes)
             with Functions(self.notes, self.run_function):
-                output = self._enter(branch, partial(body, *args, **kwargs), None)
+                output = self._enter(entered, partial(body, *args, **kwargs), None)
         result = args[0] if name == "setitem" else output
-        if not any(True for _ in tensors_in(result)):
-            self._forget(branch, frame, name, turn)
-            return output
-        self._note_output(branch, result)
-        self._note_call(note(), result)
+        if any(True for _ in tensors_in(result)):
+            self._note_call(note(), entered, self._note_output(entered, result))
+        else:
+            forget(branch, frame, name, turn)
         return output
-
-    def _forget(self, branch: Branch, frame: Frame, name: str, turn: int) -> None:
-        """Take a question (``size``, ``item``) out again, unless it cost something."""
-        if branch.flops or branch.uncounted or branch.children:
-            return
-        branch.calls -= 1
-        if branch.calls == 0:
-            branch.drop()
-            frame.branch.op_rows.pop((name, turn), None)
-        frame.op_turns[name] = turn

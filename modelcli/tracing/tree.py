@@ -17,8 +17,8 @@ class Branch:
 
     __slots__ = (
         "backward_flops", "calls", "children", "flops", "index", "input_shapes", "kind", "module",
-        "op_rows", "output_bytes", "output_shapes", "parent", "path", "shared_with", "type",
-        "uncounted",
+        "op_rows", "output_bytes", "output_dtypes", "output_shapes", "parent", "path",
+        "shared_with", "type", "uncounted",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +34,7 @@ class Branch:
         self.calls = 0
         self.input_shapes: tuple[Shape, ...] | None = None
         self.output_shapes: tuple[Shape, ...] | None = None
+        self.output_dtypes: tuple[str, ...] = ()
         self.flops = 0
         self.backward_flops = 0
         self.output_bytes = 0
