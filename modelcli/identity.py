@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parameter import is_lazy
 
 from modelcli.modules import named_modules, named_parameters
@@ -47,6 +48,11 @@ def storage_key(tensor: torch.Tensor) -> int | None:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError, ValueError):  # subclasses that wrap other tensors
         return None
+
+
+def weak_storage(tensor: torch.Tensor) -> StorageWeakRef:
+    """Return a reference to a tensor's storage that keeps its key, and not its memory."""
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 def storage_bytes(tensor: torch.Tensor) -> int:

@@ -16,14 +16,14 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modelcli.identity import storage_key
+from modelcli.identity import storage_key, weak_storage
 from modelcli.loading.bodies import body_of
 from modelcli.nested import tensors_in
 from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
-from modelcli.tracing.origins import Writes, weak_storage
+from modelcli.tracing.origins import Writes
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
 from modelcli.tracing.threads import OpenCalls, fake_modes

@@ -113,11 +113,6 @@ def shapes_and_dtypes(
     return tuple(shape_of(t) for t in held), tuple(dtype_name(t.dtype) for t in held)
 
 
-def weak_storage(tensor: torch.Tensor) -> StorageWeakRef:
-    """Return a reference to a tensor's storage that does not keep its memory."""
-    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-
-
 class Writes:
     """Finds the tensors that an operation writes into, by its schema."""
 
