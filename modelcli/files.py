@@ -1,7 +1,7 @@
-"""Files that a user names: regular ones only, and only so much of them. Imports no torch.
+"""Files that a user names: regular ones only, only so much of them, and written whole.
 
 A pipe, a device or a socket would keep us waiting, or never end; a link that leads nowhere looks
-like a file in a listing. Whoever opens a file by its name asks here first.
+like a file in a listing. Whoever opens a file by its name asks here first. Imports no torch.
 """
 
 from __future__ import annotations
@@ -111,3 +111,18 @@ def read_limited(
     if len(raw) > limit:
         raise kind(f"'{path}' is above {limit / 1e6:,.0f} MB", "is it the right file?")
     return raw
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside its place and rename it: a reader sees the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; nothing is left, and an old file is as it was.
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

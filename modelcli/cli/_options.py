@@ -76,6 +76,12 @@ AllowRealOption = Annotated[
 ]
 
 
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a file that modelcli has not made."),
+]
+
+
 ModeOption = Annotated[
     Mode | None,
     taking("--mode", help="The training flag.  [default: eval]"),

@@ -29,7 +29,7 @@ class Picture:
     Attributes:
         explain: the working in words.
         plot: the pyramid in the terminal.
-        path: where the pyramid is written as SVG, or None.
+        path: where the pyramid is written as SVG or PNG, or None.
     """
 
     explain: bool = False
@@ -67,6 +67,15 @@ def show_rows(
     out.text("\n\n".join(parts))
 
 
+def check_picture(path: Path | None, *, force: bool) -> None:
+    """Refuse, before the model is run, a file that cannot be written or is somebody else's."""
+    if path is None:
+        return
+    from modelcli.views.pictures.saving import PICTURES, check_place
+
+    check_place(path, PICTURES, option="-o", force=force, command="shapes")
+
+
 def _width() -> int:
     """Return the columns that a drawing may take: the terminal's, or 100 where nobody reads."""
     if not _terminal.is_terminal(sys.stdout):
@@ -81,15 +90,12 @@ def _width() -> int:
 
 
 def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) -> None:
-    from modelcli.views.pyramid import levels, svg_pyramid
+    from modelcli.views.pictures.maps import svg_maps
+    from modelcli.views.pictures.saving import save_picture
+    from modelcli.views.pyramid import levels
 
-    try:
-        path.write_text(svg_pyramid(levels(rows), title=title), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write '{path}': {error.strerror or error}",
-            "give -o a path that can be written",
-        ) from None
+    found = levels(rows)
+    save_picture(path, lambda theme: svg_maps(found, title=title, theme=theme), option="-o")
     out.note(f"drawn in {path}")
 
 

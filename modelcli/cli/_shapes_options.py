@@ -38,8 +38,8 @@ PictureOption = Annotated[
     typer.Option(
         "-o",
         "--picture",
-        metavar="FILE.svg",
-        help="Draw the pyramid as a picture.",
+        metavar="FILE",
+        help="Draw the pyramid as an .svg, or a .png with the plot extra.",
         show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from modelcli.cli._format import Format, FormatOption
-from modelcli.cli._options import QuietOption, VerboseOption
+from modelcli.cli._options import ForceOption, QuietOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.cli._terminal import console_on, is_terminal
 
@@ -35,11 +35,13 @@ def command(
         str | None,
         typer.Option(
             "--out",
+            "-o",
             metavar="FILE",
             help="Write an .svg, or a .png with the plot extra, in place of drawing.",
             show_default=False,
         ),
     ] = None,
+    force: ForceOption = False,
     format: FormatOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -53,7 +55,7 @@ def command(
         "plot", target=" ".join(runs), format=format or Format.TABLE, quiet=quiet, verbose=verbose
     )
     if out_file is not None:
-        save_curves(curves, metric, Path(out_file))
+        save_curves(curves, metric, Path(out_file), option="--out", force=force)
         out.note(f"wrote {out_file}")
         return
     width = min(100, console_on(sys.stdout).width) if is_terminal(sys.stdout) else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modelcli import registry
 from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
     BatchSizeOption,
     ExecutionOption,
+    ForceOption,
     InputFromOption,
     KwargOption,
     QuietOption,
@@ -17,7 +16,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture
+from modelcli.cli._shapes_common import Picture, check_picture
 from modelcli.cli._shapes_options import (
     ExplainOption,
     LayersOption,
@@ -48,6 +47,7 @@ def command(
     explain: ExplainOption = False,
     plot: PlotOption = False,
     picture: PictureOption = None,
+    force: ForceOption = False,
     prove: ProveOption = False,
     layers: LayersOption = False,
     solve: SolveOption = False,
@@ -63,17 +63,13 @@ def command(
     verbose: VerboseOption = False,
 ) -> None:
     """Show each feature map: its size, how it arises, what it sees."""
-    out = Output(
-        "shapes",
-        target=" ".join(words or []) or None,
-        format=format or Format.TABLE,
-        quiet=quiet,
-        verbose=verbose,
-    )
+    target = " ".join(words or []) or None
+    out = Output("shapes", target=target, format=format, quiet=quiet, verbose=verbose)
     if layers:
         _describe_layers(out)
         return
-    _check(words, solve=solve, output=output, picture=picture)
+    _check(words, solve=solve, output=output)
+    check_picture(picture, force=force)
     show = Picture(explain=explain, plot=plot, path=picture)
     if solve:
         from modelcli.cli._shapes_stack import solve_stack
@@ -115,9 +111,7 @@ def _describe_layers(out: Output) -> None:
         out.text(describe_language())
 
 
-def _check(
-    words: list[str] | None, *, solve: bool, output: str | None, picture: Path | None
-) -> None:
+def _check(words: list[str] | None, *, solve: bool, output: str | None) -> None:
     if not words:
         raise UsageError(
             "shapes needs a model or a stack of layers",
@@ -126,15 +120,10 @@ def _check(
     if solve and output is None:
         raise UsageError("--solve needs --output", "as --output 112, or --output same")
     if output is not None and not solve:
-        hint = f"-o {output} draws a picture" if output.endswith(".svg") else "add --solve"
-        raise UsageError(f"--output {output} is the size that --solve looks for", hint)
-    if picture is not None and picture.suffix.lower() != ".svg":
-        raise UsageError(f"-o {picture} is not an .svg file", "pictures are written as SVG")
-    if picture is not None and not picture.parent.is_dir():
-        raise UsageError(
-            f"cannot write '{picture}': No such file or directory",
-            "give -o a file in a folder that exists",
+        hint = (
+            f"-o {output} draws a picture" if output.endswith((".svg", ".png")) else "add --solve"
         )
+        raise UsageError(f"--output {output} is the size that --solve looks for", hint)
 
 
 def _is_stack(words: list[str]) -> bool:

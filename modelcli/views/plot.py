@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelcli.errors import UsageError, did_you_mean
 from modelcli.training.store.metrics import Curve
-from modelcli.views.curve_files import save_png, svg_curves
 from modelcli.views.curves import draw_curve, sparkline
+from modelcli.views.pictures.chart import Line, chart
+from modelcli.views.pictures.look import Drawing, Theme
+from modelcli.views.pictures.saving import PICTURES, check_place, save_picture
 from modelcli.views.table import Column, Table, table_of
+from modelcli.views.text import plural
 
-PICTURES = (".svg", ".png")
 _DRAWN_HEIGHT = 12
 
 
@@ -30,6 +31,7 @@ def curves_table(curves: Sequence[Curve], metric: str, *, width: int | None = No
         names = [curve.run for curve in curves]
         points = [curve.points for curve in curves]
         notes = draw_curve(points, width=width, height=_DRAWN_HEIGHT, names=names)
+    held = any(curve.held_out for curve in curves)
     columns = (
         Column(key="run", title="run"),
         Column(key="steps", title="steps", align="right"),
@@ -37,6 +39,7 @@ def curves_table(curves: Sequence[Curve], metric: str, *, width: int | None = No
         Column(key="last", title="last", align="right", show=_number),
         Column(key="lowest", title="lowest", align="right", show=_number),
         Column(key="highest", title="highest", align="right", show=_number),
+        *([Column(key="held_out", title="held-out", align="right", show=_number)] if held else []),
         Column(key="curve", title="", only="people"),
     )
     rows = [_Row.of(curve) for curve in curves]
@@ -53,6 +56,7 @@ class _Row:
     last: float
     lowest: float
     highest: float
+    held_out: float | None
     curve: str
 
     @classmethod
@@ -65,6 +69,7 @@ class _Row:
             last=values[-1],
             lowest=min(values),
             highest=max(values),
+            held_out=curve.held_out[-1][1] if curve.held_out else None,
             curve=sparkline(values, width=30),
         )
 
@@ -78,29 +83,62 @@ def curves_body(curves: Sequence[Curve], metric: str) -> dict[str, Any]:
     return {
         "metric": metric,
         "runs": [
-            {"run": curve.run, "points": [[step, value] for step, value in curve.points]}
+            {
+                "run": curve.run,
+                "model": curve.model or None,
+                "points": [[step, value] for step, value in curve.points],
+                "held_out": [[step, value] for step, value in curve.held_out],
+            }
             for curve in curves
         ],
     }
 
 
-def save_curves(curves: Sequence[Curve], metric: str, path: Path) -> None:
+def curve_lines(curves: Sequence[Curve]) -> list[Line]:
+    """Return the lines of a chart: each run in its colour, what was held out dashed in the same."""
+    names = short_names([curve.run for curve in curves])
+    lines = []
+    for number, (curve, name) in enumerate(zip(curves, names, strict=True)):
+        both = len(curves) == 1 and curve.held_out
+        lines.append(
+            Line(name="training" if both else name, points=curve.points, colour=number,
+                 whole=curve.run)
+        )  # fmt: skip
+        if curve.held_out:
+            lines.append(
+                Line(name="held-out" if both else name, points=curve.held_out, colour=number,
+                     held_out=True, whole=curve.run)
+            )  # fmt: skip
+    return lines
+
+
+def short_names(runs: Sequence[str]) -> list[str]:
+    """Return the runs' folders without what all begin with."""
+    parts = [Path(run).parts for run in runs]
+    if len(set(parts)) < 2:
+        return [Path(run).name or run for run in runs]
+    shared = 0
+    while all(len(part) > shared + 1 and part[shared] == parts[0][shared] for part in parts):
+        shared += 1
+    return [str(Path(*part[shared:])) for part in parts]
+
+
+def draw_curves(curves: Sequence[Curve], metric: str, *, theme: Theme = "auto") -> Drawing:
+    """Draw the curves of runs: the title says the models, the line below it the runs."""
+    models = list(dict.fromkeys(curve.model for curve in curves if curve.model))
+    title = f"{', '.join(models[:3])}: {metric}" if models else metric
+    told = curves[0].run if len(curves) == 1 else plural(len(curves), "run")
+    return chart(curve_lines(curves), title=title, subtitle=told, theme=theme)
+
+
+def save_curves(
+    curves: Sequence[Curve], metric: str, path: Path, *, option: str = "file", force: bool = True
+) -> None:
     """Draw the curves into an ``.svg`` or a ``.png``.
 
     Raises:
-        UsageError: another suffix, or the file cannot be written.
-        UnavailableError: a ``.png`` without matplotlib.
+        UsageError: another suffix, somebody else's file, or it cannot be written.
+        UnavailableError: a ``.png`` without resvg-py and matplotlib.
     """
-    if path.suffix not in PICTURES:
-        form = f"{path.with_suffix('')}{{}}"
-        hint = did_you_mean(path.suffix, PICTURES, form, otherwise="name it .svg or .png")
-        raise UsageError(f"plot writes .svg and .png, not '{path.name}'", hint)
-    named = {curve.run: curve.points for curve in curves}
-    try:
-        if path.suffix == ".svg":
-            path.write_text(svg_curves(named, title=metric), encoding="utf-8")
-        else:
-            save_png(named, path, title=metric)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot write '{path}': {reason}", "choose another --out") from None
+    check_place(path, PICTURES, option=option, force=force, command="plot")
+    save_picture(path, lambda theme: draw_curves(curves, metric, theme=theme), option=option)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelcli import __version__
-from modelcli.views.curve_files import svg_curves
+from modelcli.training.store.metrics import points_of, read_metrics
 from modelcli.views.document import dump_json
+from modelcli.views.pictures.chart import Line, chart
 from modelcli.views.train import record_body
 
 if TYPE_CHECKING:
@@ -26,5 +27,9 @@ def write_results(directory: RunDir, record: Record) -> None:
     }
     directory.write_text("summary.json", dump_json({**envelope, **record_body(record)}) + "\n")
     curve = [(float(point.step), point.loss) for point in record.points]
-    title = f"{record.target}: {record.objective}"
-    directory.write_text("curve.svg", svg_curves({"loss": curve}, title=title))
+    held_out = points_of(read_metrics(directory.path), "held_out_loss")
+    lines = [Line(name="training" if held_out else "loss", points=curve)]
+    if held_out:
+        lines.append(Line(name="held-out", points=held_out, held_out=True))
+    drawing = chart(lines, title=f"{record.target}: loss", subtitle=record.objective)
+    directory.write_text("curve.svg", drawing.svg)

@@ -109,13 +109,13 @@ def test_picture_is_an_svg_for_a_slide(run: Run, tmp_path: Path) -> None:
     assert result.code == 0
     assert result.err == f"drawn in {path}\n"
     root = ET.parse(path).getroot()
-    assert root.get("viewBox") == "0 0 1280 720"
+    assert "@media(prefers-color-scheme:dark)" in path.read_text()
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert texts[0] == "lenet"
     assert "28 × 28" in texts
     assert "sees 16" in texts
     boxes = [element for element in root.iter() if element.tag.endswith("polygon")]
-    assert len(boxes) == 6 * 3
+    assert len(boxes) == 5 * 3 + 1 + 3  # maps, the vector, the legend
 
 
 def test_layers_lists_the_language(run: Run) -> None:
@@ -187,7 +187,7 @@ ERRORS = [
     (["shapes", "--solve", "--input", "8", "conv:k3"], 2, "--solve needs --output", "same"),
     (["shapes", "--output", "8", "lenet"], 2, "--output 8 is the size", "add --solve"),
     (["shapes", "--output", "maps.svg", "lenet"], 2, "--output maps.svg", "-o maps.svg draws"),
-    (["shapes", "-o", "maps.png", "lenet"], 2, "-o maps.png is not an .svg file", "SVG"),
+    (["shapes", "-o", "maps.pdf", "lenet"], 2, "writes .svg and .png, not 'maps.pdf'", "maps.svg"),
     (["shapes", "-o", "/nowhere/maps.svg", "lenet"], 2, "cannot write '/nowhere/maps.svg'", "-o"),
     (["shapes", "--solve", "--input", "224", "--output", "300", "conv:k7"], 1,
      "no conv leads from 224 to 300: the largest output of 224 is 230 with kernel 7", "convT"),
@@ -254,7 +254,7 @@ def test_a_picture_in_no_folder_is_refused_before_torch_is_imported(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "False"]
-    assert f"cannot write '{path}': No such file or directory" in done.stderr
+    assert f"cannot write '{path}': no such file or directory" in done.stderr
 
 
 def test_a_flattened_map_has_no_jump_and_no_start(run: Run) -> None:

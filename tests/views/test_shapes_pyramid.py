@@ -13,7 +13,8 @@ from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import parse_words
 from modelcli.loading.find import find_source
 from modelcli.observe import observe
-from modelcli.views.pyramid import Level, draw_pyramid, levels, svg_pyramid
+from modelcli.views.pictures.maps import svg_maps
+from modelcli.views.pyramid import Level, draw_pyramid, levels
 
 
 def levels_of(text: str, *shape: int) -> tuple[Level, ...]:
@@ -62,17 +63,27 @@ def test_drawing_shades_by_channels() -> None:
         (" ".join(["conv:8,k3", "maxpool:2", "upsample:x2"] * 5), (3, 256, 256)),
     ],
 )
-def test_pictures_stay_on_the_slide(text: str, shape: tuple[int, ...]) -> None:
+def test_pictures_stay_on_their_sheet(text: str, shape: tuple[int, ...]) -> None:
     found = levels_of(text, *shape)
-    root = ET.fromstring(svg_pyramid(found, title="a < b & c"))
+    drawing = svg_maps(found, title="a < b & c")
+    root = ET.fromstring(drawing.svg)
     for element in root.iter():
         for pair in (element.get("points") or "").split():
             x, y = map(float, pair.split(","))
-            assert 0 <= x <= 1280
-            assert 0 <= y <= 720
+            assert 0 <= x <= drawing.width
+            assert 0 <= y <= drawing.height
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert texts[0] == "a < b & c"
-    assert len(texts) == 2 + 3 * len(found)
+
+
+def test_a_picture_names_its_layers_and_links_them() -> None:
+    found = levels_of("conv:8,k3,p1 relu maxpool:2 flatten", 1, 8, 8)
+    root = ET.fromstring(svg_maps(found, title="stack").svg)
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    for text in ("conv:8,k3,p1", "… relu", "maxpool:2", "flatten", "8 × 8", "128 elements"):
+        assert text in texts
+    arrows = [e for e in root.iter() if e.get("class") == "arrow"]
+    assert len(arrows) == len(found) - 1
 
 
 def test_nothing_to_draw() -> None:

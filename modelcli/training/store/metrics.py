@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelcli.errors import UsageError, did_you_mean
-from modelcli.files import check_regular
+from modelcli.errors import ModelcliError, UsageError, did_you_mean
+from modelcli.files import check_regular, read_limited
 
 METRICS = "metrics.jsonl"
+CONFIG = "config.toml"
 _LARGEST = 1e300
 
 
@@ -48,10 +51,21 @@ class Curve:
     Attributes:
         run: the directory as it was given.
         points: (step, value).
+        held_out: the same metric on the held-out samples, once an epoch; empty where none is.
+        model: the target that the run trains, empty if it is not known.
     """
 
     run: str
     points: list[tuple[float, float]]
+    held_out: list[tuple[float, float]] = field(default_factory=list)
+    model: str = ""
+
+
+def points_of(lines: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[float, float]]:
+    """Return (step, value) of every line that has a value of a metric that can be drawn."""
+    return [
+        (float(line["step"]), float(line[metric])) for line in lines if _is_value(line.get(metric))
+    ]
 
 
 def read_curve(run: Path, metric: str) -> Curve:
@@ -69,11 +83,10 @@ def read_curve(run: Path, metric: str) -> Curve:
             else "a run directory is made by 'modelcli train --out DIR'",
         )
     lines = read_metrics(run)
-    points = [
-        (float(line["step"]), float(line[metric])) for line in lines if _is_value(line.get(metric))
-    ]
+    points = points_of(lines, metric)
     if points:
-        return Curve(run=str(run), points=points)
+        held_out = points_of(lines, f"held_out_{metric}")
+        return Curve(run=str(run), points=points, held_out=held_out, model=model_of_run(run))
     known = sorted({key for line in lines for key, value in line.items() if value is not None})
     known = [key for key in known if key not in ("step", "steps")]
     if not known:
@@ -85,3 +98,14 @@ def read_curve(run: Path, metric: str) -> Curve:
         )
     did = did_you_mean(metric, known)
     raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
+
+
+def model_of_run(run: Path) -> str:
+    """Return the target that a run trains; empty where its configuration does not tell."""
+    file = run / CONFIG
+    try:
+        text = read_limited(file).decode("utf-8")
+        target = tomllib.loads(text)["model"]["target"]
+    except (ModelcliError, OSError, ValueError, KeyError, TypeError):
+        return ""
+    return target if isinstance(target, str) else ""

@@ -1,0 +1,88 @@
+"""Where a picture or a page goes: checked before anything is computed, then written whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelcli.errors import UsageError, did_you_mean
+from modelcli.files import check_regular, write_whole
+from modelcli.views.pictures.look import MARK, Drawing, Theme
+
+PICTURES = (".svg", ".png")
+
+_READ_BYTES = 4096  # the mark stands at the beginning
+
+
+def check_place(
+    path: Path, suffixes: Sequence[str], *, option: str, force: bool, command: str
+) -> None:
+    """Refuse a file that cannot be written, or that somebody else has made.
+
+    Args:
+        path: where the picture is to go.
+        suffixes: what may be written, as ``(".svg", ".png")``.
+        option: how the file was named on the command line, ``-o`` or ``--out``.
+        force: replace whatever is there.
+        command: its name, for the message.
+
+    Raises:
+        UsageError: the suffix is another, the folder is not there, or the file is not ours.
+    """
+    if path.suffix.lower() not in suffixes:
+        form = f"{path.with_suffix('') if path.suffix else path}{{}}"
+        listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}" if suffixes[1:] else suffixes[0]
+        hint = did_you_mean(path.suffix, suffixes, form, otherwise=f"name it {listed}")
+        raise UsageError(
+            f"{command} writes {' and '.join(suffixes)}, not '{path.name}'", hint.strip()
+        )
+    if path.is_dir():
+        raise UsageError(f"cannot write '{path}': is a directory", f"name a file in it: {option}")
+    if not path.parent.is_dir():
+        raise _unwritable(path, "no such file or directory", option)
+    check_regular(path)
+    if path.exists() and not force and not _is_ours(path):
+        raise UsageError(
+            f"'{path}' exists and was not drawn by modelcli",
+            f"--force replaces it, or choose another {option}",
+        )
+
+
+def save(path: Path, data: bytes, *, option: str) -> None:
+    """Write a picture.
+
+    Raises:
+        UsageError: it cannot be written; what was there is as it was.
+    """
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise _unwritable(path, (error.strerror or str(error)).lower(), option) from None
+
+
+def save_picture(path: Path, draw: Callable[[Theme], Drawing], *, option: str) -> None:
+    """Write a picture as its file's suffix says: an SVG follows the reader's theme, a PNG is light.
+
+    Raises:
+        UsageError: it cannot be written.
+        UnavailableError: a ``.png`` without resvg-py and matplotlib.
+    """
+    if path.suffix.lower() == ".png":
+        from modelcli.views.pictures.png import png_of
+
+        save(path, png_of(draw("light")), option=option)
+    else:
+        save(path, draw("auto").svg.encode(), option=option)
+
+
+def _unwritable(path: Path, reason: str, option: str) -> UsageError:
+    return UsageError(f"cannot write '{path}': {reason}", f"choose another {option}")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_READ_BYTES)
+    except OSError:
+        return False
+    return not head or MARK.encode() in head
