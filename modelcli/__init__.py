@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Parameters,
         Run,
         Summary,
+        Times,
         check,
         diff,
         params,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         run,
         shapes,
         summary,
+        time,
         train,
     )
 
@@ -32,6 +34,7 @@ __all__ = [
     "Parameters",
     "Run",
     "Summary",
+    "Times",
     "__version__",
     "check",
     "diff",
@@ -40,6 +43,7 @@ __all__ = [
     "run",
     "shapes",
     "summary",
+    "time",
     "train",
 ]
 

@@ -7,6 +7,7 @@ from modelcli.api.maps import FeatureMaps, shapes
 from modelcli.api.runs import Curves, plot, train
 from modelcli.api.structure import Summary, summary
 from modelcli.api.tensors import Comparison, Parameters, diff, params
+from modelcli.api.timing import Times, time
 from modelcli.api.values import Run, run
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Parameters",
     "Run",
     "Summary",
+    "Times",
     "check",
     "diff",
     "params",
@@ -24,5 +26,6 @@ __all__ = [
     "run",
     "shapes",
     "summary",
+    "time",
     "train",
 ]

@@ -29,7 +29,9 @@ from modelcli.errors import ExitCode, ModelcliError
 from modelcli.loading.script import ImportHabits, set_import_habits, set_script_arguments
 
 # The order in which --help lists them: looking first, then judging, then running.
-COMMANDS = ("summary", "params", "shapes", "check", "diff", "run", "train", "plot", "list", "env")
+COMMANDS = (
+    "summary", "params", "shapes", "check", "diff", "run", "time", "train", "plot", "list", "env",
+)  # fmt: skip
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -119,6 +119,12 @@ def _choices(flag: str, _typed: str) -> Iterable[str]:
     return found
 
 
+def _engines(_typed: str) -> Iterable[str]:
+    from modelcli.timing.options import ENGINES
+
+    return ENGINES
+
+
 COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "target": targets,
     "model": targets,
@@ -137,6 +143,8 @@ COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "check --explain": _rules,
     "summary --columns": _columns,
     "summary --sort": _sort_keys,
+    "time --engine": _engines,
+    **{f"time {flag}": functools.partial(_choices, flag) for flag in ("--dtype", "--amp")},
     **{
         f"train {flag}": functools.partial(_choices, flag)
         for flag in ("--schedule", "--dtype", "--amp", "--matmul-precision", "--engine")

@@ -78,6 +78,18 @@ def show_si(value: float, unit: str = "") -> str:
     return f"{number} {_POWERS[power]}{unit}".strip()
 
 
+_PARTS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def show_seconds(value: float) -> str:
+    """Write a duration with four significant digits: ``12.35 ms``, ``0 s``; minus where below 0."""
+    for unit, name in _PARTS:
+        if abs(value) >= unit:
+            digits = len(str(int(abs(value) / unit)))
+            return f"{value / unit:.{max(0, 4 - digits)}f} {name}"
+    return "0 s" if value == 0 else f"{value * 1e9:.3f} ns"
+
+
 def show_bytes(value: int) -> str:
     """Write a size in bytes with a power of 1000: ``246.824 kB``."""
     return show_si(value, "B")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from modelcli.isolation import modes_kept, preserved_state
-from modelcli.loading.device import DTYPES, synchronize
+from modelcli.loading.device import DTYPES
+from modelcli.machine.ceilings import measure_product
 from modelcli.modules import modules_of, set_mode, switch_mode
 from modelcli.training.data.tensors import Split, Tensors
 from modelcli.training.engine.step import AMP_DTYPES, Learner
-
-ROOFLINE_SIZE = {"cuda": 8192, "mps": 4096, "cpu": 1024}  # of square matrices
-ROOFLINE_REPEATS = 10
 
 
 class _Bound(nn.Module):
@@ -62,21 +58,5 @@ def flops_per_sample(learner: Learner, split: Split, *, samples: int = 2) -> flo
 
 
 def measure_roofline(device: torch.device, *, dtype: str, amp: str) -> float:
-    """Return the FLOP/s that a large square matrix product reaches on a device."""
-    kind = AMP_DTYPES.get(amp, DTYPES[dtype])
-    size = ROOFLINE_SIZE.get(device.type, 1024)
-    generator = torch.Generator(device=device).manual_seed(0)
-    a = torch.randn(size, size, generator=generator, device=device).to(kind)
-    b = torch.randn(size, size, generator=generator, device=device).to(kind)
-    best = _time_product(a, b, device)
-    for _ in range(ROOFLINE_REPEATS):
-        best = min(best, _time_product(a, b, device))
-    return 2.0 * size**3 / best
-
-
-def _time_product(a: Tensor, b: Tensor, device: torch.device) -> float:
-    synchronize(device)
-    began = time.perf_counter()
-    torch.mm(a, b)
-    synchronize(device)
-    return time.perf_counter() - began
+    """Return the FLOP/s that a square matrix product reaches on a device at best."""
+    return measure_product(device, AMP_DTYPES.get(amp, DTYPES[dtype]))[0]

@@ -1,0 +1,97 @@
+"""``modelcli.time``: how fast a model is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from modelcli.api.shown import Shown
+from modelcli.api.structure import given_inputs, source_for
+from modelcli.errors import UsageError
+from modelcli.loading.types import InputRequest, Mode
+from modelcli.timing.measure import time_model
+from modelcli.timing.options import make_options
+from modelcli.timing.record import Timed, TimeRecord
+from modelcli.timing.statistics import Latency
+from modelcli.views.table import Table
+from modelcli.views.time import time_body, time_tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Times(Shown):
+    """What was timed of a model.
+
+    Attributes:
+        record: every batch size, what the machine reached, how it was measured.
+    """
+
+    record: TimeRecord
+
+    @property
+    def batches(self) -> tuple[Timed, ...]:
+        """One for each batch size."""
+        return self.record.batches
+
+    @property
+    def latency(self) -> Latency:
+        """Seconds of one pass at the first batch size: median, percentiles, how sure."""
+        return self.record.batches[0].latency
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document that ``modelcli time --format json`` writes."""
+        return time_body(self.record)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables of the command."""
+        return tuple(time_tables(self.record))
+
+
+def time(
+    model: nn.Module | str,
+    inputs: Any = None,
+    *,
+    batch_size: int | str | None = None,
+    device: str = "cpu",
+    dtype: str | None = None,
+    amp: str = "off",
+    mode: Mode = "eval",
+    engine: str = "eager",
+    threads: int | None = None,
+    runs: int | None = None,
+    warmup: int | None = None,
+    allow_real: bool = False,
+) -> Times:
+    """Time a copy of a model, set beside what the machine reaches; as ``modelcli time`` does.
+
+    Args:
+        model: a module, which is copied, or a target as on the command line.
+        inputs: as `summary` takes them.
+        batch_size: a size, or several as ``"1,8,64"``, where no inputs are given.
+        device: where the copy runs.
+        dtype: of its weights and floating inputs; None leaves them.
+        amp: ``"off"``, ``"bf16"`` or ``"fp16"``.
+        mode: the training flag of the copy.
+        engine: ``"eager"``, ``"compile"`` or ``"graph"``.
+        threads: of one operation on a CPU; None leaves them.
+        runs: passes to time; None goes by time and count.
+        warmup: passes before; None ends when the last medians agree.
+        allow_real: allocate the model whatever its size.
+
+    Raises:
+        UsageError: options or inputs that do not fit.
+        RunFailedError: the constructor or the forward raised.
+        UnavailableError: the device is not here.
+    """
+    source = source_for(model)
+    options = make_options(
+        batch_size=batch_size, device=device, dtype=dtype, amp=amp, mode=mode, engine=engine,
+        threads=threads, runs=runs, warmup=warmup, allow_real=allow_real,
+    )  # fmt: skip
+    given = None
+    if inputs is not None:
+        if batch_size is not None:
+            raise UsageError("batch_size goes with no inputs", "give the inputs that batch")
+        given = given_inputs(inputs, {}, source)
+    return Times(record=time_model(source, InputRequest(), options, inputs=given))

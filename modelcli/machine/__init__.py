@@ -1,0 +1,1 @@
+"""What the machine can reach, and whether other programs use it meanwhile."""

@@ -1,0 +1,1 @@
+"""How long a model takes, where the time goes, and what the machine could do."""

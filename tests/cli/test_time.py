@@ -1,0 +1,153 @@
+"""``modelcli time`` as a user runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import modelcli
+from modelcli.machine.record import Ceilings
+from modelcli.timing import measure
+
+QUICK = ("--device", "cpu", "--runs", "3", "--warmup", "2")
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is known, so that no test waits for its measurement."""
+    ceilings = Ceilings(
+        product_flops_per_s=1e12,
+        product_size=512,
+        product_dtype="float32",
+        copy_bytes_per_s=1e10,
+        cache_bytes_per_s=1e11,
+        cache_bytes=2**25,
+        layer_s=1e-6,
+        function_s=1e-7,
+    )
+    monkeypatch.setattr(measure, "measure_ceilings", lambda *_args: ceilings)
+    monkeypatch.setattr(measure, "measure_product", lambda *_args: (1e12, 512))
+
+
+def test_json_has_the_keys_that_programs_read(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--format", "json").json
+    assert found["schema"] == "modelcli.time/1"
+    assert {
+        "device", "dtype", "batch_size", "threads", "engine", "latency_s", "samples_per_s",
+        "flops_per_s", "roofline_flops_per_s", "bandwidth_bytes_per_s", "rows", "unattributed_s",
+    } <= found.keys()  # fmt: skip
+    assert (found["device"], found["dtype"], found["engine"]) == ("cpu", "float32", "eager")
+    latency = found["latency_s"]
+    assert 0 < latency["p10"] <= latency["median"] <= latency["p90"]
+    assert latency["runs"] == 3
+    assert found["batch_size"] == 1
+    assert found["flops"] == 833_040
+    assert found["flops_per_s"] == pytest.approx(833_040 / latency["median"])
+    assert found["samples_per_s"] == pytest.approx(1 / latency["median"])
+    assert found["warm_up"]["passes"] == 2
+    assert found["gradients"] == "inference_mode"
+
+
+def test_each_batch_size_is_a_row(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--batch-size", "1,4,2,4", "--format", "json").json
+    assert [each["batch_size"] for each in found["batches"]] == [1, 4, 2]
+    assert [each["flops"] for each in found["batches"]] == [833_040, 3_332_160, 1_666_080]
+    assert found["batch_size"] == 1
+    table = run("time", "lenet", *QUICK, "--batch-size", "1,4")
+    assert [line.split()[0] for line in table.out.splitlines()[1:3]] == ["1", "4"]
+
+
+def test_what_was_used_is_printed(run: Any) -> None:
+    out = run("time", "lenet", *QUICK, "--threads", "1").out
+    assert "cpu, float32, 1 thread, eager, eval mode, inference_mode" in out
+    assert "0: float32 1x1x32x32 (registry)" in out
+    assert "too few to tell whether it settled" in out
+    assert "1.000 TFLOP/s in a float32 product of 512 x 512" in out
+    assert "p10 and p90 are of 3 passes only" in out
+
+
+def test_another_dtype_is_that_of_weights_and_inputs(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--dtype", "bfloat16", "--format", "json").json
+    assert found["dtype"] == "bfloat16"
+    assert found["inputs"][0]["dtype"] == "bfloat16"
+
+
+def test_mixed_precision_leaves_the_inputs(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--amp", "bf16", "--format", "json").json
+    assert found["dtype"] == "amp bf16"
+    assert found["inputs"][0]["dtype"] == "float32"
+
+
+def test_threads_are_those_asked_for_and_put_back(run: Any) -> None:
+    before = torch.get_num_threads()
+    found = run("time", "mlp", *QUICK, "--threads", "2", "--format", "json").json
+    assert found["threads"] == 2
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (("--batch-size", "1,x"), "--batch-size '1,x'", "1,8,64"),
+        (("--batch-size", "0"), "--batch-size '0'", "from 1"),
+        (("--engine", "egaer"), "not 'egaer'", "did you mean 'eager'"),
+        (("--engine", "graph", "--device", "cpu"), "--engine graph", "--engine eager"),
+        (("--runs", "0"), "--runs 0", "1 or more"),
+        (("--threads", "0"), "--threads 0", "1 or more"),
+        (("--dtype", "float33"), "not 'float33'", "float32"),
+        (("--amp", "bf17"), "not 'bf17'", "bf16"),
+        (("--device", "gpu"), "there is no device 'gpu'", "cuda"),
+        (("--amp", "fp16", "--device", "cpu"), "--amp fp16", "bf16"),
+    ],
+)
+def test_mistakes(run: Any, words: tuple[str, ...], message: str, hint: str) -> None:
+    run("time", "lenet", *words).assert_error(2, message, hint)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one")
+def test_a_device_that_is_not_here_ends_with_3(run: Any) -> None:
+    run("time", "lenet", "--device", "cuda").assert_error(3, "'cuda' is not available", "cpu")
+
+
+def test_a_forward_that_raises_is_told(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "from torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def forward(self, x):\n        raise ValueError('never')\n",
+    )
+    result = run("time", f"{path}:Net", "--input", "1x2", *QUICK)
+    result.assert_error(1, "ValueError: never", "modelcli summary")
+
+
+class NeedsGradients(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.clone().requires_grad_(True)
+        energy = self.layer(x).square().sum()
+        return torch.autograd.grad(energy, x)[0]
+
+
+def test_a_forward_that_needs_gradients_gets_them() -> None:
+    found = modelcli.time(NeedsGradients(), (2, 3), runs=2, warmup=1)
+    assert found.record.gradients == "on"
+    assert "gradients on" in str(found)
+
+
+def test_in_code_the_model_is_left_as_it_was() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    inputs = torch.rand(8, 4)
+    state = torch.random.get_rng_state()
+    found = modelcli.time(model, inputs, runs=3, warmup=1)
+    assert found.latency.median_s > 0
+    assert found.batches[0].batch_size == 8
+    assert model.training
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+    assert found.to_dict()["latency_s"]["runs"] == 3
