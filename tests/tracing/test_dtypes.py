@@ -101,3 +101,12 @@ def test_a_refusal_is_told_without_a_real_run() -> None:
     assert trace.failure is not None
     assert trace.execution == "meta"
     assert trace.failure.message == "mat1 and mat2 must have the same dtype, but got Float and Half"
+
+
+def test_a_histogram_of_ids_is_refused_by_the_cpu_alone() -> None:
+    ids = r(16, dtype=torch.int32)
+    trace = look(lambda x: torch.histc(x, bins=8, min=0, max=7), (ids,))
+    assert trace.failure is None
+    assert trace.output_shapes == ((8,),)
+    with pytest.raises(NotImplementedError):
+        torch.histc(ids, bins=8)
