@@ -74,7 +74,7 @@ def _known_inputs(source: Source, model: nn.Module, request: InputRequest) -> Ex
     if source.spec is not None:
         shape = (1, *source.spec.input_shape_for(source.kwargs))
         spec = InputSpec(shape=shape, dtype=source.spec.input_dtype)
-        return from_specs([spec], model, origin="registry")
+        return from_specs([spec], model, origin="default")
     return inputs_by_convention(source, model)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from modelcli.identity import Key, count_elements, count_unique, tensor_key
 from modelcli.modules import modules_of, named_parameters
@@ -54,6 +55,7 @@ class Rows:
             "executed": branch.calls > 0,
             "shared_with": branch.shared_with,
             "plumbing": branch.kind == "op" and is_plumbing(branch.type),
+            "printed": branch.kind == "module" and branch.path in self._tree.modules,
             "uncounted": dict(branch.uncounted),
             "params": 0,
             "own_params": 0,
@@ -131,6 +133,7 @@ class Rows:
             "tied_params": 0 if new else elements,
             "trainable_params": elements if new and tensor.requires_grad else 0,
             "executed": id(tensor) in self._used,
+            "printed": isinstance(branch.module, (nn.ParameterList, nn.ParameterDict)),
             "shared_with": None if new else first,
         }
         self._nodes.append(row)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from modelcli.tracing.record import Failure, Totals, Trace
+from modelcli.tracing.record import Failure, Node, Totals, Trace
 from modelcli.views.summary_choices import DEFAULT_SORT, choice_of, share_of_total, sort_nodes
-from modelcli.views.summary_columns import chosen_columns, json_columns, usual_columns
+from modelcli.views.summary_columns import (
+    NOT_PRINTED,
+    chosen_columns,
+    json_columns,
+    usual_columns,
+)
 from modelcli.views.summary_cut import USUAL, Cut, Shown, select
 from modelcli.views.table import Table, json_rows, table_of
 from modelcli.views.text import plural, show_bytes, show_count, show_dims, show_percent, show_si
@@ -32,7 +37,7 @@ def summary_table(trace: Trace, cut: Cut = USUAL) -> Table:
         columns,
         shown.nodes,
         notes=(*summary_notes(trace, verbose=cut.plumbing), *_notes_on_cut(shown, cut)),
-        styles=tuple("dim" if not node.executed else "" for node in shown.nodes),
+        styles=tuple(map(_style, shown.nodes)),
         spare=_SPARE if cut.columns is None else (),
     )
 
@@ -46,9 +51,21 @@ def _rows(trace: Trace, cut: Cut) -> Shown:
     return replace(shown, nodes=found[: cut.top])
 
 
+_STYLES = {"module": "", "op": "cyan", "parameter": "magenta"}
+
+
+def _style(node: Node) -> str:
+    """Return the colour of a row: by its kind, and by whether it ran and is registered."""
+    if not node.executed:
+        return "dim"
+    return "yellow" if node.kind == "module" and not node.printed else _STYLES[node.kind]
+
+
 def _notes_on_cut(shown: Shown, cut: Cut) -> list[str]:
     """Return what must be known of rows that are left out or stand for several."""
     lines = []
+    if not all(node.printed for node in shown.nodes):
+        lines.append(f"'{NOT_PRINTED}' marks what print(model) does not show")
     hidden = shown.hidden & {node.index for node in shown.nodes}
     if hidden:
         lines.append(f"'...' hides the inside of {plural(len(hidden), 'row')}; --depth 0 shows all")

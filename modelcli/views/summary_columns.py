@@ -19,6 +19,7 @@ from modelcli.views.table import Column
 from modelcli.views.text import show_count, show_shapes
 
 _INDENT = "  "
+NOT_PRINTED = "*"  # beside the name of a row that print(model) does not show
 
 
 def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
@@ -32,7 +33,7 @@ def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
         *leading_columns(shown),
         Column(key="depth", title="depth", only="data"),
         Column(key="kind", title="kind", only="data"),
-        Column(key="type", title="type", get=marked_type(shown), only="text", style="cyan"),
+        Column(key="type", title="type", get=marked_type(shown), only="text"),
         Column(key="type", title="type", only="json"),
         Column(key="calls", title="calls", only="data"),
         Column(key="input_shapes", title="input", show=show_shapes),
@@ -44,7 +45,7 @@ def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
         Column(key="tied_params", title="tied params", only="json"),
         Column(key="trainable_params", title="trainable", only="json"),
         Column(key="buffers", title="buffers", only="json"),
-        Column(key="macs", title="MACs", align="right", show=show_cost, style="green"),
+        Column(key="macs", title="MACs", align="right", show=show_cost),
         Column(key="flops", title="FLOPs", only="json"),
         Column(key="own_macs", title="own MACs", only="json"),
         Column(key="backward_flops", title="backward FLOPs", align="right", show=show_cost,
@@ -53,6 +54,7 @@ def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
         Column(key="executed", title="executed", only="json"),
         Column(key="shared_with", title="shared with", only="json"),
         Column(key="plumbing", title="plumbing", only="json"),
+        Column(key="printed", title="printed", only="json"),
         Column(key="uncounted", title="uncounted", only="json"),
     )  # fmt: skip
 
@@ -61,11 +63,12 @@ def leading_columns(shown: Shown) -> tuple[Column, ...]:
     """Return the columns that name a row, which every summary begins with."""
 
     def layer(node: Node) -> str:
-        return _INDENT * node.depth + shown.label(node)
+        name = shown.full_label(node) if shown.is_list else shown.label(node)
+        indent = "" if shown.is_list else _INDENT * node.depth
+        return f"{indent}{name}" + ("" if node.printed else f" {NOT_PRINTED}")
 
     columns = (
-        Column(key="layer", title="layer", get=shown.full_label if shown.is_list else layer,
-               only="people"),
+        Column(key="layer", title="layer", get=layer, only="people"),
         Column(key="path", title="path", only="data"),
     )  # fmt: skip
     if not shown.counts:
@@ -120,5 +123,4 @@ def _column(facts: Facts, choice: Choice) -> Column:
         get=value,
         show=choice.show,
         align="right" if choice.is_number else "left",
-        style="cyan" if choice.name == "type" else "",
     )

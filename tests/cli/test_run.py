@@ -172,7 +172,7 @@ def test_weights_of_a_checkpoint_are_used(run, tmp_path):
         (("--values", "foo"), "--values cannot be 'foo'"),
         (("--values", "[[1,2],[3]]"), "has rows of unequal length"),
         (("--values", "none.npy"), "file 'none.npy' does not exist"),
-        (("--values", "1,2,3"), "--values gives 3; without it the input is 1x1x32x32 (registry)"),
+        (("--values", "1,2,3"), "--values gives 3; without it the input is 1x1x32x32 (default)"),
         (("--explain", "conv1"), "is not PATH[CELL]"),
         (("--explain", "conv1[0,0]"), "is no cell of an output of 1x6x28x28"),
         (("--explain", "conv9[0,0,0,0]"), "'conv9' is no row of 'lenet'"),

@@ -480,3 +480,28 @@ def test_a_mistyped_column_is_told_before_torch_is_imported(run) -> None:
     result = run("summary", "lenet", "--columns", "kernal")
     result.assert_error(2, "there is no column 'kernal'", "did you mean 'kernel'?")
     run("summary", "lenet", "--top", "0").assert_error(2, "0")
+
+
+def test_what_print_hides_is_marked_and_said_once(run) -> None:
+    said = "'*' marks what print(model) does not show"
+    functions = run("summary", "lenet").out
+    assert "  relu *  " in functions
+    assert "  conv1    " in functions
+    assert functions.count(said) == 1
+    own = run("summary", "linear").out
+    assert "  w *  " in own
+    listed = run("summary", "list-dense").out  # print(model) shows what a ParameterList holds
+    assert "    0      " in listed
+    assert "  mm *  " in listed
+    kept_in_a_plain_list = run("summary", "sequential-list", "--format", "json").json
+    assert [row["printed"] for row in kept_in_a_plain_list["rows"]] == [True, False, False, False]
+    assert said not in run("summary", "nest-mlp").out
+    assert "relu\t" in run("summary", "lenet", "--format", "tsv").out
+
+
+def test_colour_goes_by_kind_of_row(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = run("summary", "linear").out
+    assert "\x1b[35m  w *" in shown
+    assert "\x1b[36m  mm *" in shown
+    assert "\nLinear " in shown  # a module has no colour
