@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelcli.api.judging import Checked, check
 from modelcli.api.maps import FeatureMaps, shapes
+from modelcli.api.pages import ModelReport, report
 from modelcli.api.runs import Curves, plot, train
 from modelcli.api.structure import Summary, summary
 from modelcli.api.tensors import Comparison, Parameters, diff, params
@@ -15,6 +16,7 @@ __all__ = [
     "Comparison",
     "Curves",
     "FeatureMaps",
+    "ModelReport",
     "Parameters",
     "Run",
     "Summary",
@@ -23,6 +25,7 @@ __all__ = [
     "diff",
     "params",
     "plot",
+    "report",
     "run",
     "shapes",
     "summary",

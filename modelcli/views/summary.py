@@ -86,7 +86,7 @@ def summary_notes(trace: Trace, *, verbose: bool = False) -> tuple[str, ...]:
         trace: one observed pass.
         verbose: also say what was counted where that is everything.
     """
-    lines = [f"input     {_describe_inputs(trace)}", *_total_lines(trace)]
+    lines = [f"input     {describe_inputs(trace)}", *_total_lines(trace)]
     if verbose or not trace.coverage.complete or trace.failure is not None:
         lines.append(f"coverage  {describe_coverage(trace)}")
     lines.extend(f"tied      {' = '.join(names)}" for names in trace.ties[:8])
@@ -96,7 +96,8 @@ def summary_notes(trace: Trace, *, verbose: bool = False) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _describe_inputs(trace: Trace) -> str:
+def describe_inputs(trace: Trace) -> str:
+    """Return a line on what the model was run on, and how."""
     parts = [
         f"{record.name}: {record.dtype} {show_dims(record.shape)}" for record in trace.inputs[:4]
     ]
@@ -130,8 +131,13 @@ def show_costs(trace: Trace) -> str:
     return f"{_at_least(trace)}{macs}, {_at_least(trace)}{flops}"
 
 
+def is_complete(trace: Trace) -> bool:
+    """Tell whether the totals are those of the whole forward."""
+    return trace.coverage.complete and trace.failure is None
+
+
 def _at_least(trace: Trace) -> str:
-    return "" if trace.coverage.complete and trace.failure is None else ">= "
+    return "" if is_complete(trace) else ">= "
 
 
 def _show_both(cost: int, unit: str) -> str:
@@ -203,7 +209,7 @@ def summary_body(trace: Trace, cut: Cut = USUAL) -> dict[str, Any]:
             "free": trace.coverage.free,
             "uncounted": dict(trace.coverage.uncounted),
             "reasons": dict(trace.coverage.reasons),
-            "complete": trace.coverage.complete and trace.failure is None,
+            "complete": is_complete(trace),
         },
         "ties": [list(names) for names in trace.ties],
         "remarks": list(trace.remarks),

@@ -83,10 +83,9 @@ def read_curve(run: Path, metric: str) -> Curve:
             else "a run directory is made by 'modelcli train --out DIR'",
         )
     lines = read_metrics(run)
-    points = points_of(lines, metric)
-    if points:
-        held_out = points_of(lines, f"held_out_{metric}")
-        return Curve(run=str(run), points=points, held_out=held_out, model=model_of_run(run))
+    found = _curve(run, lines, metric)
+    if found is not None:
+        return found
     known = sorted({key for line in lines for key, value in line.items() if value is not None})
     known = [key for key in known if key not in ("step", "steps")]
     if not known:
@@ -98,6 +97,19 @@ def read_curve(run: Path, metric: str) -> Curve:
         )
     did = did_you_mean(metric, known)
     raise UsageError(f"'{run}' has no metric '{metric}'", f"{did}it has {', '.join(known)}")
+
+
+def find_curve(run: Path, metric: str) -> Curve | None:
+    """Return the values of a metric that a run may have; None where it has none."""
+    return _curve(run, read_metrics(run), metric)
+
+
+def _curve(run: Path, lines: Sequence[Mapping[str, Any]], metric: str) -> Curve | None:
+    points = points_of(lines, metric)
+    if not points:
+        return None
+    held_out = points_of(lines, f"held_out_{metric}")
+    return Curve(run=str(run), points=points, held_out=held_out, model=model_of_run(run))
 
 
 def model_of_run(run: Path) -> str:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from modelcli.views.text import printable
 
-Theme = Literal["light", "dark", "auto"]
-THEMES: tuple[Theme, ...] = ("auto", "light", "dark")
+Theme = Literal["light", "dark", "auto", "page"]
+"""``auto`` follows the reader's system; ``page`` leaves the style to the page around."""
 
 SANS = (
     "ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','DejaVu Sans',"
@@ -69,7 +69,7 @@ SERIES: tuple[tuple[str, str], ...] = (
 
 # What the classes of a picture look like; ``$name`` is a tone, a kind or a series by its number.
 # Every picture has the same rules, so that two in one document cannot disturb each other.
-_RULES = """
+RULES = """
 .ground{fill:$ground}.panel{fill:$panel}.ink{fill:$ink}.soft{fill:$soft}.mute{fill:$mute}
 .title{fill:$ink;font-size:17px;font-weight:700}.subtitle{fill:$mute;font-size:12px}
 .label{fill:$soft;font-size:11.5px}.strong{fill:$ink;font-weight:700;font-size:13px}
@@ -80,7 +80,7 @@ _RULES = """
 .held{stroke-dasharray:6 5}
 .front{fill:$face;stroke:$rim}.top{fill:$top;stroke:$rim}.side{fill:$flank;stroke:$rim}
 .rim{stroke-width:1;stroke-linejoin:round}
-"""
+""" + "".join(f".s{number}{{stroke:$series{number}}}" for number in range(len(SERIES)))
 # The three faces of a box of feature maps and their edge.
 _FACES: Mapping[str, tuple[str, str]] = {
     "face": ("#6f9fe3", "#3f6db8"),
@@ -99,14 +99,21 @@ def colours(theme: Literal["light", "dark"]) -> dict[str, str]:
     return found
 
 
+def variables(theme: Literal["light", "dark"]) -> str:
+    """Return every colour as a variable of a page: ``--ink:#0f172a;--soft:...``."""
+    return ";".join(f"--{name}:{colour}" for name, colour in colours(theme).items())
+
+
 def style(rules: str, theme: Theme, scope: str) -> str:
     """Return CSS with the colours filled in; ``auto`` follows what the reader's system asks for.
 
     Args:
         rules: CSS in which ``$name`` is a colour of `colours`.
-        theme: one look, or both.
+        theme: one look, both, or the variables of a page.
         scope: put before every selector, as ``.mc-auto``.
     """
+    if theme == "page":
+        return _filled(rules, {name: f"var(--{name})" for name in colours("light")}, scope)
     if theme != "auto":
         return _filled(rules, colours(theme), scope)
     dark = _filled(rules, colours("dark"), scope)
@@ -149,7 +156,6 @@ class Canvas:
     def draw(self, parts: Sequence[str]) -> Drawing:
         """Return the SVG document and its size; its style is inside, for every viewer to obey."""
         scope = f"mc-{self.theme}"
-        series = "".join(f".s{n}{{stroke:$series{n}}}" for n in range(len(SERIES)))
         wide, high = round(self.width), round(self.height)
         svg = "\n".join(
             [
@@ -157,7 +163,7 @@ class Canvas:
                 f'aria-label="{attribute(self.title)}" viewBox="0 0 {wide} {high}" '
                 f'width="{wide}" height="{high}" font-family="{SANS}">',
                 f"<desc>{MARK}</desc>",
-                f"<style>{style(_RULES + series + self.rules, self.theme, '.' + scope)}</style>",
+                *self._style(),
                 f'<rect width="{wide}" height="{high}" class="ground"/>',
                 *parts,
                 "</svg>",
@@ -165,6 +171,11 @@ class Canvas:
             ]
         )
         return Drawing(svg=svg, width=wide, height=high)
+
+    def _style(self) -> list[str]:
+        if self.theme == "page":
+            return []
+        return [f"<style>{style(RULES + self.rules, self.theme, f'.mc-{self.theme}')}</style>"]
 
 
 MARK = "drawn by modelcli"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from modelcli.views.pictures.look import MARK, Drawing, Theme
 PICTURES = (".svg", ".png")
 
 _READ_BYTES = 4096  # the mark stands at the beginning
+
+
+def file_name(target: str, suffix: str) -> str:
+    """Return what a picture of a target is called where nobody says: ``resnet50.html``."""
+    last = re.split(r"[:/\\]", target.rstrip("/\\"))[-1].removesuffix(".toml")
+    name = re.sub(r"[^\w.-]+", "-", last).strip("-.")[:80]
+    return f"{name or 'model'}{suffix}"
 
 
 def check_place(

@@ -1,0 +1,151 @@
+"""``modelcli report``: everything there is to see of a model, in one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelcli.cli._format import FormatOption
+from modelcli.cli._options import (
+    AllowRealOption,
+    BatchSizeOption,
+    ForceOption,
+    InputFromOption,
+    InputOption,
+    KwargOption,
+    ModeOption,
+    QuietOption,
+    SetOption,
+    TargetArgument,
+    VerboseOption,
+    taking,
+)
+from modelcli.cli._output import Output
+from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
+from modelcli.errors import RunFailedError
+
+if TYPE_CHECKING:
+    from modelcli.loading.source import Source
+    from modelcli.loading.types import Mode
+    from modelcli.views.report.content import Content, RunCurves
+
+EXAMPLES = (
+    "modelcli report lenet",
+    "modelcli report torchvision:resnet50 -o resnet50.html",
+    "modelcli report net.py:Net --input 1x3x224x224 --no-check",
+    "modelcli report lenet --run runs/a --run runs/b --title 'Two learning rates'",
+    "modelcli report runs/a",
+)
+
+FileOption = Annotated[
+    str | None, taking("--out", "-o", metavar="FILE.html", help="The page.  [default: NAME.html]")
+]
+RunOption = Annotated[
+    list[str] | None,
+    taking("--run", metavar="DIR", help="Show the curves of a run directory. Repeatable."),
+]
+NoCheckFlag = Annotated[bool, typer.Option("--no-check", help="Do not look for faults.")]
+TitleOption = Annotated[str | None, taking("--title", metavar="TEXT", help="The page's heading.")]
+
+
+def command(
+    target: TargetArgument,
+    out_file: FileOption = None,
+    run: RunOption = None,
+    no_check: NoCheckFlag = False,
+    title: TitleOption = None,
+    input: InputOption = None,
+    input_from: InputFromOption = None,
+    batch_size: BatchSizeOption = None,
+    kwarg: KwargOption = None,
+    set_: SetOption = None,
+    mode: ModeOption = None,
+    allow_real: AllowRealOption = False,
+    force: ForceOption = False,
+    format: FormatOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write one page that shows a model: layers, costs, faults, runs.
+
+    The page is a single file that loads nothing: open it in a browser, send it, print it.
+    """
+    from modelcli.views.pictures.saving import check_place, file_name
+    from modelcli.views.report.content import read_runs
+
+    out = Output("report", target=target, format=format, quiet=quiet, verbose=verbose)
+    arguments = read_arguments(
+        target,
+        inputs=input,
+        batch_size=batch_size,
+        kwargs=kwarg,
+        settings=set_,
+        factory=input_from,
+    )
+    path = Path(out_file or file_name(target, ".html"))
+    check_place(path, (".html",), option="--out", force=force, command="report")
+    training = read_runs([*_own_run(arguments), *(run or ())])
+
+    from modelcli.loading.find import find_source
+
+    source = find_source(arguments.target, arguments.model_kwargs)
+    content = _look(
+        source, arguments, training, mode=mode or "eval", allow_real=allow_real, check=not no_check,
+        title=title or "",
+    )  # fmt: skip
+    note_remarks(out, source.remarks)
+    _write(out, content, path)
+    if content.trace.failure is not None:
+        from modelcli.views.failure import describe_failure
+
+        raise RunFailedError(*describe_failure(content.trace))
+
+
+def _own_run(arguments: ModelArguments) -> list[str]:
+    """Return the target itself where it is a run that has measured something."""
+    from modelcli.training.store.metrics import CONFIG, METRICS
+
+    folder = Path(arguments.target.text)
+    is_run = Path(arguments.target.place) == folder / CONFIG and (folder / METRICS).is_file()
+    return [str(folder)] if is_run else []
+
+
+def _look(
+    source: Source,
+    arguments: ModelArguments,
+    training: RunCurves | None,
+    *,
+    mode: Mode,
+    allow_real: bool,
+    check: bool,
+    title: str,
+) -> Content:
+    from modelcli.checks.record import Options
+    from modelcli.checks.runner import run_checks
+    from modelcli.feature_maps.flow import trace_rows
+    from modelcli.observe import observe
+    from modelcli.views.report.content import Content
+
+    trace = observe(source, arguments.request, mode=mode, allow_real=allow_real)
+    options = Options(allow_real=allow_real)
+    return Content(
+        target=arguments.target.text,
+        title=title,
+        trace=trace,
+        maps=trace_rows(trace),
+        check=run_checks(source, arguments.request, options) if check else None,
+        training=training,
+        remarks=tuple(source.remarks),
+    )
+
+
+def _write(out: Output, content: Content, path: Path) -> None:
+    from modelcli.views.pictures.saving import save
+    from modelcli.views.report.page import page_of
+    from modelcli.views.report.rows import report_body, report_table
+
+    data = page_of(content).encode()
+    save(path, data, option="--out")
+    out.result(report_body(content, path, len(data)), report_table(content, path, len(data)))
