@@ -13,7 +13,7 @@ from modelcli.errors import UsageError
 from modelcli.loading.types import InputRequest, Mode
 from modelcli.timing.measure import time_model
 from modelcli.timing.options import make_options
-from modelcli.timing.record import Timed, TimeRecord
+from modelcli.timing.record import PartRow, Timed, TimeRecord
 from modelcli.timing.statistics import Latency
 from modelcli.views.table import Table
 from modelcli.views.time import time_body, time_tables
@@ -39,6 +39,12 @@ class Times(Shown):
         """Seconds of one pass at the first batch size: median, percentiles, how sure."""
         return self.record.batches[0].latency
 
+    @property
+    def rows(self) -> tuple[PartRow, ...]:
+        """The parts at the first batch size, if ``by`` was asked for."""
+        parts = self.record.batches[0].parts
+        return parts.rows if parts is not None else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the document that ``modelcli time --format json`` writes."""
         return time_body(self.record)
@@ -61,6 +67,7 @@ def time(
     threads: int | None = None,
     runs: int | None = None,
     warmup: int | None = None,
+    by: str | None = None,
     allow_real: bool = False,
 ) -> Times:
     """Time a copy of a model, set beside what the machine reaches; as ``modelcli time`` does.
@@ -77,6 +84,7 @@ def time(
         threads: of one operation on a CPU; None leaves them.
         runs: passes to time; None goes by time and count.
         warmup: passes before; None ends when the last medians agree.
+        by: also time the parts, by ``"layer"`` or ``"type"``.
         allow_real: allocate the model whatever its size.
 
     Raises:
@@ -87,7 +95,7 @@ def time(
     source = source_for(model)
     options = make_options(
         batch_size=batch_size, device=device, dtype=dtype, amp=amp, mode=mode, engine=engine,
-        threads=threads, runs=runs, warmup=warmup, allow_real=allow_real,
+        threads=threads, runs=runs, warmup=warmup, by=by, allow_real=allow_real,
     )  # fmt: skip
     given = None
     if inputs is not None:

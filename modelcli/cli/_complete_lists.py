@@ -125,6 +125,12 @@ def _engines(_typed: str) -> Iterable[str]:
     return ENGINES
 
 
+def _parts(_typed: str) -> Iterable[str]:
+    from modelcli.timing.options import BY
+
+    return BY
+
+
 COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "target": targets,
     "model": targets,
@@ -144,6 +150,7 @@ COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "summary --columns": _columns,
     "summary --sort": _sort_keys,
     "time --engine": _engines,
+    "time --by": _parts,
     **{f"time {flag}": functools.partial(_choices, flag) for flag in ("--dtype", "--amp")},
     **{
         f"train {flag}": functools.partial(_choices, flag)

@@ -60,6 +60,9 @@ WarmUpOption = Annotated[
     int | None,
     taking("--warmup", metavar="N", help="Passes before.  [default: until medians agree]"),
 ]
+LevelOption = Annotated[
+    int | None, taking("--depth", "-d", help="Deepest level of --by layer; 0 shows all.")
+]
 ByOption = Annotated[
     str | None,
     taking("--by", metavar="|".join(BY), help="Where the time goes, in passes of their own."),

@@ -19,18 +19,22 @@ from modelcli.cli._target import note_remarks, read_arguments
 from modelcli.cli._time_options import (
     AmpOption,
     BatchSizesOption,
+    ByOption,
     DtypeOption,
     EngineOption,
+    LevelOption,
     RunsOption,
     ThreadsOption,
     TimeDeviceOption,
     WarmUpOption,
 )
+from modelcli.errors import UsageError
 from modelcli.timing.options import make_options
 
 EXAMPLES = (
     "modelcli time lenet",
     "modelcli time lenet --batch-size 1,8,64 --runs 20 --threads 1",
+    "modelcli time lenet --by layer --runs 20",
     "modelcli time mlp --runs 20 --format json",
 )
 
@@ -50,6 +54,8 @@ def command(
     threads: ThreadsOption = None,
     runs: RunsOption = None,
     warmup: WarmUpOption = None,
+    by: ByOption = None,
+    depth: LevelOption = None,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,
     quiet: QuietOption = False,
@@ -57,6 +63,9 @@ def command(
 ) -> None:
     """Time a model, set beside what the machine can do."""
     out = Output("time", target=target, format=format, quiet=quiet, verbose=verbose)
+    if depth is not None and (depth < 0 or by != "layer"):
+        reason = "goes with --by layer" if by != "layer" else "is not possible"
+        raise UsageError(f"--depth {depth} {reason}", "as --by layer --depth 2; 0 shows all")
     options = make_options(
         batch_size=batch_size,
         device=device,
@@ -67,6 +76,7 @@ def command(
         threads=threads,
         runs=runs,
         warmup=warmup,
+        by=by,
         allow_real=allow_real,
     )
     arguments = read_arguments(
@@ -80,5 +90,6 @@ def command(
     source = find_source(arguments.target, arguments.model_kwargs)
     note_remarks(out, source.remarks)
     record = time_model(source, arguments.request, options)
-    body = time_body(record) if out.format is Format.JSON else {}
-    out.result(body, *time_tables(record))
+    levels = depth or None
+    body = time_body(record, depth=levels) if out.format is Format.JSON else {}
+    out.result(body, *time_tables(record, depth=levels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,11 @@ class Stopwatch:
         while len(times) < runs:
             times.append(self._timer.timeit(1).median)
         return times
+
+    @property
+    def last_s(self) -> float:
+        """Seconds of a pass in the last round."""
+        return statistics.median(self._rounds[-1])
 
     def latency(self) -> Latency:
         """Return what all rounds together say."""

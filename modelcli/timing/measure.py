@@ -21,11 +21,15 @@ from modelcli.machine.record import Ceilings
 from modelcli.observe import observe
 from modelcli.running.options import RunOptions
 from modelcli.running.prepare import build_model, fill_inputs
+from modelcli.timing.changes import Course, describe_change, follow
+from modelcli.timing.clock import CpuClock, clock_for
 from modelcli.timing.latency import ROUNDS, Stopwatch, warm_up
 from modelcli.timing.options import TimeOptions
+from modelcli.timing.parts import PartsWatch, Residue
 from modelcli.timing.record import Timed, TimeRecord
 from modelcli.timing.statistics import WarmUp
 from modelcli.timing.subject import Forward, Precision, Subject, cast_inputs, cast_model
+from modelcli.timing.traffic import moved_bytes
 from modelcli.tracing.record import Trace
 
 _STARVED = 0.2  # of the time waited for a core, from which one thread may be faster
@@ -74,6 +78,8 @@ class _Bench:
     subject: Subject
     stopwatch: Stopwatch
     warm_up: WarmUp
+    course: Course
+    parts: PartsWatch | None = None
     one_thread_s: float | None = None
 
 
@@ -101,12 +107,12 @@ class _Session:
         kind = self._precision.of(model_dtype(self._model))
         for _ in range(ROUNDS):
             for bench in benches:
-                with bench.subject.context():
-                    bench.stopwatch.take_round()
+                self._take_round(bench)
             if ceilings is None:
                 ceilings = measure_ceilings(self._device, kind)
         assert ceilings is not None  # there is a first round
         again, _size = measure_product(self._device, kind)
+        residue = self._residue()
         self._ask_one_thread(benches)
         return TimeRecord(
             device=device_label(self._device),
@@ -117,9 +123,20 @@ class _Session:
             gradients=benches[0].subject.gradients,
             ceilings=ceilings,
             ceiling_drift=again / ceilings.product_flops_per_s - 1,
-            batches=tuple(self._result(bench) for bench in benches),
+            by=self._options.by,
+            batches=tuple(self._result(bench, ceilings, residue) for bench in benches),
             remarks=tuple(dict.fromkeys(r for bench in benches for r in bench.inputs.remarks)),
         )
+
+    def _take_round(self, bench: _Bench) -> None:
+        with bench.subject.context():
+            bench.stopwatch.take_round()
+            if bench.parts is not None:
+                bench.parts.take_round(bench.stopwatch.last_s, passes=self._options.runs)
+
+    def _residue(self) -> Residue | None:
+        on_cpu = self._device.type == "cpu"
+        return Residue(CpuClock(), on_cpu=on_cpu) if self._options.by is not None else None
 
     def _dtype(self) -> str:
         if self._precision.amp != "off":
@@ -149,6 +166,7 @@ class _Session:
             device=self._device,
         )
         with subject.context():
+            course = follow(subject.run)
             warm = warm_up(subject.run, passes=self._options.warmup)
         first = example.records[0].shape if example.records else ()
         return _Bench(
@@ -158,7 +176,12 @@ class _Session:
             subject=subject,
             stopwatch=Stopwatch(subject.run, runs=self._options.runs),
             warm_up=warm,
+            course=course,
+            parts=None if self._options.by is None else self._parts(subject, warm),
         )
+
+    def _parts(self, subject: Subject, warm: WarmUp) -> PartsWatch:
+        return PartsWatch(self._model, subject.run, clock_for(self._device, ahead_s=warm.last_s))
 
     def _observe(self, example: ExampleInputs) -> Trace:
         """Describe the model that is timed, with its dtypes, on these inputs."""
@@ -192,8 +215,13 @@ class _Session:
             finally:
                 torch.set_num_threads(threads)
 
-    def _result(self, bench: _Bench) -> Timed:
+    def _result(self, bench: _Bench, ceilings: Ceilings, residue: Residue | None) -> Timed:
         trace = bench.trace
+        parts = None
+        if bench.parts is not None and residue is not None:
+            parts = bench.parts.result(trace, ceilings, residue)
+        with bench.subject.context():
+            changes = describe_change(bench.course, follow(bench.subject.run))
         return Timed(
             batch_size=bench.batch_size,
             inputs=bench.inputs.records,
@@ -202,5 +230,8 @@ class _Session:
             waiting=bench.stopwatch.watch.total,
             flops=trace.totals.flops if trace.coverage.complete else None,
             uncounted=trace.coverage.uncounted,
+            parts=parts,
+            moved_bytes=sum(moved_bytes(trace).values()),
             one_thread_s=bench.one_thread_s,
+            changes=changes,
         )

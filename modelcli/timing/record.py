@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from modelcli.loading.types import InputRecord
 from modelcli.machine.record import Ceilings
 from modelcli.machine.waiting import Waiting
-from modelcli.timing.bound import Bound
+from modelcli.timing.bound import Bound, Floors
 from modelcli.timing.statistics import Latency, WarmUp
 
 
@@ -24,7 +24,7 @@ class PartRow:
         time_s: of all calls, what is inside included.
         flops: None where they are not known.
         moved_bytes: parameters, inputs and outputs; None where they are not known.
-        calls_s: what as many of the smallest calls take.
+        floors: the least time that it can take on this machine.
         fused: its layers ran as one kernel and have no time of their own.
     """
 
@@ -36,9 +36,13 @@ class PartRow:
     time_s: float
     flops: int | None = None
     moved_bytes: int | None = None
-    calls_s: float = 0.0
-    bound: Bound | None = None
+    floors: Floors = field(default_factory=Floors)
     fused: bool = False
+
+    @property
+    def bound(self) -> Bound | None:
+        """What holds it back, or None where no floor comes near its time."""
+        return self.floors.bound(self.time_s)
 
     @property
     def flops_per_s(self) -> float | None:
@@ -149,6 +153,7 @@ class TimeRecord:
         gradients: ``inference_mode``, ``no_grad`` or ``on``.
         ceilings: what the machine reached beside it.
         ceiling_drift: how far the matrix product was from that at the end, in parts of it.
+        by: how the parts are shown; None where only the whole was timed.
         optimizer: of a training step, or ``""``.
         batches: one for each batch size, in the order asked for.
         remarks: what the user should know.
@@ -163,5 +168,6 @@ class TimeRecord:
     ceilings: Ceilings
     ceiling_drift: float
     batches: tuple[Timed, ...]
+    by: str | None = None
     optimizer: str = ""
     remarks: tuple[str, ...] = ()

@@ -84,12 +84,14 @@ class WarmUp:
 
     Attributes:
         first_s: of the very first pass: compilation, autotuning, the first big allocation.
+        last_s: of the last one.
         passes: how many there were.
         difference: between the last two medians, in parts of the larger; None for too few passes.
         settled: whether these agree.
     """
 
     first_s: float
+    last_s: float
     passes: int
     difference: float | None
     settled: bool
@@ -99,12 +101,19 @@ def judge_warm_up(times: Sequence[float]) -> WarmUp:
     """Compare the median of the last passes with the median of as many before them."""
     window = max(WARM_WINDOW, len(times) // WARM_SHARE)
     if len(times) < 2 * window:
-        return WarmUp(first_s=times[0], passes=len(times), difference=None, settled=False)
+        return WarmUp(
+            first_s=times[0],
+            last_s=times[-1],
+            passes=len(times),
+            difference=None,
+            settled=False,
+        )
     last = statistics.median(times[-window:])
     before = statistics.median(times[-2 * window : -window])
     difference = abs(last - before) / max(last, before)
     return WarmUp(
         first_s=times[0],
+        last_s=times[-1],
         passes=len(times),
         difference=difference,
         settled=difference <= WARM_TOLERANCE,

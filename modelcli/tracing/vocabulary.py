@@ -35,6 +35,9 @@ class Trait(Flag):
         DROPOUT: drops values in training.
         DRAWS_LIKE: makes random numbers of the shape of another tensor.
         CUTS_GRADIENT: what it makes has no gradient, and is meant to have none.
+        CASTS: turns to another element type, and hands on what has it already.
+        COPIES: moves the data even where only the shape changes.
+        LAYS_OUT: moves the data unless it lies in order already.
         CROSSES_DEVICES: takes tensors of two devices everywhere: moving, indexing, lengths.
     """
 
@@ -59,6 +62,9 @@ class Trait(Flag):
     DROPOUT = auto()
     DRAWS_LIKE = auto()
     CUTS_GRADIENT = auto()
+    CASTS = auto()
+    COPIES = auto()
+    LAYS_OUT = auto()
     CROSSES_DEVICES = auto()
 
 
@@ -77,25 +83,30 @@ WORDS: tuple[tuple[str, Trait], ...] = (
     ("size", _T.SILENT | _T.PLUMBING | _T.CROSSES_DEVICES),
     ("is_same_size", _T.SILENT | _T.PLUMBING),
     # making, moving and casting data
-    ("alias and arange bfloat16 bool broadcast_tensors empty empty_like eq from_numpy full "
+    ("alias and arange bool broadcast_tensors empty empty_like eq from_numpy full "
      "full_like ge gt invert iter le linspace logical_and logical_not logical_or lt ne not numpy "
      "ones ones_like or parameter requires_grad resize scalar_tensor short subclass zeros "
      "zeros_like", _T.PLUMBING),
     ("as_tensor copy cpu cuda data index_put new_empty new_full new_ones new_tensor new_zeros "
      "setitem tensor", _T.PLUMBING | _T.CROSSES_DEVICES),
-    ("int long", _T.PLUMBING | _T.CUTS_GRADIENT),
-    ("clone to", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES),
+    ("int long", _T.PLUMBING | _T.CUTS_GRADIENT | _T.CASTS),
+    ("bfloat16", _T.PLUMBING | _T.CASTS),
+    ("clone", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES | _T.COPIES),
+    ("to", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES | _T.CASTS),
     ("detach", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES | _T.CUTS_GRADIENT),
-    ("type", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES),
-    ("contiguous expand float half double squeeze unsqueeze broadcast_to",
-     _T.PLUMBING | _T.PASSES | _T.RESHAPES),
-    ("type_as view_as expand_as", _T.PLUMBING | _T.RESHAPES | _T.CROSSES_DEVICES),
+    ("type", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CROSSES_DEVICES | _T.CASTS),
+    ("expand squeeze unsqueeze broadcast_to", _T.PLUMBING | _T.PASSES | _T.RESHAPES),
+    ("contiguous", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.LAYS_OUT),
+    ("float half double", _T.PLUMBING | _T.PASSES | _T.RESHAPES | _T.CASTS),
+    ("view_as expand_as", _T.PLUMBING | _T.RESHAPES | _T.CROSSES_DEVICES),
+    ("type_as", _T.PLUMBING | _T.RESHAPES | _T.CROSSES_DEVICES | _T.CASTS),
     ("get set rnn_tanh rnn_relu pack_padded_sequence pad_packed_sequence", _T.CROSSES_DEVICES),
     ("randn_like rand_like randint_like", _T.DRAWS_LIKE),
     # shapes
-    ("flatten view reshape ravel unflatten", _T.PASSES | _T.RESHAPES),
+    ("view unflatten", _T.PASSES | _T.RESHAPES),
+    ("flatten reshape ravel", _T.PASSES | _T.RESHAPES | _T.LAYS_OUT),
     ("reshape_as", _T.RESHAPES | _T.CROSSES_DEVICES),
-    ("repeat", _T.RESHAPES),
+    ("repeat", _T.RESHAPES | _T.COPIES),
     ("permute transpose movedim swapaxes swapdims t mT", _T.PASSES | _T.PERMUTES),
     ("identity", _T.PASSES),
     ("cat concat concatenate", _T.JOINS | _T.MIXES),

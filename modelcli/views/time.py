@@ -10,13 +10,21 @@ from modelcli.timing.busy import busy_signs
 from modelcli.timing.record import Timed, TimeRecord
 from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_dims, show_seconds, show_si
+from modelcli.views.time_parts import parts_body, parts_table
 
 _FEW_SINGLES = 20  # percentiles of fewer passes say little
 
 
-def time_tables(record: TimeRecord) -> list[Table]:
-    """Return the table of the whole."""
-    return [_whole_table(record)]
+def time_tables(record: TimeRecord, *, depth: int | None = None) -> list[Table]:
+    """Return the parts, where they were timed, and the table of the whole.
+
+    Args:
+        depth: the deepest level of the parts; None shows all.
+    """
+    by = record.by or "layer"
+    parts = [timed for timed in record.batches if timed.parts is not None]
+    tables = [parts_table(timed, record.ceilings, by=by, depth=depth) for timed in parts]
+    return [*tables, _whole_table(record)]
 
 
 def _whole_table(record: TimeRecord) -> Table:
@@ -201,9 +209,9 @@ def _one_thread(record: TimeRecord, timed: Timed, alone_s: float) -> str:
     return f"one thread takes {show_seconds(alone_s)}: {record.threads} are faster even so"
 
 
-def time_body(record: TimeRecord) -> dict[str, Any]:
+def time_body(record: TimeRecord, *, depth: int | None = None) -> dict[str, Any]:
     """Return the JSON document's own keys: those of the first batch size, and all of them."""
-    batches = [_batch_body(record, timed) for timed in record.batches]
+    batches = [_batch_body(record, timed, depth) for timed in record.batches]
     kept = ("device", "dtype", "mode", "engine", "threads", "gradients", "optimizer")
     return {
         **{key: getattr(record, key) for key in kept},
@@ -217,7 +225,7 @@ def time_body(record: TimeRecord) -> dict[str, Any]:
     }
 
 
-def _batch_body(record: TimeRecord, timed: Timed) -> dict[str, Any]:
+def _batch_body(record: TimeRecord, timed: Timed, depth: int | None) -> dict[str, Any]:
     latency = timed.latency
     waiting = timed.waiting
     return {
@@ -244,6 +252,5 @@ def _batch_body(record: TimeRecord, timed: Timed) -> dict[str, Any]:
         },
         "one_thread_s": timed.one_thread_s,
         "changes": timed.changes or None,
-        "rows": [],
-        "unattributed_s": timed.unattributed_s,
+        **parts_body(timed, by=record.by, depth=depth),
     }  # fmt: skip

@@ -63,7 +63,7 @@ def test_each_batch_size_is_a_row(run: Any) -> None:
 def test_what_was_used_is_printed(run: Any) -> None:
     out = run("time", "lenet", *QUICK, "--threads", "1").out
     assert "cpu, float32, 1 thread, eager, eval mode, inference_mode" in out
-    assert "0: float32 1x1x32x32 (registry)" in out
+    assert "0: float32 1x1x32x32 (default)" in out
     assert "too few to tell whether it settled" in out
     assert "1.000 TFLOP/s in a float32 product of 512 x 512" in out
     assert "p10 and p90 are of 3 passes only" in out
@@ -151,3 +151,60 @@ def test_in_code_the_model_is_left_as_it_was() -> None:
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
     assert found.to_dict()["latency_s"]["runs"] == 3
+
+
+def test_by_layer_the_rows_and_the_rest_are_the_whole(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--by", "layer", "--format", "json").json
+    rows = found["rows"]
+    assert {
+        "path", "type", "calls", "time_s", "share", "flops_per_s", "intensity", "bound"
+    } <= rows[0].keys()  # fmt: skip
+    assert [row["path"] for row in rows[:3]] == ["conv1", "relu", "max_pool2d"]
+    assert rows[-1]["type"] == "between layers"
+    median = found["latency_s"]["median"]
+    together = sum(row["time_s"] for row in rows) + found["unattributed_s"]
+    assert together == pytest.approx(median, rel=1e-9)
+    assert sum(row["flops"] or 0 for row in rows) == 833_040
+    conv = rows[0]
+    assert conv["flops_per_s"] == pytest.approx(conv["flops"] / conv["time_s"])
+    assert conv["moved_bytes"] == 4 * (32 * 32 + 156 + 6 * 28 * 28)
+    assert conv["intensity"] == pytest.approx(conv["flops"] / conv["moved_bytes"])
+    assert sum(row["moved_bytes"] or 0 for row in rows) == found["moved_bytes"]
+
+
+def test_the_difference_is_a_row_of_the_table(run: Any) -> None:
+    out = run("time", "lenet", *QUICK, "--by", "layer").out
+    lines = out.split("\n\n")[0].splitlines()
+    assert lines[1].split()[:2] == ["layer", "type"]
+    assert lines[-2].startswith("between layers")
+    assert lines[-1].startswith("whole less parts")
+    assert "is taken off" in out
+
+
+def test_by_type_each_type_is_a_row(run: Any) -> None:
+    found = run("time", "lenet", *QUICK, "--by", "type", "--format", "json").json
+    rows = {row["path"]: row for row in found["rows"]}
+    assert rows["Linear"]["calls"] == 3
+    assert rows["relu"]["calls"] == 4
+    assert rows["Conv2d"]["flops"] == 715_200
+
+
+def test_depth_folds_the_rows(run: Any) -> None:
+    words = ("time", "nested-blocks", *QUICK, "--by", "layer", "--format", "json")
+    deep = run(*words).json["rows"]
+    flat = run(*words, "--depth", "1").json["rows"]
+    assert max(row["depth"] for row in flat) == 1 < max(row["depth"] for row in deep)
+    assert sum(row["flops"] or 0 for row in flat) == sum(row["flops"] or 0 for row in deep)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (("--by", "layers"), "not 'layers'", "did you mean 'layer'"),
+        (("--depth", "2"), "--depth 2", "--by layer"),
+        (("--by", "layer", "--depth", "-1"), "--depth -1", "0 shows all"),
+        (("--by", "layer", "--engine", "compile"), "--by layer", "eager"),
+    ],
+)
+def test_mistakes_about_parts(run: Any, words: tuple[str, ...], message: str, hint: str) -> None:
+    run("time", "lenet", *words).assert_error(2, message, hint)

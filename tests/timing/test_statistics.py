@@ -8,7 +8,7 @@ import pytest
 
 from modelcli.machine.record import Ceilings
 from modelcli.machine.waiting import Waiting
-from modelcli.timing.bound import find_bound
+from modelcli.timing.bound import find_floors
 from modelcli.timing.busy import busy_signs
 from modelcli.timing.statistics import (
     describe_times,
@@ -116,21 +116,22 @@ CEILINGS = Ceilings(
 
 
 @pytest.mark.parametrize(
-    ("time_s", "flops", "moved", "calls_s", "bound"),
+    ("time_s", "flops", "moved", "calls", "bound"),
     [
-        (1.0, 6e8, 2e5, 0.0, "compute"),
-        (1.0, 3e8, 7e5, 0.0, "memory"),
-        (1e-5, 10, 100, 9e-6, "dispatch"),
-        (1.0, 4e8, 4e5, 0.4, None),  # nothing comes near half of the time
-        (1.0, None, None, 0.6, "dispatch"),
-        (0.0, 1, 1, 1.0, None),
-        (1e-5, 1, 1000, 1e-6, "memory"),  # 1000 bytes at the speed of the cache: all of 10 us
-        (2e-3, 1, 1001, 1e-6, "memory"),  # one byte more no longer fits
+        (1.0, 6 * 10**8, 2 * 10**5, 1, "compute"),
+        (1.0, 3 * 10**8, 7 * 10**5, 1, "memory"),
+        (1e-5, 10, 100, 9, "dispatch"),
+        (1.0, 4 * 10**8, 4 * 10**5, 400_000, None),  # nothing comes near half of the time
+        (1.0, None, None, 600_000, "dispatch"),
+        (0.0, 1, 1, 1, None),
+        (1e-5, 1, 1000, 1, "memory"),  # 1000 bytes at the speed of the cache: all of 10 us
+        (2e-3, 1, 1001, 1, "memory"),  # one byte more no longer fits
+        (2e-5, 1, 2000, 2, "memory"),  # each call by itself fits
     ],
 )
-def test_the_highest_floor_names_the_bound(time_s, flops, moved, calls_s, bound) -> None:
-    found = find_bound(time_s, flops=flops, moved_bytes=moved, calls_s=calls_s, ceilings=CEILINGS)
-    assert found == bound
+def test_the_highest_floor_names_the_bound(time_s, flops, moved, calls, bound) -> None:
+    found = find_floors(flops=flops, moved_bytes=moved, calls=calls, call_s=1e-6, ceilings=CEILINGS)
+    assert found.bound(time_s) == bound
 
 
 def test_medians_of_rows_would_not_add_up() -> None:
