@@ -31,6 +31,8 @@ class ModelcliError(Exception):
     exit_code: ExitCode = ExitCode.USAGE
     mistakes: tuple[str, ...] = ()
     """Several that are told at once, a line each; they are in the message as well."""
+    on_all_ranks: bool = False
+    """Whether every process of a run has it, so that none fails alone."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

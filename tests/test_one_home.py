@@ -182,6 +182,7 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "loading/elsewhere.py": "methods that name a device",
         "loading/meta.py": "functions that the meta device treats in its own way",
         "running/given.py": "the words of --values",
+        "training/distributed/pieces.py": "questions that a constructor may ask of a tensor",
         "views/params_stats.py": "the columns of a tensor's statistics",
         "views/run.py": "the columns of an output's statistics",
     }),

@@ -16,7 +16,7 @@ import typer
 from modelcli import __version__
 from modelcli.cli._complete import is_completing, join_words, offer_completions
 from modelcli.cli._mistakes import explain
-from modelcli.cli._script import split_script
+from modelcli.cli._script import WORDS, split_script
 from modelcli.cli._writing import (
     ClosedPipeError,
     abandon_stdout,
@@ -117,6 +117,7 @@ def _epilog(examples: Sequence[str]) -> str:
 def run_command(argv: Sequence[str] | None = None) -> int:
     """Run one command line and turn every way of ending into its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    WORDS.set(tuple(words))
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     words, for_script = split_script(words)

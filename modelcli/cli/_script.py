@@ -1,8 +1,12 @@
-"""Words behind ``--`` that are for a script which reads the command line when it is imported."""
+"""The words of the command line, and those behind ``--``, for a script that reads them itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
+
+WORDS: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
+"""The command line as it was given, for the processes that are to run it too."""
 
 
 def split_script(words: Sequence[str]) -> tuple[list[str], list[str]]:

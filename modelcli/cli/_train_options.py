@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from modelcli.config import KEYS, Key
 
-HEADINGS = ("Model", "Data", "Optimisation", "Speed", "Output")
+HEADINGS = ("Model", "Data", "Optimisation", "Speed", "Several devices", "Output")
 
 
 def option(

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
+from modelcli.cli._ranks import among_ranks
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._target import note_remarks
 from modelcli.cli._terminal import console_on, is_terminal
@@ -19,6 +20,7 @@ from modelcli.views.train import record_body, record_table, watched_table
 from modelcli.views.train_verdict import verdict_text
 
 if TYPE_CHECKING:
+    from modelcli.training.distributed.world import World
     from modelcli.training.run.ending import DivergedError
     from modelcli.training.run.result import Record
     from modelcli.training.run.verdict import Verdict
@@ -47,25 +49,44 @@ def train(
         DivergedError: the loss stopped being finite; the record was shown before.
         RunFailedError: the model ends the program, or the verdict is another one.
     """
+    prepare_long_run()
+    with among_ranks(resolved.config) as world:
+        _train(resolved, out, world, lines, saved, allow_changed, expect)
+
+
+def _train(
+    resolved: Resolved,
+    out: Output,
+    world: World,
+    lines: bool,
+    saved: str | None,
+    allow_changed: bool,
+    expect: Verdict | None,
+) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
     from modelcli.training.run.ending import DivergedError
+    from modelcli.training.run.observer import Observer
     from modelcli.training.run.prepare import prepare
     from modelcli.training.run.session import Session
-    from modelcli.training.store.run_dir import RunDir
+    from modelcli.training.store.follower import open_run_dir
     from modelcli.training.store.state import check_same_run, identify
 
-    prepare_long_run()
     config = resolved.config
     if saved is not None and not allow_changed:
         there, here = identify(load_config(saved).config), identify(config)
-        check_same_run(there, here, directory=config.train.out)
-    progress = TrainProgress(out, lines=lines)
+        with world.together():
+            check_same_run(there, here, directory=config.train.out)
+    shown = TrainProgress(out, lines=lines)
+    progress = shown if world.is_first else Observer()
     failure: DivergedError | None = None
-    directory = RunDir(config.train.out, resume=saved is not None) if config.train.out else None
+    directory = open_run_dir(config.train.out, world, resume=saved is not None)
     try:
         with importable(None):  # what the model prints is no part of the result
-            run = prepare(config)
+            with world.together():
+                run = prepare(config, world)
+            for remark in run.trained.remarks:
+                progress.note(remark)
             with importable(run.trained.source.folder):
                 session = Session(
                     run,
@@ -79,12 +100,10 @@ def train(
                     record = session.train(resume=saved is not None)
                 except DivergedError as error:  # what it came to is told all the same
                     failure, record = error, error.record
-        progress.clear()
-        note_remarks(out, run.trained.source.remarks)
-        if lines:
-            out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
-        else:
-            show_record(record, out)
+        shown.clear()
+        if world.is_first:
+            note_remarks(out, run.trained.source.remarks)
+            _show(record, out, lines=lines)
         if directory is not None:
             write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
@@ -93,16 +112,24 @@ def train(
             "MODELCLI_DEBUG=1 shows where",
         ) from error
     finally:
-        progress.clear()
+        shown.clear()
         if directory is not None:
             directory.discard_unused()
     if failure is not None and expect != "diverged":
         raise failure
     if expect is not None and record.verdict != expect:
-        raise RunFailedError(
-            f"the verdict is '{record.verdict}', and '{expect}' was expected",
-            verdict_text(record) or "no step was taken",
-        )
+        with world.together():
+            raise RunFailedError(
+                f"the verdict is '{record.verdict}', and '{expect}' was expected",
+                verdict_text(record) or "no step was taken",
+            )
+
+
+def _show(record: Record, out: Output, *, lines: bool) -> None:
+    if lines:
+        out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
+    else:
+        show_record(record, out)
 
 
 def show_record(record: Record, out: Output) -> None:

@@ -10,6 +10,7 @@ import typer
 from modelcli.cli._format import Format, TrainFormatOption
 from modelcli.cli._options import QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Output
+from modelcli.cli._ranks import start_processes
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
 from modelcli.config import Resolved, dump_config, load_config
@@ -85,6 +86,9 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
+    code = start_processes(resolved.config)
+    if code is not None:
+        raise typer.Exit(code)
     train(
         resolved,
         out,

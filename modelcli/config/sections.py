@@ -10,6 +10,7 @@ from modelcli.config.data_names import DATA_NAMES
 from modelcli.losses import LOSSES
 
 DEFAULT_STEPS = 500
+DEVICES = "Several devices"  # a heading of the help
 
 # Keyword arguments of the optimisers that are checked before torch is imported; any other optimiser
 # of torch.optim is checked against its signature when it is built.
@@ -193,6 +194,37 @@ class TrainConfig:
         False,
         "measure what a large matrix product reaches on the device, and the share of it",
         group="Speed",
+    )
+    nproc: int | None = option(
+        None,
+        "processes to start on this machine; they share every batch",
+        group=DEVICES,
+        least=1,
+    )
+    parallel: str = option(
+        "ddp",
+        "what processes share besides the batch; `ddp`: nothing, `fsdp`: weights, gradients and "
+        "optimiser state as well, `hsdp`: those within a group of processes",
+        group=DEVICES,
+        choices=("ddp", "fsdp", "hsdp"),
+    )
+    replicas: int | None = option(
+        None, "copies of the model under `hsdp`; default: one a machine", group=DEVICES, least=2
+    )
+    batch_norm: str = option(
+        "global",
+        "samples that batch normalisation sees; `global`: of all processes, `local`: its own",
+        group=DEVICES,
+        choices=("global", "local"),
+    )
+    timeout: float = option(
+        600.0, "seconds that a process waits for the others", group=DEVICES, above=0
+    )
+    max_restarts: int = option(
+        0,
+        "with `nproc`: how often to start again from the last checkpoint after a failure",
+        group=DEVICES,
+        least=0,
     )
 
 

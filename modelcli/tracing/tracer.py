@@ -259,11 +259,9 @@ class _Observer:
         return output
 
     def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._on_meta:
-            return call_on_meta(func, args, kwargs)
+        output = call_on_meta(func, args, kwargs) if self._on_meta else func(*args, **kwargs)
         if self._listener is None:
-            return func(*args, **kwargs)
-        output = func(*args, **kwargs)
+            return output
         path = self._calls.frames[-1].branch.path
         with torch._C.DisableTorchFunction():
             self._listener.on_function(path, function_name(func), args, kwargs, output)

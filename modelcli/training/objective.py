@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -88,7 +88,7 @@ class Objective:
                 else value
                 for key, value in (kwargs or {}).items()
             }
-            self._loss: Callable[[Tensor, Tensor], Tensor] = getattr(nn, self.spec.module)(**given)
+            self._loss: Any = getattr(nn, self.spec.module)(**given)
         except (TypeError, ValueError) as error:
             raise self._refused(error) from None
 
@@ -132,7 +132,34 @@ class Objective:
         return torch.stack(losses).mean()
 
     def _one(self, output: Tensor, target: Tensor) -> Tensor:
-        return self._loss(output, target)
+        loss: Tensor = self._loss(output, target)
+        return loss
+
+    def loss_sum(self, output: Any, targets: Tensors) -> tuple[Tensor, Tensor]:
+        """Return what parts of a batch must add up for the loss of the whole.
+
+        Returns:
+            Sums and counts (K,), one for each of K outputs: the loss is the mean of the quotients.
+            A count is that of the samples; of labels, that of those that are not ignored, by their
+            weights, as ``torch.nn.CrossEntropyLoss`` has it.
+        """
+        outputs = float_tensors(output)[:1] if len(targets) == 1 else float_tensors(output)
+        pairs = [self._summed(out, y) for out, y in zip(outputs, targets, strict=True)]
+        return torch.stack([each for each, _ in pairs]), torch.stack([count for _, count in pairs])
+
+    def _summed(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self.spec.ignored is None:
+            loss = self._one(output, target)
+            return loss * len(target), loss.new_full((), len(target))
+        reduction, counted = self._loss.reduction, target != self.spec.ignored
+        try:
+            self._loss.reduction = "sum"
+            loss = self._one(output, target)
+        finally:
+            self._loss.reduction = reduction
+        weight = self._loss.weight
+        counts = counted if weight is None else weight[target.where(counted, 0)] * counted
+        return loss, counts.sum().to(loss.dtype)
 
     def check_output(self, output: Any) -> None:
         """Check that a model gives what the loss is defined for.

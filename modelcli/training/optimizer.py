@@ -93,8 +93,9 @@ def build_optimizer(
     *,
     device: torch.device,
     capturable: bool = False,
+    fuses: bool = True,
 ) -> torch.optim.Optimizer:
-    """Return the optimiser of a configuration, fused where the device has that.
+    """Return the optimiser of a configuration, fused where the device has that, or ``fuses`` not.
 
     Raises:
         UsageError: an unknown name, or arguments that it does not take.
@@ -114,7 +115,8 @@ def build_optimizer(
             takes = ", ".join(each for each in signature if each not in ("params", "lr"))
             hint = did_you_mean(key, signature, "optimizer.{}", otherwise=f"it takes {takes}")
             raise UsageError(f"the optimizer '{config.name}' takes no '{key}'", hint)
-    kwargs.update(_fastest(signature, device, params, kwargs))
+    if fuses:
+        kwargs.update(_fastest(signature, device, params, kwargs))
     lr: Any = config.lr
     if capturable and ("capturable" in signature or kwargs.get("fused")):
         if "capturable" in signature:

@@ -34,6 +34,10 @@ def choose_engine(
     Raises:
         UsageError: ``graph`` was asked for and cannot be had; the reason is given.
     """
+    if learner.world.launched:
+        from modelcli.training.distributed.engine import DistributedEngine
+
+        return DistributedEngine(learner)
     if name == "compile":
         return CompileEngine(learner)
     if name == "eager" or (name == "auto" and learner.device.type != "cuda"):
@@ -158,6 +162,7 @@ def choose_memory_format(
             return False
         try:
             gains = _gains(learner, batch, tell) if timed else _runs(learner, batch)
+            gains = learner.world.decide(gains)  # the first one's clock
         except Exception as error:  # whatever the user's forward raises then, memory included
             tell(f"memory format: rows, because channels last fails: {describe(error)}")
             return False

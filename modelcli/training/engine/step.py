@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.training.data.tensors import Split, Tensors
+from modelcli.training.distributed.world import ALONE, World
 from modelcli.training.objective import Objective, float_tensors
 
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -46,6 +47,7 @@ class Learner:
         clip: largest norm of all gradients together, or None.
         scaler: scales the loss for fp16, or None.
         grad_norm: of all gradients together in the last update, before clipping; None without.
+        world: the processes that train it together.
     """
 
     model: nn.Module
@@ -58,6 +60,7 @@ class Learner:
     clip: float | None = None
     scaler: Any = None
     grad_norm: Tensor | None = None
+    world: World = ALONE
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context in which the forward pass runs."""

@@ -24,6 +24,7 @@ from modelcli.modules import (
 )
 from modelcli.nested import tensors_in
 from modelcli.training.data.tensors import Data, Split
+from modelcli.training.distributed.world import local
 from modelcli.training.engine.step import Learner
 from modelcli.training.optimizer import optimizer_states
 
@@ -47,9 +48,13 @@ class Culprit:
 
 
 def first_nonfinite(model: nn.Module) -> str | None:
-    """Return the name of the first parameter or buffer with a value that is not finite, or None."""
+    """Return the name of the first parameter or buffer with a value that is not finite, or None.
+
+    Where weights are cut, only what this process holds is looked at.
+    """
     held = [*named_parameters(model), *named_buffers(model)]
-    floats = [(name, each.detach()) for name, each in held if each.is_floating_point()]
+    floats = [(name, local(each.detach())) for name, each in held if each.is_floating_point()]
+    floats = [(name, each) for name, each in floats if each.numel()]
     if not floats:
         return None
     # one number for all first: the device is waited for once

@@ -12,6 +12,7 @@ from torch import Tensor
 from modelcli.isolation import modes_kept
 from modelcli.modules import named_parameters, switch_mode
 from modelcli.training.data.tensors import Data, Split
+from modelcli.training.distributed.world import whole
 from modelcli.training.engine.step import Learner
 from modelcli.training.objective import float_tensors
 from modelcli.training.run.loop import Progress
@@ -160,5 +161,5 @@ def _without_gradient(run: Run) -> tuple[str, ...]:
         for name, parameter in named_parameters(run.trained.model)
         if id(parameter) in trained
         and parameter.numel()
-        and (parameter.grad is None or not bool((parameter.grad != 0).any()))
+        and (parameter.grad is None or not bool(whole((parameter.grad != 0).sum())))
     )

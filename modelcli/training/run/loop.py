@@ -131,8 +131,8 @@ class Loop:
             while self.progress.step < self._plan.steps:
                 self._chunk(self._next_stop())
                 self._observer.at(self.progress.step, self)
-                if self._signal:
-                    raise InterruptedRunError(self._signal)
+                if self._stops(at_end=True):
+                    raise InterruptedRunError(int(self._learner.world.most(self._signal)))
 
     def _next_stop(self) -> int:
         """Return the step up to which nothing has to be looked at."""
@@ -160,7 +160,7 @@ class Loop:
             self._set_lr(number)
             self._losses.append(self._step(number))
             progress.step = number + 1
-            if self._signal:
+            if self._stops():
                 break
             self._tick()
         synchronize(self._learner.device)
@@ -174,6 +174,18 @@ class Loop:
         if self._log_is_due(progress.step):
             self._log()
 
+    def _stops(self, *, at_end: bool = False) -> bool:
+        """Tell whether a signal ends the run here; several processes agree, or they would wait.
+
+        On a CPU every step brings word of the others; elsewhere that waits for the end of a chunk.
+        """
+        world = self._learner.world
+        if world.size == 1:
+            return self._signal != 0
+        if at_end and self._learner.device.type != "cpu":
+            world.stops = world.most(self._signal) > 0
+        return world.stops
+
     def _tick(self) -> None:
         now_s = time.perf_counter()
         if now_s >= self._next_tick_s:
@@ -183,7 +195,7 @@ class Loop:
     def _step(self, number: int) -> Tensor:
         count = self._plan.accumulate
         batches: list[Split] = [self._batches[number * count + part] for part in range(count)]
-        if number == 0 and self._plan.narrate:
+        if number == 0 and self._plan.narrate and not self._learner.world.launched:
             self._engine.output, loss = narrate_step(self._learner, batches, self._observer.detail)
             return loss
         return self._engine.step(batches)
@@ -241,7 +253,9 @@ class Loop:
         last = self._batches[self.progress.step * plan.accumulate - 1]
         assert self._engine.output is not None
         correct = self._learner.objective.correct(self._engine.output, last.targets)
-        return None if correct is None else float(correct) / plan.batch_size
+        if correct is None:
+            return None
+        return float(self._learner.world.sum(correct.clone())) / plan.batch_size
 
     def _lr(self) -> float:
         factor = schedule_factor(self._plan.schedule, self.progress.step - 1, self._plan.steps)
@@ -267,4 +281,4 @@ class Loop:
     def _on_signal(self, signum: int, _frame: Any) -> None:
         if self._signal:  # asked twice: do not wait for the step
             raise KeyboardInterrupt
-        self._signal = signum
+        self._signal = self._learner.world.signum = signum

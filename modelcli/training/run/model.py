@@ -15,6 +15,7 @@ from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
 from modelcli.isolation import importable, modes_kept, preserved_state
 from modelcli.loading.build import build
 from modelcli.loading.device import DTYPES
+from modelcli.loading.example import ExampleInputs
 from modelcli.loading.find import find_source
 from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
@@ -30,6 +31,8 @@ from modelcli.training.data.tensors import (
     Tensors,
     new_generator,
 )
+from modelcli.training.distributed.batch_norm import share_norms
+from modelcli.training.distributed.world import ALONE, World
 from modelcli.training.objective import float_tensors
 from modelcli.training.optimizer import freeze
 
@@ -42,6 +45,7 @@ class TrainedModel:
         specs: its tensor inputs, without the batch.
         fixed: plain values that ``forward`` gets besides.
         out_shapes: shapes of its floating-point outputs for a batch of two.
+        remarks: what was done that a person may not expect.
     """
 
     source: Source
@@ -49,6 +53,7 @@ class TrainedModel:
     specs: tuple[SampleSpec, ...]
     fixed: Mapping[str, Any]
     out_shapes: tuple[tuple[int, ...], ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def call(self) -> Callable[[nn.Module, Tensors], Any]:
@@ -87,8 +92,10 @@ def make_call(
     return call
 
 
-def build_trained_model(config: RunConfig, device: torch.device) -> TrainedModel:
-    """Build the model of a configuration with its seed, on its device.
+def build_trained_model(
+    config: RunConfig, device: torch.device, world: World = ALONE
+) -> TrainedModel:
+    """Build the model of a configuration with its seed, on its device, or this process's part.
 
     Raises:
         ModelcliError: the target does not lead to a model that can be trained: it does not
@@ -101,11 +108,20 @@ def build_trained_model(config: RunConfig, device: torch.device) -> TrainedModel
     if source.spec is None and not request.specs and config.data.name.endswith(DATA_SUFFIXES):
         request = replace(request, specs=(file_input(Path(config.data.name)),))
     with importable(source.folder):  # a forward may import what lies beside it
-        model = build_model(source, config, device, config.train.seed)
-        _check_trainable(source, model)
+        remarks: list[str] = []
+        if world.shards:
+            model, example = _build_cut(source, config, device, world, request, remarks)
+        else:
+            model = build_model(source, config, device, config.train.seed)
+            _check_trainable(source, model)
+            example = find_inputs(source, model, request)
         freeze(model, config.train.freeze)
-        specs, fixed = _sample_specs(source, model, request, DTYPES[config.train.dtype])
-        trained = TrainedModel(source=source, model=model, specs=specs, fixed=fixed, out_shapes=())
+        remarks += share_norms(model, world, config.train.batch_norm)
+        specs, fixed = _sample_specs(model, example, DTYPES[config.train.dtype])
+        trained = TrainedModel(
+            source=source, model=model, specs=specs, fixed=fixed, out_shapes=(),
+            remarks=tuple(remarks),
+        )  # fmt: skip
         outputs = probe(trained, device)
     shapes = tuple(tuple(each.shape) for each in outputs)
     return replace(trained, out_shapes=shapes)
@@ -132,10 +148,32 @@ def _check_trainable(source: Source, model: nn.Module) -> None:
     raise UsageError(f"'{source.label}' has no parameters to train", hint)
 
 
+def _build_cut(
+    source: Source,
+    config: RunConfig,
+    device: torch.device,
+    world: World,
+    request: InputRequest,
+    remarks: list[str],
+) -> tuple[nn.Module, ExampleInputs]:
+    """Build this process's part of a model, once it is known that it can be cut."""
+    from modelcli.training.distributed.refusals import refuse_model
+    from modelcli.training.distributed.sharding import Cutter
+    from modelcli.training.distributed.units import find_units
+
+    meta = build(source, execution="meta")
+    _check_trainable(source, meta)
+    example = find_inputs(source, meta, request)
+    units = world.decide(find_units(source, meta, example))
+    refuse_model(meta, units.paths)
+    if units.reason:
+        remarks.append(f"fsdp: one block, the whole model: {units.reason}")
+    return Cutter(source, config, units.paths, device, world).build(meta, remarks.append), example
+
+
 def _sample_specs(
-    source: Source, model: nn.Module, request: InputRequest, dtype: torch.dtype
+    model: nn.Module, example: ExampleInputs, dtype: torch.dtype
 ) -> tuple[tuple[SampleSpec, ...], dict[str, Any]]:
-    example = find_inputs(source, model, request)
     high = _smallest_vocabulary(model)
     specs = [_spec(value, "", dtype, high) for value in example.args]
     fixed: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,8 +13,10 @@ from modelcli.loading.device import DTYPES, check_precision, resolve_device
 from modelcli.modules import parameters_of, tensors_of
 from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.tasks import build_data, total_steps
-from modelcli.training.data.tensors import Data
-from modelcli.training.engine.choose import wants_capture
+from modelcli.training.data.tensors import Data, derive_seed
+from modelcli.training.distributed.batches import refuse_uncut
+from modelcli.training.distributed.world import ALONE, World, one_gpu_each
+from modelcli.training.engine.choose import choose_memory_format, lay_out, wants_capture
 from modelcli.training.engine.step import Learner
 from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
@@ -52,6 +55,11 @@ class Run:
         )
 
     @property
+    def world(self) -> World:
+        """The processes that train it together."""
+        return self.learner.world
+
+    @property
     def state_bytes(self) -> int:
         """About how many bytes a checkpoint has: the model and what its optimiser keeps."""
         held = tensors_of(self.trained.model)
@@ -65,23 +73,34 @@ class Run:
         return len(self.data.train) / (train.batch_size * train.accumulate)
 
 
-def prepare(config: RunConfig) -> Run:
+def prepare(config: RunConfig, world: World = ALONE) -> Run:
     """Build everything that a run needs.
+
+    Args:
+        world: the processes that train together.
 
     Raises:
         ModelcliError: the device is not there, the model does not build or run, or the data, the
             loss or the optimiser does not fit.
     """
-    device = resolve_device(config.train.device)
+    device = one_gpu_each(resolve_device(config.train.device), world)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # streams and graphs go by the current one
     check_precision(device, dtype=config.train.dtype, amp=config.train.amp)
     torch.set_float32_matmul_precision(config.train.matmul_precision)
+    if world.shards:
+        from modelcli.training.distributed.refusals import refuse_optimizer
+
+        refuse_optimizer(config.optimizer)
     with explain_memory(config.train.batch_size):
-        trained = build_trained_model(config, device)
-    fitting = lambda: _largest_batch(config, trained, device)  # noqa: E731
+        trained = build_trained_model(config, device, world)
+    # several processes would have to try together
+    fitting = None if world.launched else lambda: _largest_batch(config, trained, device)
     with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):
-        return _assemble(config, trained, device)
+        run = _assemble(config, trained, device, world)
+    if world.size > 1:
+        refuse_uncut(run.data, trained.source.label)
+    return run
 
 
 def _largest_batch(config: RunConfig, trained: TrainedModel, device: torch.device) -> int | None:
@@ -95,7 +114,9 @@ def _largest_batch(config: RunConfig, trained: TrainedModel, device: torch.devic
     return largest_batch(run.learner, run.data, beside_bytes=sample_bytes)
 
 
-def _assemble(config: RunConfig, trained: TrainedModel, device: torch.device) -> Run:
+def _assemble(
+    config: RunConfig, trained: TrainedModel, device: torch.device, world: World = ALONE
+) -> Run:
     """Put a run together from its configuration and its model."""
     data = build_data(config, trained, device)
     objective = Objective(
@@ -115,12 +136,15 @@ def _assemble(config: RunConfig, trained: TrainedModel, device: torch.device) ->
         model=trained.model,
         call=trained.call,
         objective=objective,
-        optimizer=build_optimizer(config.optimizer, params, device=device, capturable=capturable),
+        optimizer=build_optimizer(
+            config.optimizer, params, device=device, capturable=capturable, fuses=not world.shards
+        ),
         params=params,
         device=device,
         amp=config.train.amp,
         clip=config.train.clip,
         scaler=torch.amp.GradScaler(device.type) if config.train.amp == "fp16" else None,
+        world=world,
     )
     return Run(
         config=config,
@@ -142,3 +166,23 @@ def _complete(config: RunConfig, data: Data, params: list[torch.nn.Parameter]) -
         samples = 0 if data.draw is not None else len(data.train) + held_out
         config = replace(config, data=replace(config.data, samples=samples))
     return replace(config, data=replace(config.data, name=data.name))
+
+
+def seed_drawing(seed: int, world: World) -> None:
+    """Seed dropout and whatever else draws while a run goes on.
+
+    Processes draw apart: with one seed for all, the parts of a batch would get equal masks.
+    """
+    torch.manual_seed(derive_seed(seed, 5, world.rank) if world.rank else seed)
+
+
+def prepare_memory_format(run: Run, tell: Callable[[str], None]) -> None:
+    """Turn a model and its images to channels-last where that is asked for or faster."""
+    asked, learner = run.config.train.channels_last, run.learner
+    batch = run.data.train.slice(0, run.config.train.batch_size)
+    if run.world.shards:  # which cuts by rows
+        return
+    if not batch.targets or not choose_memory_format(asked, learner, batch, tell):
+        return
+    call = learner.call
+    learner.call = lambda model, inputs: call(model, lay_out(inputs, torch.channels_last))

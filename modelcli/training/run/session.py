@@ -6,12 +6,11 @@ import math
 import signal
 from collections.abc import Mapping
 
-import torch
-
 from modelcli.config import Resolved, dump_config
 from modelcli.errors import ModelcliError, RunFailedError, describe
-from modelcli.training.data.tensors import Batches
-from modelcli.training.engine.choose import choose_engine, choose_memory_format, lay_out
+from modelcli.training.distributed.batches import PartBatches
+from modelcli.training.distributed.failures import peer_error
+from modelcli.training.engine.choose import choose_engine
 from modelcli.training.engine.step import Engine, NonFiniteLossError
 from modelcli.training.run.diagnose import (
     describe_culprit,
@@ -25,7 +24,7 @@ from modelcli.training.run.evidence import measure_shape
 from modelcli.training.run.loop import InterruptedRunError, Loop, Progress
 from modelcli.training.run.measure import evaluate
 from modelcli.training.run.observer import Observer, Point
-from modelcli.training.run.prepare import Run
+from modelcli.training.run.prepare import Run, prepare_memory_format, seed_drawing
 from modelcli.training.run.result import Record, make_record
 from modelcli.training.run.watch import Watch, Watched
 from modelcli.training.store.curves import CurveWriter
@@ -96,6 +95,9 @@ class Session(Observer):
         except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
             step = self._progress.step
             doing = f"step {step + 1} of" if step < self.run.steps else "measuring"
+            lost = peer_error(error, self.run.world, doing)
+            if lost is not None:
+                raise lost from error
             raise RunFailedError(
                 f"{doing} '{self.run.config.model.target}' failed: {describe(error)}",
                 "MODELCLI_DEBUG=1 shows where",
@@ -103,8 +105,8 @@ class Session(Observer):
 
     def _train(self, *, resume: bool) -> Record:
         run, config = self.run, self.run.config
-        torch.manual_seed(config.train.seed)  # dropout and whatever else draws while it runs
-        self._prepare_memory_format()
+        seed_drawing(config.train.seed, run.world)
+        prepare_memory_format(run, self._observer.detail)
         self._engine = choose_engine(
             config.train.engine,
             run.learner,
@@ -113,14 +115,16 @@ class Session(Observer):
             tell=self._observer.note,
         )
         self._shape = measure_shape(run)
-        if resume and self._saver is not None:
-            self._progress = self._saver.restore()
-        self._open_files()
-        batches = Batches(
+        with run.world.together():
+            if resume and self._saver is not None:
+                self._progress = self._saver.restore()
+            self._open_files()
+        batches = PartBatches(
             run.data,
             batch_size=config.train.batch_size,
             seed=config.train.seed,
             same=config.train.overfit,
+            world=run.world,
         )
         plan = run.plan(narrate=self._narrate)
         loop = Loop(run.learner, self._engine, batches, plan, self, self._progress)
@@ -168,7 +172,7 @@ class Session(Observer):
         if self.run.config.train.epochs is not None:
             stops.append(end)
         if self._saver is not None:
-            stops.append(self._saver.next_stop(self._progress))
+            stops.append(self.run.world.decide(self._saver.next_stop(self._progress)))
         return min(stop for stop in stops if stop > step)
 
     def at(self, step: int, loop: Loop) -> None:
@@ -184,8 +188,12 @@ class Session(Observer):
                 self._watch.snapshot()
         if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
             self._score(step)
-        if self._saver is not None and step < self.run.steps and self._saver.is_due(step):
+        if self._saver is not None and step < self.run.steps and self._is_due(step):
             self._save(loop)
+
+    def _is_due(self, step: int) -> bool:
+        """Tell whether a checkpoint is due, by the clock of the first process."""
+        return self._saver is not None and self.run.world.decide(self._saver.is_due(step))
 
     def _epoch_end(self, step: int) -> int:
         """Return the last step of the pass over the samples that the next step belongs to."""
@@ -213,6 +221,7 @@ class Session(Observer):
         if data.held_out is None:
             return
         batch_size = self.run.config.train.batch_size
+        self.run.world.share_buffers(self.run.trained.model)
         score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
         self._observer.scored(self._epoch(step), score)
         if self._curves is not None:
@@ -237,7 +246,9 @@ class Session(Observer):
         if self._saver is not None and self._saver.saved_step == loop.progress.step:
             return
         loop.progress.pending = loop.read_losses()
-        broken = first_nonfinite(self.run.trained.model)
+        self.run.world.share_buffers(self.run.trained.model)
+        found = self.run.world.gather(first_nonfinite(self.run.trained.model))
+        broken = next((name for name in found if name is not None), None)
         if broken is not None:
             raise NonFiniteWeightsError(broken)
         if self._saver is not None:
@@ -284,13 +295,3 @@ class Session(Observer):
     def _stopped(self, signum: int) -> StoppedError:
         where = self._directory.path if self._directory is not None else None
         return StoppedError(signum, step=self._progress.step, steps=self.run.steps, directory=where)
-
-    def _prepare_memory_format(self) -> None:
-        run = self.run
-        batch = run.data.train.slice(0, run.config.train.batch_size)
-        if not batch.targets or not choose_memory_format(
-            run.config.train.channels_last, run.learner, batch, self._observer.detail
-        ):
-            return
-        call = run.learner.call
-        run.learner.call = lambda model, inputs: call(model, lay_out(inputs, torch.channels_last))

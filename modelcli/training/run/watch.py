@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.identity import parameter_groups
+from modelcli.training.distributed.world import whole
 
 EXPLODING = 1e3  # a gradient norm above this is called exploding
 LARGE_RATIO = 0.5  # an update of half the weight's own size
@@ -79,7 +80,7 @@ class Watch:
 
 
 def _norm(tensor: Tensor) -> float:
-    return float(torch.linalg.vector_norm(tensor.float()))
+    return float(whole(torch.linalg.vector_norm(tensor.float())))
 
 
 def _warning(

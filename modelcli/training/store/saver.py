@@ -89,7 +89,8 @@ class Saver:
         """
         began = time.perf_counter()
         state = self._state(progress)
-        self._directory.save(self._run.trained.model, state, step=progress.step)
+        with self._run.world.together():
+            self._directory.save(self._run.trained.model, state, step=progress.step)
         self.saved_step = progress.step
         self._saved_at = time.perf_counter()
         self._save_s = self._saved_at - began
@@ -119,7 +120,8 @@ class Saver:
             CheckpointError: there are files, and none can be read.
             UsageError: it is another run's, another version's, or further than this run goes.
         """
-        checkpoint = self._directory.load(self._apply)
+        with self._run.world.in_turn():
+            checkpoint = self._directory.load(self._apply)
         if checkpoint is None:
             self._directory.cut_metrics(0)
             self._note("there is no checkpoint yet: starting from the first step")

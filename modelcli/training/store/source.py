@@ -23,7 +23,8 @@ def source_checksums(model: nn.Module, folder: Path | None) -> dict[str, str]:
         model: what is trained.
         folder: of the file that the target names; every module loaded from it counts.
     """
-    classes = {type(module).__module__ for module in modules_of(model)}
+    kinds = {type(module) for module in modules_of(model)}
+    classes = {each.__module__ for kind in kinds for each in kind.__mro__}  # fsdp puts one on top
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)

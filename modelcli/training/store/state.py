@@ -21,7 +21,8 @@ FREE_KEYS = {
     f"train.{name}"
     for name in (
         "steps", "epochs", "device", "engine", "log_every", "checkpoint_every", "out", "watch",
-        "tensorboard", "roofline", "channels_last",
+        "tensorboard", "roofline", "channels_last", "nproc", "parallel", "replicas", "timeout",
+        "max_restarts",
     )
 }  # fmt: skip
 

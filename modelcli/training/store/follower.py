@@ -1,0 +1,60 @@
+"""The run directory as the processes see it that do not write: the first one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from modelcli.training.distributed.world import World
+from modelcli.training.store.checkpoint import Checkpoint, load_checkpoint
+from modelcli.training.store.metrics import read_metrics
+from modelcli.training.store.run_dir import RunDir
+
+
+def open_run_dir(path: str, world: World, *, resume: bool) -> RunDir | None:
+    """Open a run directory for a process of a run; None where there is none to open.
+
+    Raises:
+        UsageError: as :class:`RunDir`, on all processes.
+    """
+    directory: RunDir | None = None
+    with world.together():
+        if path:
+            directory = RunDir(path, resume=resume) if world.is_first else FollowerDir(path)
+    return directory
+
+
+class FollowerDir(RunDir):
+    """A run directory that another process owns: what is there is read, and nothing is written."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def discard_unused(self) -> None:
+        """Nothing was made."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Leave it to the first process."""
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Leave it to the first process."""
+
+    def append_change(self, step: int, text: str) -> None:
+        """Leave it to the first process."""
+
+    def cut_metrics(self, step: int) -> list[dict[str, Any]]:
+        """Return the lines up to a step."""
+        return [line for line in read_metrics(self.path) if line["step"] <= step]
+
+    def save(self, model: nn.Module, state: Mapping[str, Any], *, step: int) -> None:
+        """Leave it to the first process."""
+
+    def load(self, accept: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
+        """Return the newest complete checkpoint, and rename nothing."""
+        return load_checkpoint(self.path, accept)
