@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelcli.api import (
         Checked,
+        Compared,
         Comparison,
         Curves,
         FeatureMaps,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         Summary,
         Times,
         check,
+        compare,
         diff,
         params,
         plot,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Checked",
+    "Compared",
     "Comparison",
     "Curves",
     "FeatureMaps",
@@ -40,6 +43,7 @@ __all__ = [
     "Times",
     "__version__",
     "check",
+    "compare",
     "diff",
     "params",
     "plot",

@@ -54,6 +54,9 @@ def workplace(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         torch.save(state, tmp_path / f"{name}.pt")
     for name in ("old", "new", "model", "a", "b"):
         save_file(state, tmp_path / f"{name}.safetensors")
+    result = {"schema": "modelcli.compare/1", "rows": [{"target": "lenet", "params": 61_706}]}
+    for name in ("before", "after", "resnets"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
     (tmp_path / "DIR").mkdir()
     config = {"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 50}
     (tmp_path / "DIR" / "config.json").write_text(json.dumps(config))
@@ -99,12 +102,13 @@ def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
             values.append(eval(ast.unparse(statement), names))
         else:
             exec(ast.unparse(statement), names)
-    (params, macs), convolutions, field, findings, identical, mean, loss, _ = values
+    (params, macs), convolutions, field, findings, identical, mlp, mean, loss, _ = values
     assert (params, macs) == (61_706, 416_520)
     assert convolutions == 156 + 2_416
     assert field == (16, 16)
     assert isinstance(findings, tuple)
     assert identical is True
+    assert mlp == 203_264
     assert abs(mean) < 1
     assert 0 < loss < 5
     assert (tmp_path / "mine.svg").read_text(encoding="utf-8").startswith("<svg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelcli.api.comparing import Compared, compare
 from modelcli.api.judging import Checked, check
 from modelcli.api.maps import FeatureMaps, shapes
 from modelcli.api.pages import ModelReport, report
@@ -13,6 +14,7 @@ from modelcli.api.values import Run, run
 
 __all__ = [
     "Checked",
+    "Compared",
     "Comparison",
     "Curves",
     "FeatureMaps",
@@ -22,6 +24,7 @@ __all__ = [
     "Summary",
     "Times",
     "check",
+    "compare",
     "diff",
     "params",
     "plot",

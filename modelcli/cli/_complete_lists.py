@@ -8,6 +8,13 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from modelcli.cli._complete_columns import (
+    compare_columns,
+    compare_numbers,
+    summary_columns,
+    summary_numbers,
+)
+
 
 def targets(incomplete: str) -> list[str]:
     """Return registered names, models of the library or file that is typed, and files."""
@@ -98,20 +105,6 @@ def _rules(_typed: str) -> Iterable[str]:
     return sorted(rule.id for rule in all_rules())
 
 
-def _columns(typed: str) -> Iterable[str]:
-    """Complete the last name of a list, with those before it in front."""
-    from modelcli.views.summary_choices import COLUMN_NAMES
-
-    before = typed[: typed.rfind(",") + 1]
-    return [before + name for name in COLUMN_NAMES if name not in before.split(",")]
-
-
-def _sort_keys(_typed: str) -> Iterable[str]:
-    from modelcli.views.summary_choices import SORTABLE_NAMES
-
-    return SORTABLE_NAMES
-
-
 def _choices(flag: str, _typed: str) -> Iterable[str]:
     from modelcli.config import KEYS
 
@@ -147,8 +140,11 @@ COMPLETERS: dict[str, Callable[[str], Iterable[str]]] = {
     "--select": _rules,
     "--ignore": _rules,
     "check --explain": _rules,
-    "summary --columns": _columns,
-    "summary --sort": _sort_keys,
+    "summary --columns": summary_columns,
+    "summary --sort": summary_numbers,
+    "compare --columns": compare_columns,
+    "compare --sort": compare_numbers,
+    "targets": targets,
     "time --engine": _engines,
     "time --by": _parts,
     **{f"time {flag}": functools.partial(_choices, flag) for flag in ("--dtype", "--amp")},

@@ -16,7 +16,7 @@ class Format(StrEnum):
     JSON = "json"
     MD = "md"
     GITHUB = "github"  # findings, as annotations beside the code
-    JSONL = "jsonl"  # a training, a line per point
+    JSONL = "jsonl"  # a line per point of a training, per model of a comparison
     NPZ = "npz"  # values, every one of them
 
 
@@ -51,6 +51,9 @@ def format_option(*more: Format, remark: str = "") -> typer.models.OptionInfo:
 
 FormatOption = Annotated[Format | None, format_option()]
 CheckFormatOption = Annotated[Format | None, format_option(Format.GITHUB)]
+CompareFormatOption = Annotated[
+    Format | None, format_option(Format.JSONL, remark="; jsonl is a line a model, as it comes")
+]
 TrainFormatOption = Annotated[Format | None, format_option(Format.JSONL)]
 RunFormatOption = Annotated[
     Format | None, format_option(Format.NPZ, remark="; npz holds every value whole")

@@ -86,13 +86,16 @@ class Output:
         if self.verbose and not self.quiet:
             write_remark(text)
 
-    def _write_json(self, body: Mapping[str, Any]) -> None:
+    def document(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON document of a result: what every command's has, and its own keys."""
         torch = sys.modules.get("torch")
-        document = {
+        return {
             "schema": f"modelcli.{self.command}/1",
             "modelcli": __version__,
             "torch": str(torch.__version__) if torch is not None else None,
             "target": self.target,
             **body,
         }
-        write_lines([dump_json(document, ascii=not is_utf8(sys.stdout))])
+
+    def _write_json(self, body: Mapping[str, Any]) -> None:
+        write_lines([dump_json(self.document(body), ascii=not is_utf8(sys.stdout))])

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from modelcli.identity import storage_key, weak_storage
 from modelcli.loading.bodies import body_of
 from modelcli.nested import tensors_in
+from modelcli.tracing.activations import activations_of
 from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
@@ -166,6 +167,15 @@ class Costs:
             self.book_unknown(_operation_name(func), cost)
         else:
             self._book_flops(int(cost))
+            if not self.in_backward:
+                self._book_activations(func, args, output)
+
+    def _book_activations(self, func: Any, args: tuple[Any, ...], output: Any) -> None:
+        elements, nbytes = activations_of(func, args, output)
+        branch = self._branch()
+        with self._lock:
+            branch.activations += elements
+            branch.activation_bytes += nbytes
 
     def book_unknown(self, name: str, reason: str = "") -> None:
         """Book on the innermost open call that it does something whose cost is not known."""

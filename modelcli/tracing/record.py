@@ -41,6 +41,9 @@ class Node:
         own_macs: the part of ``macs`` outside the children.
         backward_flops: floating-point operations of the backward pass; 0 where it was not run.
         output_bytes: of the outputs of all calls.
+        activations: elements that contractions gave in the forward pass, all calls: outputs of
+            convolutions and matrix products, of attention its scores as well.
+        activation_bytes: of these.
         executed: whether it ran, or something of it was used.
         shared_with: path of the node that is the same module or parameter, met earlier.
         plumbing: an op that only moves or casts data (``to``, ``contiguous``, ``getitem``).
@@ -69,6 +72,8 @@ class Node:
     own_macs: int = 0
     backward_flops: int = 0
     output_bytes: int = 0
+    activations: int = 0
+    activation_bytes: int = 0
     executed: bool = True
     shared_with: str | None = None
     plumbing: bool = False

@@ -52,6 +52,8 @@ class Rows:
             "flops": branch.flops,
             "backward_flops": branch.backward_flops,
             "output_bytes": branch.output_bytes,
+            "activations": branch.activations,
+            "activation_bytes": branch.activation_bytes,
             "executed": branch.calls > 0,
             "shared_with": branch.shared_with,
             "plumbing": branch.kind == "op" and is_plumbing(branch.type),
@@ -150,6 +152,7 @@ class Rows:
 
 _SUMMED = (
     "params", "tied_params", "trainable_params", "buffers", "flops", "backward_flops",
+    "activations", "activation_bytes",
 )  # fmt: skip
 
 

@@ -16,9 +16,9 @@ class Branch:
     """A node while the pass runs: what was seen so far, of this node alone."""
 
     __slots__ = (
-        "backward_flops", "calls", "children", "flops", "index", "input_shapes", "kind", "module",
-        "op_rows", "output_bytes", "output_dtypes", "output_shapes", "parent", "path",
-        "shared_with", "type", "uncounted",
+        "activation_bytes", "activations", "backward_flops", "calls", "children", "flops", "index",
+        "input_shapes", "kind", "module", "op_rows", "output_bytes", "output_dtypes",
+        "output_shapes", "parent", "path", "shared_with", "type", "uncounted",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +38,8 @@ class Branch:
         self.flops = 0
         self.backward_flops = 0
         self.output_bytes = 0
+        self.activations = 0
+        self.activation_bytes = 0
         self.shared_with: str | None = None
         self.uncounted: dict[str, int] = {}
         self.index = -1

@@ -99,6 +99,19 @@ def _raw(value: Any) -> str:
     return printable(str(value))
 
 
+def csv_text(table: Table) -> str:
+    """Lay one table out as CSV: raw values under the columns' keys."""
+    import csv  # not for the command line, which must answer at once
+    import io
+
+    kept = [i for i, column in enumerate(table.columns) if column.in_tsv]
+    held = io.StringIO()
+    writer = csv.writer(held, lineterminator="\n")
+    writer.writerow(table.columns[i].key for i in kept)
+    writer.writerows([_raw(row[i]) for i in kept] for row in table.rows)
+    return held.getvalue()
+
+
 def html_table(table: Table, *, caption: str = "") -> str:
     """Lay one table out as HTML for a notebook, without its notes.
 

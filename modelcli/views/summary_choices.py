@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelcli.errors import UsageError, did_you_mean, ignoring_case
 from modelcli.feature_maps.of_call import sliding_axes
 from modelcli.feature_maps.record import AxisResult
 from modelcli.tracing.record import Node
+from modelcli.views.naming import read_names, read_order
 from modelcli.views.shapes import show_axes
 from modelcli.views.summary_cut import Shown, running_macs
 from modelcli.views.text import show_bytes, show_count, show_percent, show_shapes
@@ -156,14 +156,17 @@ CHOICES: tuple[Choice, ...] = (
     Choice(name="flops", title="FLOPs", value=_attribute("flops"), show=show_cost),
     Choice(name="backward_flops", title="backward FLOPs", value=_attribute("backward_flops"),
            show=show_cost),
+    Choice(name="activations", title="activations", value=_attribute("activations"),
+           show=show_cost),
     Choice(name="output_bytes", title="output bytes", value=_attribute("output_bytes"),
            show=show_bytes),
 )  # fmt: skip
 
 COLUMN_NAMES = tuple(choice.name for choice in CHOICES)
-SORTABLE_NAMES = tuple(
-    c.name for c in CHOICES if c.is_number or c.name in ("type", "kind", "dtype")
-)
+_TYPED = {typed: c.name for c in CHOICES for typed in (c.name, c.key) if typed}
+_NUMBERS = tuple(choice.name for choice in CHOICES if choice.is_number)
+_TEXTS = ("type", "kind", "dtype")
+SORTABLE_NAMES = (*_TEXTS, *_NUMBERS)
 DEFAULT_SORT = "macs"
 # Sums of the parts are the whole: how much of it the first rows hold can be told.
 _ADDED_UP = {"params": "params", "macs": "macs", "flops": "flops", "trainable": "trainable_params"}
@@ -203,13 +206,7 @@ def read_columns(text: str) -> tuple[str, ...]:
     Raises:
         UsageError: there is no such column, or it is asked for twice.
     """
-    names = [_read_name(word.strip(), "--columns") for word in text.split(",") if word.strip()]
-    if not names:
-        raise UsageError("--columns names no column", f"the columns are {', '.join(COLUMN_NAMES)}")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"--columns names '{twice}' twice", "leave one of the two out")
-    return tuple(names)
+    return read_names(text, _TYPED)
 
 
 def read_sort(text: str) -> tuple[str, bool]:
@@ -218,22 +215,4 @@ def read_sort(text: str) -> tuple[str, bool]:
     Raises:
         UsageError: there is no such column, it has no order, or the direction is neither.
     """
-    word, colon, direction = text.partition(":")
-    name = _read_name(word, "--sort")
-    choice = choice_of(name)
-    if name not in SORTABLE_NAMES:
-        raise UsageError(f"--sort: '{word}' has no order", f"sort by {', '.join(SORTABLE_NAMES)}")
-    if colon and direction not in ("asc", "desc"):
-        raise UsageError(f"--sort {text}: '{direction}' is no direction", "give asc or desc")
-    return name, direction == "asc" if colon else not choice.is_number
-
-
-def _read_name(word: str, flag: str) -> str:
-    names = {typed: choice.name for choice in CHOICES for typed in (choice.name, choice.key)}
-    found = ignoring_case(word, names)
-    if found is not None:
-        return names[found]
-    raise UsageError(
-        f"{flag}: there is no column '{word}'",
-        f"{did_you_mean(word, names)}the columns are {', '.join(COLUMN_NAMES)}",
-    )
+    return read_order(text, _TYPED, _NUMBERS, _TEXTS)
