@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelcli.api.comparing import Compared, compare
+from modelcli.api.graphs import Graph, graph
 from modelcli.api.judging import Checked, check
 from modelcli.api.maps import FeatureMaps, shapes
 from modelcli.api.pages import ModelReport, report
@@ -18,6 +19,7 @@ __all__ = [
     "Comparison",
     "Curves",
     "FeatureMaps",
+    "Graph",
     "ModelReport",
     "Parameters",
     "Run",
@@ -26,6 +28,7 @@ __all__ = [
     "check",
     "compare",
     "diff",
+    "graph",
     "params",
     "plot",
     "report",

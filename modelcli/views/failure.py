@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelcli.feature_maps.fitting import what_fits
 from modelcli.tracing.record import Failure, Trace
 from modelcli.tracing.unbatched import lacks_batch
@@ -43,3 +45,16 @@ def suggest_fix(failure: Failure) -> str:
     if failure.type in ("AttributeError", "NameError", "SystemExit"):
         return "no input can fix that: look at the code of that forward"
     return "the rows above ran; give other sizes with --input, or look at that layer's arguments"
+
+
+def error_body(failure: Failure | None) -> dict[str, Any] | None:
+    """Return what a JSON document says of a forward that raised; None where it did not."""
+    if failure is None:
+        return None
+    return {
+        "path": failure.path,
+        "type": failure.type,
+        "message": failure.message,
+        "op": failure.op,
+        "input_shapes": failure.input_shapes,
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from modelcli.tracing.record import Failure, Node, Totals, Trace
+from modelcli.tracing.record import Node, Totals, Trace
+from modelcli.views.failure import error_body
 from modelcli.views.summary_choices import DEFAULT_SORT, choice_of, share_of_total, sort_nodes
 from modelcli.views.summary_columns import (
     NOT_PRINTED,
@@ -216,17 +217,5 @@ def summary_body(trace: Trace, cut: Cut = USUAL) -> dict[str, Any]:
         "attempts": [
             {"execution": a.execution, "stage": a.stage, "reason": a.reason} for a in trace.attempts
         ],
-        "error": _error_body(trace.failure),
-    }
-
-
-def _error_body(failure: Failure | None) -> dict[str, Any] | None:
-    if failure is None:
-        return None
-    return {
-        "path": failure.path,
-        "type": failure.type,
-        "message": failure.message,
-        "op": failure.op,
-        "input_shapes": failure.input_shapes,
+        "error": error_body(trace.failure),
     }

@@ -90,6 +90,16 @@ def show_seconds(value: float) -> str:
     return "0 s" if value == 0 else f"{value * 1e9:.3f} ns"
 
 
+def show_brief(value: float, unit: str = "") -> str:
+    """Write a value with three significant digits and a power of 1000: ``4.09 G``."""
+    power = 0
+    scaled = float(value)
+    while float(f"{abs(scaled):.3g}") >= 1000 and power < len(_POWERS) - 1:
+        scaled /= 1000
+        power += 1
+    return f"{scaled:.3g} {_POWERS[power]}{unit}".strip()
+
+
 def show_bytes(value: int) -> str:
     """Write a size in bytes with a power of 1000: ``246.824 kB``."""
     return show_si(value, "B")

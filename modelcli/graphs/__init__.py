@@ -1,0 +1,1 @@
+"""From a trace to a picture of boxes and arrows: hierarchy, folding, ranks, coordinates."""
