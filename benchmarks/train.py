@@ -2,12 +2,14 @@
 
     python benchmarks/train.py                    # all contenders that are installed
     python benchmarks/train.py --device cuda      # the same on a GPU, and the two GPU cases
-    python benchmarks/train.py --repeats 9 --only mlp
+    python benchmarks/train.py --repeats 9 --only mlp --contenders default index
 
-Every contender trains the same model on the same samples with Adam, and prints its loss every 20
-steps (every 4 at batch 1,024). Each runs in a process of its own, as a person starts it: modelcli
-by its command, the others as a script, all with torch's default threads. The time is taken here,
-from the arrival of the first line after the warm-up to that of the last.
+modelcli comes twice: as a person starts it, with a number of steps and so with fresh samples at
+every one (default), and on the fixed set of samples that the others have (fixed set). Every
+contender trains the same model with Adam, and prints its loss every 20 steps (every 4 at 1,024).
+Each runs in a process of its own, as a person starts it: modelcli by its command, the others as a
+script, all with torch's default threads. The time is taken here, from the arrival of the first line
+after the warm-up to that of the last.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from torch.nn import functional as F
 from modelcli.models.lenet import LeNet
 from modelcli.models.mlp import MLP
 
+OURS = ("default", "fixed set")
 LOG_EVERY = {64: 20, 1024: 4}
 WARM_UP = 2  # lines that are not timed
 SAMPLES = 4096
@@ -173,7 +176,8 @@ def with_accelerate(name: str, batch: int, steps: int, device: torch.device) -> 
 
 Contender = Callable[[str, int, int, torch.device], None]
 CONTENDERS: dict[str, tuple[str, Contender | None]] = {
-    "modelcli": ("modelcli", None),  # by its command
+    "default": ("modelcli", None),  # by its command
+    "fixed set": ("modelcli", None),
     "index loop": ("torch", with_index),
     "DataLoader loop": ("torch", with_loader),
     "Lightning": ("lightning", with_lightning),
@@ -186,10 +190,9 @@ def command_of(contender: str, name: str, batch: int, steps: int, device: str) -
     if CONTENDERS[contender][1] is not None:
         words = [__file__, "--contender", contender, "--only", name, "--batch", str(batch)]
         return [sys.executable, *words, "--steps", str(steps), "--device", device]
+    fixed = {"--data": "prototypes", "--samples": SAMPLES, "--validation": 0}
     flags = {
-        "--data": "prototypes",
-        "--samples": SAMPLES,
-        "--validation": 0,
+        **(fixed if contender == "fixed set" else {}),
         "--batch-size": batch,
         "--steps": steps,
         "--log-every": LOG_EVERY[batch],
@@ -221,7 +224,7 @@ def time_run(command: Sequence[str]) -> float:
 
 
 def measure(
-    name: str, batch: int, *, repeats: int, seconds: float, device: str
+    name: str, batch: int, *, only: Sequence[str], repeats: int, seconds: float, device: str
 ) -> dict[str, list[float]]:
     """Return the samples per second of every contender that is installed, one for each repeat."""
     every = LOG_EVERY[batch]
@@ -230,23 +233,30 @@ def measure(
     rates: dict[str, list[float]] = {}
     for _ in range(repeats):
         for contender, (package, _) in CONTENDERS.items():
+            if only and not contender.startswith(tuple(only)):
+                continue
             if importlib.util.find_spec(package) is not None:
                 rate = time_run(command_of(contender, name, batch, steps, device))
                 rates.setdefault(contender, []).append(rate * batch)
     return rates
 
 
-def show_row(name: str, batch: int, rates: dict[str, list[float]]) -> str:
-    """Return a row of the table: medians, and the median of the ratios within one repeat."""
-    cells = []
-    for contender in CONTENDERS:
-        if contender not in rates:
-            cells.append("-")
-            continue
-        pairs = zip(rates["modelcli"], rates[contender], strict=True)
-        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-        cells.append(f"{statistics.median(rates[contender]):,.0f} ({ratio:.2f})")
-    return f"| {name} | {batch:,} | " + " | ".join(cells) + " |"
+def show_rows(name: str, batch: int, rates: dict[str, list[float]]) -> list[str]:
+    """Return a row for each contender: its rates, and those of ours over it, pair by pair."""
+    rows = []
+    for contender, its in rates.items():
+        ratios = [_quartiles([a / b for a, b in zip(rates[ours], its, strict=True)])
+                  if ours in rates and ours != contender else "" for ours in OURS]  # fmt: skip
+        shown = _quartiles(its, ",.0f")
+        rows.append(f"| {name} | {batch:,} | {contender} | {shown} | " + " | ".join(ratios) + " |")
+    return rows
+
+
+def _quartiles(values: Sequence[float], form: str = ".2f") -> str:
+    if len(values) < 2:
+        return format(values[0], form)
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
 def measure_ceiling(device: str) -> tuple[float, float]:
@@ -285,11 +295,12 @@ def describe_machine(device: torch.device) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=4.0, help="of every measurement, about")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", choices=sorted(MODELS), default=None)
     parser.add_argument("--batch", type=int, choices=sorted(LOG_EVERY), default=None)
+    parser.add_argument("--contenders", nargs="*", default=(), help="beginnings of their names")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -300,16 +311,21 @@ def main() -> None:
         run(given.only, given.batch, given.steps, device)
         return
     print(describe_machine(device))
-    print(f"medians of {given.repeats} interleaved repeats, samples/s\n")
-    print("| model | batch | " + " | ".join(CONTENDERS) + " |")
-    print("|---|---:|" + "---:|" * len(CONTENDERS))
+    print(f"medians (and quartiles) of {given.repeats} interleaved repeats\n")
+    ratios = " | ".join(f"{ours} over it" for ours in OURS)
+    print(f"| model | batch | contender | samples/s | {ratios} |")
+    print("|---|---:|---|---:|---:|---:|")
     for name in [given.only] if given.only else sorted(MODELS):
         for batch in [given.batch] if given.batch else sorted(LOG_EVERY):
             rates = measure(
-                name, batch, repeats=given.repeats, seconds=given.seconds, device=given.device
+                name,
+                batch,
+                only=given.contenders,
+                repeats=given.repeats,
+                seconds=given.seconds,
+                device=given.device,
             )
-            print(show_row(name, batch, rates), flush=True)
-    print("\nin brackets: modelcli's speed over that one's, the median of the repeats")
+            print("\n".join(show_rows(name, batch, rates)), flush=True)
     if device.type == "cuda":
         flops, ceiling = measure_ceiling(given.device)
         share = f"{100 * flops / ceiling:.0f} % of the {ceiling / 1e12:.0f} of a matrix product"

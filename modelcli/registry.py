@@ -18,6 +18,7 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"  # (B, classes) scores
     REGRESSION = "regression"  # (B, values) real numbers, one row for each input row
     RECONSTRUCTION = "reconstruction"  # the output has the shape of the input
+    LANGUAGE = "language"  # scores of a vocabulary, for tokens of it
     OTHER = "other"  # anything else: trained against a second network of the same definition
 
 

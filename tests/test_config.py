@@ -160,8 +160,8 @@ def test_settings_are_told_apart() -> None:
         ),
         (
             "data.name=digit",
-            "--set data.name must be one of auto, digits, linear, prototypes, reconstruction, "
-            "teacher, FILE.npz, FILE.safetensors, not 'digit'",
+            "--set data.name must be one of auto, copy, digits, linear, prototypes, "
+            "reconstruction, teacher, tokens, FILE.npz, FILE.safetensors, FILE.txt, not 'digit'",
             "did you mean 'digits'?",
         ),
         (
@@ -314,6 +314,8 @@ def test_every_key_has_a_flag_or_says_that_it_has_none() -> None:
     assert without == [
         "data.weight",
         "data.bias",
+        "data.order",
+        "data.symbols",
         "schedule.final",
         "schedule.step_size",
         "schedule.gamma",

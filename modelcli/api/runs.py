@@ -57,7 +57,7 @@ def train(
     directory = RunDir(folder, resume=False) if folder else None
     try:
         with importable(None):
-            run = prepare(resolved.config)
+            run = prepare(resolved.config, given=resolved.sources)
             with importable(run.trained.source.folder):
                 session = Session(
                     run, observer or Observer(), directory=directory, sources=resolved.sources

@@ -84,7 +84,7 @@ def _train(
     try:
         with importable(None):  # what the model prints is no part of the result
             with world.together():
-                run = prepare(config, world)
+                run = prepare(config, world, resolved.sources)
             for remark in run.trained.remarks:
                 progress.note(remark)
             with importable(run.trained.source.folder):

@@ -13,7 +13,7 @@ from modelcli.cli._output import Output
 from modelcli.cli._ranks import start_processes
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
-from modelcli.config import Resolved, dump_config, load_config
+from modelcli.config import ARRAY_SUFFIXES, Resolved, dump_config, load_config
 from modelcli.errors import UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import parse_target
@@ -120,7 +120,7 @@ def _check_names(resolved: Resolved) -> None:
 
         parse_init(resolved.config.model.init)
     data = Path(resolved.config.data.name)
-    if data.suffix in (".npz", ".safetensors") and not data.is_file():
+    if data.suffix in ARRAY_SUFFIXES and not data.is_file():
         raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
     train = resolved.config.train
     for flag, given in (

@@ -5,7 +5,7 @@ Precedence, lowest first: the dataclass default, the file, ``--set``, the flag.
 
 from __future__ import annotations
 
-from modelcli.config.data_names import DATA_SUFFIXES
+from modelcli.config.data_names import ARRAY_SUFFIXES, DATA_SUFFIXES, TEXT_SUFFIX, TOKEN_DATA
 from modelcli.config.dump import dump_config, keys_table, toml_value
 from modelcli.config.keys import KEYS, Key
 from modelcli.config.load import (
@@ -29,10 +29,13 @@ from modelcli.config.sections import (
 )
 
 __all__ = [
+    "ARRAY_SUFFIXES",
     "DATA_SUFFIXES",
     "DEFAULT_STEPS",
     "KEYS",
     "OPTIMIZERS",
+    "TEXT_SUFFIX",
+    "TOKEN_DATA",
     "DataConfig",
     "Key",
     "LossConfig",

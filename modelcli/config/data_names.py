@@ -10,4 +10,7 @@ from pkgutil import iter_modules
 
 SETS = Path(__file__).parent.parent / "training" / "data" / "sets"
 DATA_NAMES = ("auto", *sorted(module.name for module in iter_modules([str(SETS)])))
-DATA_SUFFIXES = (".npz", ".safetensors")
+ARRAY_SUFFIXES = (".npz", ".safetensors")
+TEXT_SUFFIX = ".txt"
+DATA_SUFFIXES = (*ARRAY_SUFFIXES, TEXT_SUFFIX)
+TOKEN_DATA = ("copy", "tokens")  # those that are sequences of tokens

@@ -73,8 +73,8 @@ class DataConfig:
 
     name: str = option(
         "auto",
-        f"{', '.join(f'`{name}`' for name in DATA_NAMES[1:])}, or a file `.npz` or "
-        "`.safetensors` with `x` and `y`; `auto` goes by the model's task",
+        f"{', '.join(f'`{name}`' for name in DATA_NAMES[1:])}, a file `.npz` or "
+        "`.safetensors` with `x` and `y`, or a text `.txt`; `auto` goes by the model's task",
         flag="--data",
         metavar="NAME",
     )
@@ -91,6 +91,18 @@ class DataConfig:
     )
     bias: float | tuple[Any, ...] | None = option(
         None, "the true bias of `linear`; drawn if not given", flag=None
+    )
+    context: int | None = option(
+        None, "tokens that a model of tokens is given; default: 16 (of text 64)", least=1
+    )
+    order: int | None = option(
+        None,
+        "for `tokens`: how many tokens the next one depends on; default: 2",
+        flag=None,
+        least=1,
+    )
+    symbols: int | None = option(
+        None, "for `tokens`: how many tokens there are; default: 8", flag=None, least=2
     )
     input: tuple[str, ...] = option(
         (),

@@ -166,7 +166,7 @@ def _check_text(name: str, value: Any) -> None:
     if name == "train.device" and not DEVICE.fullmatch(value):
         raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not '{value}'")
     if name == "data.name" and value not in DATA_NAMES and not value.endswith(DATA_SUFFIXES):
-        raise _not_among(value, (*DATA_NAMES, "FILE.npz", "FILE.safetensors"))
+        raise _not_among(value, (*DATA_NAMES, *(f"FILE{suffix}" for suffix in DATA_SUFFIXES)))
 
 
 def _not_among(value: str, choices: tuple[str, ...]) -> ValueError:

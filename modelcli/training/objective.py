@@ -67,6 +67,7 @@ class Objective:
         default = "cross_entropy" if kind == "labels" else "mse"
         self.spec = find_loss(default if name == "auto" else name)
         self.name = self.spec.name
+        self.is_plain_cross_entropy = self.name in ("cross_entropy", "nll") and not kwargs
         self.kind = kind
         self._dtype = dtype
         takes, arguments = self.spec.takes, self.spec.arguments
@@ -117,6 +118,9 @@ class Objective:
                     f"go from {low:.4g} to {high:.4g}",
                     "use --loss mse, l1 or huber; or a data file with such targets",
                 )
+            if self.kind == "labels" and target.dim() == 2:
+                target = target.flatten()
+                shape = shape[:1] + shape[-1:]
             output = torch.full(shape, 0.5, device=target.device, dtype=self._dtype)
             try:
                 self._one(output, target[: len(output)].expand(len(output), *target.shape[1:]))
@@ -132,6 +136,8 @@ class Objective:
         return torch.stack(losses).mean()
 
     def _one(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.kind == "labels" and target.dim() == 2:  # scores (B, T, V) of tokens (B, T)
+            output, target = output.flatten(0, 1), target.flatten()
         loss: Tensor = self._loss(output, target)
         return loss
 
@@ -167,7 +173,10 @@ class Objective:
         Raises:
             UsageError: ``nll`` of outputs that are no log-probabilities: it has no lower end.
         """
-        total = probability_sum(self.name, _first(output))
+        scores = _first(output)
+        if scores.dim() == 3 and self.kind == "labels":
+            scores = scores.flatten(0, 1)  # of tokens
+        total = probability_sum(self.name, scores)
         if total is not None:
             raise UsageError(
                 f"the loss 'nll' takes log-probabilities, and the model gives raw scores "
@@ -176,11 +185,19 @@ class Objective:
             )
 
     def correct(self, output: Any, targets: Tensors) -> Tensor | None:
-        """Return how many labels are right, as a scalar tensor; None for values."""
+        """Return how many labels are right, as a scalar tensor; None for values.
+
+        Of tokens (B, T) it is the share that is right, times B.
+        """
         if self.kind != "labels":
             return None
         scores = output if isinstance(output, Tensor) else _first(output)
-        return (scores.argmax(1) == targets[0]).sum()
+        labels = targets[0]
+        right = scores.argmax(-1).eq(labels)
+        if labels.dim() == 1:
+            return right.sum()
+        counted = labels.ne(-100 if self.spec.ignored is None else self.spec.ignored)
+        return right.logical_and(counted).sum() / counted.sum() * len(labels)
 
 
 def probability_sum(loss: str, output: Tensor) -> float | None:
@@ -218,7 +235,7 @@ def untrained_loss(objective: Objective, targets: Tensors, classes: int) -> tupl
         if objective.name in ("cross_entropy", "nll"):
             return math.log(classes), f"untrained is ln {classes} ="
         labels = targets[0]
-        equal = torch.zeros(len(labels), classes, device=labels.device)
+        equal = torch.zeros(*labels.shape, classes, device=labels.device)
         return float(objective.loss(equal, targets)), "equal scores give"
     means = tuple(y.float().mean(0, keepdim=True).expand_as(y).to(y.dtype) for y in targets)
     losses = [objective._one(mean, y) for mean, y in zip(means, targets, strict=True)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_bytes, show_count, show_si
+from modelcli.views.train_tokens import language_body, language_rows, perplexity_body
 from modelcli.views.train_verdict import verdict_body, verdict_text
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def record_body(record: Record) -> dict[str, Any]:
             "held_out": record.held_out_samples,
             "classes": record.classes,
             "description": record.data_description,
+            **language_body(record),
         },
         "objective": record.objective,
         "loss": _losses(record),
         "accuracy": record.accuracy,
-        "chance_accuracy": 1 / record.classes if record.classes else None,
+        "chance_accuracy": chance_of(record) if record.classes else None,
         "best_accuracy": record.best_accuracy,
         "recovered": _recovered_body(record.recovered),
         "samples_per_s": record.samples_per_s,
@@ -65,6 +67,7 @@ def _losses(record: Record) -> dict[str, Any]:
         "held_out": record.held_out.loss if record.held_out else None,
         "untrained": record.expected_first_loss,
         "floor": record.floor,
+        **perplexity_body(record),
     }
 
 
@@ -91,7 +94,8 @@ def record_table(record: Record) -> Table:
         rows.append(("accuracy", record.accuracy, _accuracy(record)))
     if record.held_out is not None and record.accuracy is None:
         rows.append(("held_out_loss", record.held_out.loss, f"{record.held_out.loss:.4g}"))
-    if record.floor is not None:
+    rows += language_rows(record)
+    if record.floor is not None and record.language is None:
         rows.append(("noise_floor", record.floor, f"{record.floor:.4g} is the best possible loss"))
     if record.recovered is not None:
         rows.append(("recovered", record.recovered.largest_error, _recovered(record)))
@@ -141,10 +145,17 @@ def _loss(record: Record) -> str:
 
 def _accuracy(record: Record) -> str:
     of = "held-out samples" if record.held_out is not None else "the last batch"
-    text = f"{100 * (record.accuracy or 0):.1f} % of {of}; chance {100 / record.classes:.3g} %"
+    if record.language is not None:
+        of = of.replace("samples", "tokens")
+    text = f"{100 * (record.accuracy or 0):.1f} % of {of}; chance {100 * chance_of(record):.3g} %"
     if record.best_accuracy is not None:
         text += f", best there is {100 * record.best_accuracy:.1f} %"
     return text
+
+
+def chance_of(record: Record) -> float:
+    """Return the accuracy of guessing: of tokens, of always giving the commonest."""
+    return record.language.commonest if record.language is not None else 1 / record.classes
 
 
 def _recovered(record: Record) -> str:

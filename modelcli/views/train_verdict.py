@@ -59,6 +59,9 @@ def _learning(record: Record, evidence: Evidence) -> str:
 
     gain = evidence.gain if record.fitted is None else evidence.trained_gain
     so_far = f"learning: {_share(gain)} of what there is to learn"
+    stopped = _stopped_at_its_window(record, evidence)
+    if stopped:
+        return f"{so_far}{stopped}"
     if gain < 0.005:
         so_far = f"learning: not yet better than {_guess(record)}"
     if is_falling(evidence):
@@ -76,7 +79,25 @@ def _nothing(record: Record, evidence: Evidence) -> str:
     )
 
 
+def _stopped_at_its_window(record: Record, evidence: Evidence) -> str:
+    """Return the end of the sentence for a model that sees too few tokens, and has learned those.
+
+    It has where nine tenths of what it could learn are learned.
+    """
+    language = record.language
+    if language is None or language.bound is None:
+        return ""
+    could = language.trivial - language.bound
+    if could > 0 and language.trivial - evidence.held_out < 0.9 * could:
+        return ""
+    window = language.window or 1
+    sees = "one token" if window == 1 else f"{window} tokens"
+    return f", and a model that sees {sees} can do no better than {language.bound:.4g}"
+
+
 def _guess(record: Record) -> str:
+    if record.language is not None:
+        return "token frequencies"
     return "guessing" if record.classes else "answering with the mean"
 
 

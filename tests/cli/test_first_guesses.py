@@ -133,7 +133,9 @@ TABS = {
     "modelcli summary net.py : N": "Net",
     "modelcli train lenet --optimizer adam": "adam adamax adamw",
     "modelcli train lenet --loss = ms": "mse",
-    "modelcli train lenet --data ": "auto digits linear prototypes reconstruction teacher",
+    "modelcli train lenet --data ": (
+        "auto copy digits linear prototypes reconstruction teacher tokens"
+    ),
     "modelcli train lenet --data pro": "prototypes",
     "modelcli train lenet --init ort": "orthogonal",
     "modelcli train lenet --schedule ": "constant cosine linear step",

@@ -48,8 +48,8 @@ class Silent(Observer):
 def make_run(*settings: str, **flags: object) -> Run:
     """Prepare a run on the CPU; flags are named by section, as ``train_steps=3``."""
     dotted = {name.replace("_", ".", 1): value for name, value in flags.items()}
-    config = load_config(settings=settings, flags={"train.device": "cpu", **dotted}).config
-    return prepare(config)
+    resolved = load_config(settings=settings, flags={"train.device": "cpu", **dotted})
+    return prepare(resolved.config, given=resolved.sources)
 
 
 def run(*settings: str, **flags: object) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from modelcli.config import RunConfig
 from modelcli.errors import UsageError
 from modelcli.registry import Task
 from modelcli.training.data.tensors import (
+    Data,
     DataFacts,
     Draw,
     SampleSpec,
@@ -23,6 +24,7 @@ from modelcli.training.data.tensors import (
 
 if TYPE_CHECKING:  # a run's model is probed with inputs of this room
     from modelcli.training.run.model import TrainedModel
+    from modelcli.training.run.token_model import TokenModel
 
 PROBED_SAMPLES = 2  # of the pass that tells what comes out
 
@@ -60,7 +62,25 @@ class Wanted:
         raise UsageError(
             f"{self.name} needs a model with one floating-point input, and "
             f"'{self.trained.source.label}' takes {', '.join(str(s.dtype)[6:] for s in specs)}",
-            "use --data teacher, which takes any input",
+            "use --data tokens"
+            if self.trained.tokens is not None
+            else "use --data teacher, which takes any input",
+        )
+
+    def token_model(self) -> TokenModel:
+        """Return what the model does with tokens.
+
+        Raises:
+            UsageError: it takes none, or has no scores for them.
+        """
+        if self.trained.tokens is not None:
+            return self.trained.tokens
+        takes = ", ".join(f"{str(s.dtype)[6:]} {('B', *s.shape)}" for s in self.trained.specs)
+        shape = f"{('B', *self.trained.out_shapes[0][1:])}"
+        raise UsageError(
+            f"{self.name} needs a model that takes tokens (B, T) and scores a vocabulary, and "
+            f"'{self.trained.source.label}' takes {takes} and gives {shape}".replace("'B'", "B"),
+            "leave out --data, which then goes by the model",
         )
 
     def output_row(self) -> tuple[int, ...]:
@@ -90,6 +110,7 @@ class Drawn:
         complete: makes the targets of a batch from its inputs, where they cannot be made once
             because the rows of the output are not those of the input.
         best_accuracy: the accuracy that the best possible classifier has on samples.
+        floor: the cross-entropy that the true distribution has on samples.
         dear: a sample takes a forward pass, so that no more are drawn than a batch has.
     """
 
@@ -98,6 +119,7 @@ class Drawn:
     kind: TargetKind = "values"
     complete: Callable[[Tensors], Tensors] | None = None
     best_accuracy: Callable[[Split], float] | None = None
+    floor: Callable[[Split], float] | None = None
     dear: bool = False
 
 
@@ -119,9 +141,11 @@ class DataSet:
         task: what models ``auto`` gives it to; None: to none.
         noise: standard deviation of its noise unless ``data.noise`` is set; None: it has none.
         keys: further keys of the configuration that only it takes.
+        defaults: values for a model's keys that nothing sets, where they differ from the usual.
     """
 
-    make: Callable[[Wanted], Drawn | Samples]
+    make: Callable[[Wanted], Drawn | Samples | Data]
     task: Task | None = None
     noise: float | None = None
     keys: tuple[str, ...] = ()
+    defaults: Callable[[TrainedModel], Mapping[str, object]] | None = None

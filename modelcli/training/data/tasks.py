@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from modelcli.config import DATA_SUFFIXES, RunConfig
+from modelcli.config import ARRAY_SUFFIXES, TEXT_SUFFIX, RunConfig
 from modelcli.errors import UsageError
 from modelcli.loading.device import DTYPES
 from modelcli.registry import Task
+from modelcli.training.data import text
 from modelcli.training.data.data_set import DataSet, Drawn, Samples, Wanted
 from modelcli.training.data.sets import all_sets, find_set
 from modelcli.training.data.tensors import (
@@ -31,19 +33,19 @@ def build_data(config: RunConfig, trained: TrainedModel, device: torch.device) -
     Raises:
         UsageError: the data does not fit the model, or has fewer samples than a batch.
     """
-    name = config.data.name
-    if name == "auto":
-        name = _set_for(trained.task)
-    kind = None if name.endswith(DATA_SUFFIXES) else find_set(name)
+    name = name_data(config, trained.task)
+    kind = _kind_of(name)
     _refuse_unused(name, kind, config)
     noise = kind.noise if kind is not None and config.data.noise is None else config.data.noise
     wanted = Wanted(name=name, config=config, trained=trained, device=device, noise=noise or 0.0)
     if kind is None:
         from modelcli.training.data.real import load_file
 
-        made: Drawn | Samples = load_file(wanted)
+        made: Drawn | Samples | Data = load_file(wanted)
     else:
         made = kind.make(wanted)
+    if isinstance(made, Data):
+        return made
     if isinstance(made, Drawn):
         return _drawn(made, wanted)
     from modelcli.training.data.real import hold_out
@@ -51,15 +53,33 @@ def build_data(config: RunConfig, trained: TrainedModel, device: torch.device) -
     return hold_out(made, wanted)
 
 
-def _set_for(task: Task) -> str:
-    """Return the data that ``auto`` gives to a model."""
+def name_data(config: RunConfig, task: Task) -> str:
+    """Return the data of a run; ``auto`` goes by what the model is for."""
+    if config.data.name != "auto":
+        return config.data.name
     return next(name for name, each in all_sets().items() if each.task is task)
+
+
+def _kind_of(name: str) -> DataSet | None:
+    """Return the data set of a name; None: a file of arrays."""
+    if name.endswith(TEXT_SUFFIX):
+        return text.DATA
+    return None if name.endswith(ARRAY_SUFFIXES) else find_set(name)
+
+
+def defaults_of(name: str) -> Callable[[TrainedModel], Mapping[str, object]] | None:
+    """Return what gives the defaults of a data set that has its own."""
+    kind = _kind_of(name)
+    return kind.defaults if kind is not None else None
 
 
 def _refuse_unused(name: str, kind: DataSet | None, config: RunConfig) -> None:
     """Refuse settings of another kind of data, which would be silently left out."""
     takes = kind.keys if kind is not None else ()
-    given = {"data.weight": config.data.weight, "data.bias": config.data.bias}
+    given = {
+        f"data.{key}": getattr(config.data, key)
+        for key in ("weight", "bias", "order", "symbols", "context")
+    }
     for key, value in given.items():
         if value is not None and key not in takes:
             users = [other for other, each in all_sets().items() if key in each.keys]
@@ -92,6 +112,8 @@ def _drawn(made: Drawn, wanted: Wanted) -> Data:
     facts = made.facts
     if made.best_accuracy is not None:
         facts = replace(facts, best_accuracy=made.best_accuracy(held_out or train))
+    if made.floor is not None:
+        facts = replace(facts, floor=made.floor(held_out or train))
     return Data(
         name=wanted.name,
         kind=made.kind,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modelcli.errors import UsageError
+from modelcli.training.data.language import Language
 
 Tensors = tuple[Tensor, ...]
 TargetKind = Literal["labels", "values"]
@@ -90,6 +91,8 @@ class DataFacts:
         clean: for the held-out inputs, the targets without their noise.
         weight: the true weights (in, out) of a linear map.
         bias: its true bias (out,).
+        floor: cross-entropy of the true distribution on the held-out samples.
+        language: what is known of tokens, None of other data.
         description: one line for people.
     """
 
@@ -99,6 +102,8 @@ class DataFacts:
     clean: Callable[[Split], Tensors] | None = None
     weight: Tensor | None = None
     bias: Tensor | None = None
+    floor: float | None = None
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,14 @@ def derive_seed(seed: int, *parts: int) -> int:
 def new_generator(device: torch.device, seed: int, *parts: int) -> torch.Generator:
     """Return a generator on a device, seeded for one purpose."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *parts))
+
+
+def on_cpu(generator: torch.Generator) -> torch.Generator:
+    """Return a generator on the CPU: itself, or one that is seeded by one of another device."""
+    if generator.device.type == "cpu":
+        return generator
+    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return torch.Generator().manual_seed(int(seed))
 
 
 def count_samples(

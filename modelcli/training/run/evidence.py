@@ -82,7 +82,9 @@ def gather_evidence(
     data, learner = run.data, run.learner
     size = run.config.train.batch_size
     split = data.held_out or data.train
-    frequencies = _frequencies(data)
+    frequencies, language = _frequencies(data), data.facts.language
+    if language is not None and learner.objective.is_plain_cross_entropy:
+        trivial = language.trivial
     if frequencies is not None and learner.objective.name in ("cross_entropy", "nll"):
         trivial = min(trivial, _loss_of(frequencies, split.targets[0]))
     if held_out is None:
@@ -95,6 +97,8 @@ def gather_evidence(
     chance = 1 / data.facts.classes if data.facts.classes else None
     if chance is not None and frequencies is not None:
         chance = max(chance, float(frequencies.max()))
+    if language is not None:
+        chance = language.commonest
     lacking = _without_gradient(run)
     return Evidence(
         finite=True,
@@ -119,6 +123,8 @@ def gather_evidence(
 def _frequencies(data: Data) -> Tensor | None:
     """Return how often each class stands among the samples of a fixed set, smoothed by one."""
     if data.kind != "labels" or data.draw is not None or data.complete is not None:
+        return None
+    if data.facts.language is not None:  # which has them exactly
         return None
     counts = torch.bincount(data.train.targets[0].flatten().cpu(), minlength=data.facts.classes)
     counts = counts.double() + 1

@@ -53,6 +53,8 @@ def evaluate(learner: Learner, data: Data, split: Split, *, batch_size: int) -> 
 
 def loss_floor(learner: Learner, data: Data) -> float | None:
     """Return the loss of the true function itself, which is what the noise leaves over."""
+    if data.facts.floor is not None:
+        return data.facts.floor if learner.objective.is_plain_cross_entropy else None
     if data.facts.clean is None:
         return None
     split = data.held_out or data.train

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelcli.config import DATA_SUFFIXES, RunConfig
+from modelcli.config import ARRAY_SUFFIXES, RunConfig
 from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
 from modelcli.isolation import importable, modes_kept, preserved_state
 from modelcli.loading.build import build
@@ -35,6 +35,7 @@ from modelcli.training.distributed.batch_norm import share_norms
 from modelcli.training.distributed.world import ALONE, World
 from modelcli.training.objective import float_tensors
 from modelcli.training.optimizer import freeze
+from modelcli.training.run.token_model import TokenModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class TrainedModel:
         fixed: plain values that ``forward`` gets besides.
         out_shapes: shapes of its floating-point outputs for a batch of two.
         remarks: what was done that a person may not expect.
+        tokens: what it does with tokens; None of a model that is trained on something else.
     """
 
     source: Source
@@ -54,6 +56,7 @@ class TrainedModel:
     fixed: Mapping[str, Any]
     out_shapes: tuple[tuple[int, ...], ...]
     remarks: tuple[str, ...] = ()
+    tokens: TokenModel | None = None
 
     @property
     def call(self) -> Callable[[nn.Module, Tensors], Any]:
@@ -65,6 +68,8 @@ class TrainedModel:
         """What the registry says of the model, or what its shapes suggest."""
         if self.source.spec is not None:
             return self.source.spec.task
+        if self.tokens is not None:
+            return Task.LANGUAGE
         scores = len(self.out_shapes) == 1 and len(self.out_shapes[0]) == 2
         if scores and self.out_shapes[0][1] > 1 and self._one_float_input:
             return Task.CLASSIFICATION
@@ -105,7 +110,7 @@ def build_trained_model(
     with preserved_state():  # a file may build its model while it is imported
         torch.manual_seed(config.train.seed)
         source = find_source(config.model.target, config.model.kwargs)
-    if source.spec is None and not request.specs and config.data.name.endswith(DATA_SUFFIXES):
+    if source.spec is None and not request.specs and config.data.name.endswith(ARRAY_SUFFIXES):
         request = replace(request, specs=(file_input(Path(config.data.name)),))
     with importable(source.folder):  # a forward may import what lies beside it
         remarks: list[str] = []
@@ -122,8 +127,16 @@ def build_trained_model(
             source=source, model=model, specs=specs, fixed=fixed, out_shapes=(),
             remarks=tuple(remarks),
         )  # fmt: skip
-        outputs = probe(trained, device)
-    shapes = tuple(tuple(each.shape) for each in outputs)
+        return probed(trained, device)
+
+
+def probed(trained: TrainedModel, device: torch.device) -> TrainedModel:
+    """Return a model with the shapes of its outputs.
+
+    Raises:
+        RunFailedError: the forward pass raised.
+    """
+    shapes = tuple(tuple(each.shape) for each in probe(trained, device))
     return replace(trained, out_shapes=shapes)
 
 
@@ -206,14 +219,9 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
     Raises:
         RunFailedError: the forward pass raised.
     """
-    model = trained.model
-    devices = [device] if device.type == "cuda" else []
-    generator = new_generator(device, 0)
-    inputs = draw_inputs(trained.specs, PROBED_SAMPLES, generator)
+    inputs = draw_inputs(trained.specs, PROBED_SAMPLES, new_generator(device, 0))
     try:
-        with modes_kept(model), torch.random.fork_rng(devices=devices), torch.no_grad():
-            switch_mode(model, False)
-            return float_tensors(trained.call(model, inputs))
+        return run_quietly(trained, inputs)
     except ModelcliError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
@@ -223,3 +231,12 @@ def probe(trained: TrainedModel, device: torch.device) -> Tensors:
             f"'modelcli summary {trained.source.label}' shows the layers up to it; "
             "--input gives another shape",
         ) from error
+
+
+def run_quietly(trained: TrainedModel, inputs: Tensors) -> Tensors:
+    """Return the floating-point outputs in evaluation mode, leaving everything as it was."""
+    model, device = trained.model, inputs[0].device
+    devices = [device] if device.type == "cuda" else []
+    with modes_kept(model), torch.random.fork_rng(devices=devices), torch.no_grad():
+        switch_mode(model, False)
+        return float_tensors(trained.call(model, inputs))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import torch
 
-from modelcli.config import RunConfig, default_lr
+from modelcli.config import KEYS, RunConfig, default_lr
 from modelcli.identity import count_unique
 from modelcli.loading.device import DTYPES, check_precision, resolve_device
 from modelcli.modules import parameters_of, tensors_of
@@ -20,6 +20,7 @@ from modelcli.training.engine.choose import choose_memory_format, lay_out, wants
 from modelcli.training.engine.step import Learner
 from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
+from modelcli.training.run.context import fill_defaults, with_tokens
 from modelcli.training.run.diagnose import explain_memory, largest_batch
 from modelcli.training.run.loop import Plan
 from modelcli.training.run.model import TrainedModel, build_trained_model, probe
@@ -73,11 +74,12 @@ class Run:
         return len(self.data.train) / (train.batch_size * train.accumulate)
 
 
-def prepare(config: RunConfig, world: World = ALONE) -> Run:
+def prepare(config: RunConfig, world: World = ALONE, given: Collection[str] = tuple(KEYS)) -> Run:
     """Build everything that a run needs.
 
     Args:
         world: the processes that train together.
+        given: the keys that a user set; of the others, some go by the model.
 
     Raises:
         ModelcliError: the device is not there, the model does not build or run, or the data, the
@@ -94,6 +96,8 @@ def prepare(config: RunConfig, world: World = ALONE) -> Run:
         refuse_optimizer(config.optimizer)
     with explain_memory(config.train.batch_size):
         trained = build_trained_model(config, device, world)
+    trained = with_tokens(trained, config, device)
+    config = fill_defaults(config, trained, given)
     # several processes would have to try together
     fitting = None if world.launched else lambda: _largest_batch(config, trained, device)
     with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from modelcli.identity import count_unique
 from modelcli.loading.device import device_label, peak_memory_bytes
 from modelcli.modules import parameters_of
+from modelcli.training.data.language import Language
 from modelcli.training.data.tensors import Data, Split
 from modelcli.training.engine.step import Engine
 from modelcli.training.objective import untrained_loss
@@ -47,6 +48,7 @@ class Record:
         points: the curve.
         watched: rows of every epoch that was watched.
         diverged: the loss stopped being finite; ``last_loss`` is then what it was.
+        language: what is known of the tokens; None of other data.
         verdict: what came of it, and the evidence that it rests on.
     """
 
@@ -87,6 +89,7 @@ class Record:
     fitted: bool | None = None
     run_dir: str | None = None
     diverged: bool = False
+    language: Language | None = None
     verdict: Verdict | None = None
     evidence: Evidence | None = None
 
@@ -166,6 +169,7 @@ def make_record(
         fitted=fitted,
         run_dir=config.train.out or None,
         diverged=not measured,
+        language=data.facts.language,
         verdict=judge(evidence) if points or not measured else None,
         evidence=evidence,
     )
