@@ -42,10 +42,16 @@ def view_key(tensor: torch.Tensor) -> Key:
 
 def storage_key(tensor: torch.Tensor) -> int | None:
     """Return what all views of one storage have in common; None where there is no plain storage."""
+    storage = plain_storage(tensor)
+    return None if storage is None else int(storage._cdata)
+
+
+def plain_storage(tensor: torch.Tensor) -> torch.UntypedStorage | None:
+    """Return what a tensor's elements lie in: one object as long as it lives; None if nothing."""
     if is_lazy(tensor) or tensor.layout is not torch.strided:
         return None
     try:
-        return int(tensor.untyped_storage()._cdata)
+        return tensor.untyped_storage()
     except (NotImplementedError, RuntimeError, ValueError):  # subclasses that wrap other tensors
         return None
 

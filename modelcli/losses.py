@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,7 @@ class LossSpec:
         output: what it expects of a model: raw scores of classes, logits of single events,
             probabilities, log-probabilities (``nll``), or values.
         least, most: what targets must lie in for the loss to mean what it computes.
+        keeps_terms: the operation of torch whose scalar lies in the memory of all its terms, or "".
         ignored: the label of samples that do not count (torch's ``ignore_index``), or None.
         spellings: what people also call it, beside torch's names.
     """
@@ -38,8 +40,14 @@ class LossSpec:
     output: Output = "values"
     least: float = -math.inf
     most: float = math.inf
+    keeps_terms: str = ""
     ignored: int | None = None
     spellings: tuple[str, ...] = ()
+
+
+def label_shape(output_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of the labels beside an output of (B, C, ...), which is (B, ...)."""
+    return (output_shape[0], *output_shape[2:])
 
 
 _TABLE = (
@@ -67,15 +75,22 @@ _TABLE = (
         arguments=("p", "margin", "weight"),
         output="scores",
     ),
-    LossSpec(name="mse", takes="values", module="MSELoss"),
+    LossSpec(name="mse", takes="values", module="MSELoss", keeps_terms="mse_loss"),
     LossSpec(name="l1", takes="values", module="L1Loss", spellings=("mae",)),
-    LossSpec(name="smooth_l1", takes="values", module="SmoothL1Loss", arguments=("beta",)),
+    LossSpec(
+        name="smooth_l1",
+        takes="values",
+        module="SmoothL1Loss",
+        arguments=("beta",),
+        keeps_terms="smooth_l1_loss",
+    ),
     LossSpec(name="huber", takes="values", module="HuberLoss", arguments=("delta",)),
     LossSpec(
         name="bce",
         takes="values",
         module="BCELoss",
         arguments=("weight",),
+        keeps_terms="binary_cross_entropy",
         output="probabilities",
         least=0.0,
         most=1.0,
@@ -109,6 +124,7 @@ _TABLE = (
         name="soft_margin",
         takes="values",
         module="SoftMarginLoss",
+        keeps_terms="soft_margin_loss",
         output="logits",
         least=-1.0,
         most=1.0,

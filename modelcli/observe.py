@@ -18,13 +18,12 @@ from modelcli.loading.build import (
     to_fake,
 )
 from modelcli.loading.elsewhere import noting_absent
-from modelcli.loading.example import ExampleInputs, on_meta
+from modelcli.loading.example import ExampleInputs, on_meta, with_values
 from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.modules import set_mode
-from modelcli.nested import map_tensors
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.confirm import confirms, is_cheap
 from modelcli.tracing.record import Trace
@@ -180,7 +179,7 @@ class _Ladder:
         try:
             model = self._prepared(to_fake(meta, fake_mode))
             with fake_mode:
-                inputs = _with_values(self.inputs, torch.device("cpu"))
+                inputs = with_values(self.inputs, torch.device("cpu"))
         except (RuntimeError, TypeError, NotImplementedError) as error:
             reason = describe(error)  # lazy, sparse, nested and wrapping tensors have no fake twin
             self.attempts.append(Attempt(execution="fake", stage="build", reason=reason))
@@ -211,7 +210,7 @@ class _Ladder:
 
     def _real_inputs(self) -> ExampleInputs:
         assert self.inputs is not None
-        return _with_values(self.given or self.inputs, torch.device("cpu"))
+        return with_values(self.given or self.inputs, torch.device("cpu"))
 
     def _run(
         self, model: nn.Module, inputs: ExampleInputs, execution: Execution
@@ -264,24 +263,6 @@ class _Ladder:
             asked = " and ".join(sorted(self.absent))
             return (f"it asks for {asked}, which is not here: described on meta",)
         return ()
-
-
-def _with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
-    """Give the floating inputs values, from a generator of their own."""
-    generator = torch.Generator().manual_seed(0)
-
-    def fill(tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.is_meta:
-            return tensor.detach().to(device, copy=True)
-        if tensor.is_floating_point():
-            return torch.rand(tensor.shape, generator=generator, device=device).to(tensor.dtype)
-        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
-
-    return dataclasses.replace(
-        inputs,
-        args=map_tensors(inputs.args, fill),
-        kwargs=map_tensors(dict(inputs.kwargs), fill),
-    )
 
 
 def _may_be_ours(error: BaseException) -> bool:

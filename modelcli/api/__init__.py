@@ -6,6 +6,7 @@ from modelcli.api.comparing import Compared, compare
 from modelcli.api.graphs import Graph, graph
 from modelcli.api.judging import Checked, check
 from modelcli.api.maps import FeatureMaps, shapes
+from modelcli.api.memory_use import Memory, memory
 from modelcli.api.pages import ModelReport, report
 from modelcli.api.runs import Curves, plot, train
 from modelcli.api.structure import Summary, summary
@@ -20,6 +21,7 @@ __all__ = [
     "Curves",
     "FeatureMaps",
     "Graph",
+    "Memory",
     "ModelReport",
     "Parameters",
     "Run",
@@ -29,6 +31,7 @@ __all__ = [
     "compare",
     "diff",
     "graph",
+    "memory",
     "params",
     "plot",
     "report",

@@ -216,3 +216,21 @@ def on_meta(inputs: ExampleInputs) -> ExampleInputs:
         args=to_example(inputs.args),
         kwargs=to_example(dict(inputs.kwargs)),
     )
+
+
+def with_values(inputs: ExampleInputs, device: torch.device) -> ExampleInputs:
+    """Give the floating inputs values, from a generator of their own."""
+    generator = torch.Generator().manual_seed(0)
+
+    def fill(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_meta:
+            return tensor.detach().to(device, copy=True)
+        if tensor.is_floating_point():
+            return torch.rand(tensor.shape, generator=generator, device=device).to(tensor.dtype)
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
+
+    return dataclasses.replace(
+        inputs,
+        args=map_tensors(inputs.args, fill),
+        kwargs=map_tensors(dict(inputs.kwargs), fill),
+    )

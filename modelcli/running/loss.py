@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modelcli.errors import UsageError
-from modelcli.losses import LOSSES
+from modelcli.losses import LOSSES, label_shape
 from modelcli.running.given import Given
 from modelcli.running.values import make_tensor
 from modelcli.training.objective import Objective, float_tensors
@@ -52,7 +52,7 @@ def _make_target(name: str, given: Given, output: Tensor, seed: int) -> Tensor:
     labels = LOSSES[name].takes == "labels"
     return make_tensor(
         given,
-        (output.shape[0], *output.shape[2:]) if labels else tuple(output.shape),
+        label_shape(output.shape) if labels else tuple(output.shape),
         torch.int64 if labels else output.dtype,
         flag="--target",
         fixed=True,

@@ -37,6 +37,11 @@ def bars(counts: Sequence[int]) -> str:
     return "".join(_BARS[min(7, 8 * count // most)] if count else " " for count in counts)
 
 
+def level_bars(values: Sequence[float], most: float) -> str:
+    """Return values from 0 as bars in one line, ``most`` as the highest."""
+    return "".join(_BARS[min(7, int(8 * value / most))] for value in values)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
     """The ranges of curves; values above 0 that span more than a factor of 100 are logarithmic."""

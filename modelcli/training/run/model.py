@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest
 from modelcli.modules import modules_of, move, parameters_of, switch_mode
-from modelcli.registry import Task
+from modelcli.registry import ModelSpec, Task
 from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.file import file_input
 from modelcli.training.data.inputs import draw_inputs
@@ -80,6 +80,18 @@ class TrainedModel:
         return len(self.specs) == 1 and self.specs[0].dtype.is_floating_point
 
 
+def task_of(
+    spec: ModelSpec | None, out_shapes: Sequence[tuple[int, ...]], one_float_input: bool
+) -> Task:
+    """Return what the registry says of a model, or what its shapes suggest."""
+    if spec is not None:
+        return spec.task
+    scores = len(out_shapes) == 1 and len(out_shapes[0]) == 2
+    if scores and out_shapes[0][1] > 1 and one_float_input:
+        return Task.CLASSIFICATION
+    return Task.OTHER
+
+
 def make_call(
     specs: tuple[SampleSpec, ...], fixed: Mapping[str, Any]
 ) -> Callable[[nn.Module, Tensors], Any]:
@@ -118,7 +130,7 @@ def build_trained_model(
             model, example = _build_cut(source, config, device, world, request, remarks)
         else:
             model = build_model(source, config, device, config.train.seed)
-            _check_trainable(source, model)
+            check_trainable(source, model)
             example = find_inputs(source, model, request)
         freeze(model, config.train.freeze)
         remarks += share_norms(model, world, config.train.batch_norm)
@@ -150,7 +162,12 @@ def build_model(source: Source, config: RunConfig, device: torch.device, seed: i
     return move(model, device, DTYPES[config.train.dtype])
 
 
-def _check_trainable(source: Source, model: nn.Module) -> None:
+def check_trainable(source: Source, model: nn.Module) -> None:
+    """Check that a model has something to learn.
+
+    Raises:
+        UsageError: it has no parameters, or all of them are frozen.
+    """
     if any(param.requires_grad for param in parameters_of(model)):
         return
     pitfall = source.spec.pitfall if source.spec is not None else None
@@ -175,7 +192,7 @@ def _build_cut(
     from modelcli.training.distributed.units import find_units
 
     meta = build(source, execution="meta")
-    _check_trainable(source, meta)
+    check_trainable(source, meta)
     example = find_inputs(source, meta, request)
     units = world.decide(find_units(source, meta, example))
     refuse_model(meta, units.paths)

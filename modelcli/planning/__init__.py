@@ -1,0 +1,1 @@
+"""What a training run will take, from a real step on a model without storage."""
