@@ -97,5 +97,5 @@ def _with_ancestors(root: Box, ids: Collection[str]) -> set[str]:
         way = (*above, box.id)
         if box.id in ids:
             found.update(way)
-        stack.extend((child, way) for child in box.boxes() if child.is_group)
+        stack.extend((child, way) for child in box.boxes())
     return found

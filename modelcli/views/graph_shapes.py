@@ -6,8 +6,20 @@ from collections.abc import Sequence
 from html import escape
 
 from modelcli.graphs.layout import DrawnBox
+from modelcli.graphs.opening import is_layer
 from modelcli.graphs.record import Box
-from modelcli.views.graph_words import BETWEEN, NAME_SIZE, Words, sign_of, tip_of, words_of
+from modelcli.views.graph_words import (
+    ARROW_ROOM,
+    BETWEEN,
+    MARGIN,
+    NAME_SIZE,
+    Words,
+    form_of,
+    opens,
+    sign_of,
+    tip_of,
+    words_of,
+)
 from modelcli.views.pictures.look import words
 from modelcli.views.pictures.measure import text_width
 
@@ -132,3 +144,43 @@ def terminal(drawn: DrawnBox) -> str:
         + words(texts.name, middle, 16.5, "g-endname", anchor="middle")
         + words(texts.line, middle, 30, "g-endline", anchor="middle")
     )
+
+
+def frame_title(box: Box, x: float, y: float) -> str:
+    """Draw the line above the inside of an open box whose corner is at a place."""
+    line = heading(words_of(box), x + 10 + ARROW_ROOM, y + 19)
+    return mark(x + 12, y + 15, is_open=True) + line
+
+
+def closed_art(drawn: DrawnBox, *, share: float = 0.0) -> str:
+    """Draw a box without its inside, its corner at 0.
+
+    Args:
+        drawn: its size is meant, not its place.
+        share: of a cost, which the colour of a card tells; 0 tells nothing.
+    """
+    draw = {"sign": sign, "pill": pill, "terminal": terminal}.get(form_of(drawn.box))
+    return draw(drawn) if draw is not None else _card(drawn, share)
+
+
+def _card(drawn: DrawnBox, share: float) -> str:
+    box, width, height = drawn.box, drawn.width, drawn.height
+    texts = words_of(box)
+    size = f'width="{width:.1f}" height="{height:.1f}" rx="{RADIUS:.0f}"'
+    look = "g-failed" if box.failed else "g-card"
+    parts = []
+    if box.repeat > 1:
+        parts += [f'<rect x="{d}" y="{d}" {size} class="{look}"/>' for d in (6, 3)]
+    parts.append(f'<rect {size} class="{look}"/>')
+    if share > 0:
+        parts.append(f'<rect {size} class="g-heat" opacity="{0.08 + 0.5 * share**0.5:.2f}"/>')
+    parts.append(stripe(height, box.family if not is_layer(box) else family_inside(box)))
+    left = MARGIN
+    if opens(box):
+        parts.append(mark(left + 1, 14.5, is_open=False))
+        left += ARROW_ROOM
+    parts.append(heading(texts, left, 19))
+    parts.append(words(texts.line, MARGIN, 36, "g-line"))
+    if share >= 0.001:
+        parts.append(words(f"{100 * share:.1f} %", width - 8, 36, "g-share", anchor="end"))
+    return "".join(parts)

@@ -11,25 +11,14 @@ from modelcli.graphs.opening import is_layer
 from modelcli.graphs.record import Box
 from modelcli.views.graph_shapes import (
     RADIUS,
+    closed_art,
     family_inside,
+    frame_title,
     head_of,
-    heading,
-    mark,
     path_of,
-    pill,
-    sign,
-    stripe,
-    terminal,
     tip,
 )
-from modelcli.views.graph_words import (
-    ARROW_ROOM,
-    MARGIN,
-    TextMeasure,
-    form_of,
-    opens,
-    words_of,
-)
+from modelcli.views.graph_words import TextMeasure, form_of
 from modelcli.views.pictures.look import KINDS, Canvas, Drawing, Theme, words
 from modelcli.views.pictures.measure import text_width
 
@@ -144,7 +133,6 @@ class _Painter:
     def frame(self, drawn: DrawnBox) -> str:
         """Draw an open box: its ground and its title."""
         box, x, y = drawn.box, drawn.x, drawn.y
-        texts = words_of(box)
         look = "g-failed" if box.failed else f"g-box{min(drawn.depth, 3)}"
         size = f'width="{drawn.width:.1f}" height="{drawn.height:.1f}" rx="{RADIUS + 2:.0f}"'
         parts = [f"<g>{tip(box)}"]
@@ -153,40 +141,14 @@ class _Painter:
                 f'<rect x="{x + d:.1f}" y="{y + d:.1f}" {size} class="{look}"/>' for d in (8, 4)
             ]
         parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {size} class="{look}"/>')
-        parts.append(mark(x + 12, y + 15, is_open=True))
-        parts.append(heading(texts, x + 10 + ARROW_ROOM, y + 19))
+        parts.append(frame_title(box, x, y))
         return "".join((*parts, "</g>"))
 
     def closed(self, drawn: DrawnBox) -> str:
         """Draw a box without its inside."""
-        form = form_of(drawn.box)
-        draw = {"sign": sign, "pill": pill, "terminal": terminal}.get(form)
-        inner = draw(drawn) if draw is not None else self._card(drawn)
+        inner = closed_art(drawn, share=min(1.0, self.share(drawn.box) * drawn.box.repeat))
         place = f'transform="translate({drawn.x:.1f} {drawn.y:.1f})"'
         return f"<g {place}>{tip(drawn.box)}{inner}</g>"
-
-    def _card(self, drawn: DrawnBox) -> str:
-        box, width, height = drawn.box, drawn.width, drawn.height
-        texts = words_of(box)
-        size = f'width="{width:.1f}" height="{height:.1f}" rx="{RADIUS:.0f}"'
-        look = "g-failed" if box.failed else "g-card"
-        parts = []
-        if box.repeat > 1:
-            parts += [f'<rect x="{d}" y="{d}" {size} class="{look}"/>' for d in (6, 3)]
-        parts.append(f'<rect {size} class="{look}"/>')
-        share = min(1.0, self.share(box) * box.repeat)
-        if share > 0:
-            parts.append(f'<rect {size} class="g-heat" opacity="{0.08 + 0.5 * share**0.5:.2f}"/>')
-        parts.append(stripe(height, box.family if not is_layer(box) else family_inside(box)))
-        left = MARGIN
-        if opens(box):
-            parts.append(mark(left + 1, 14.5, is_open=False))
-            left += ARROW_ROOM
-        parts.append(heading(texts, left, 19))
-        parts.append(words(texts.line, MARGIN, 36, "g-line"))
-        if share >= 0.001:
-            parts.append(words(f"{100 * share:.1f} %", width - 8, 36, "g-share", anchor="end"))
-        return "".join(parts)
 
     def arrows(self) -> list[str]:
         """Draw the arrows: what leaves one place together is one path."""

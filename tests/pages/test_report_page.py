@@ -15,7 +15,7 @@ import modelcli
 from modelcli.views.report.content import Content
 from modelcli.views.report.page import page_of
 
-TABS = ("layers", "map", "maps", "check", "training")
+TABS = ("graph", "layers", "map", "maps", "check", "training")
 HOSTILE = "<script>alert(1)</script>\"'\n\x1b[31m]]>\u202e&amp;</style><img src=x onerror=alert(2)>"
 
 
@@ -136,7 +136,7 @@ def test_hostile_names_are_text_everywhere(open_page: Any, tmp_path: Path) -> No
     assert "\u202e" not in html
     assert html.count("</script>") == 2  # those of the page itself
     opened = open_page(html)
-    for tab in ("layers", "map", "check", "training"):
+    for tab in ("graph", "layers", "map", "check", "training"):
         opened.page.click(f"#tab-{tab}")
     assert opened.page.locator("img").count() == 0
     assert opened.page.inner_text("#title").startswith("<script>alert(1)</script>")
@@ -146,19 +146,23 @@ def test_hostile_names_are_text_everywhere(open_page: Any, tmp_path: Path) -> No
 class Breaks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(4, 8), nn.Linear(4, 2)
+        self.first, self.rest = nn.Linear(4, 8), nn.Sequential(nn.ReLU(), nn.Linear(4, 2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x))
+        return self.rest(self.first(x))
 
 
 def test_a_failed_forward_is_told_on_top(open_page: Any) -> None:
     opened = open_page(modelcli.report(Breaks(), (1, 4)).to_html(), tab="layers")
     told = opened.page.inner_text(".banner.wrong")
-    assert "forward failed in 'second' (Linear)" in told
+    assert "forward failed in 'rest.1' (Linear)" in told
     assert "what ran until then" in told
+    opened.page.click("#tab-graph")
+    assert opened.page.locator(".node .g-failed").count() == 1
+    assert "the forward failed here" in opened.page.locator(".node.on").get_attribute("aria-label")
+    opened.page.click("#tab-layers")
     row = opened.page.locator("#view-layers tr.failed th").inner_text()
-    assert row == "second"
+    assert row == "1"
     opened.assert_quiet()
 
 
@@ -178,5 +182,5 @@ def test_a_notebook_shows_it_in_a_frame(open_page: Any) -> None:
     for number in (0, 1):
         frame = opened.page.frame_locator("iframe").nth(number)
         assert frame.locator("#title").inner_text() == "LeNet"
-        assert frame.locator("#view-layers tbody tr").count() > 5
+        assert frame.locator("#view-graph .node").count() > 5
     opened.assert_quiet()

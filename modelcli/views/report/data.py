@@ -8,15 +8,18 @@ from typing import Any
 
 from modelcli.checks.record import Finding, Report
 from modelcli.feature_maps.row import MapRow
+from modelcli.graphs.choices import Choices, choose
 from modelcli.loading.types import Shape
 from modelcli.tracing.record import Node, Trace
 from modelcli.views.check import describe, fault_lines, show_place, skipped_lines
 from modelcli.views.failure import describe_failure
-from modelcli.views.pictures.look import KINDS
+from modelcli.views.pictures.look import KINDS, MARK
 from modelcli.views.pictures.maps import svg_maps
+from modelcli.views.pictures.saving import file_name
 from modelcli.views.plot import draw_curves
 from modelcli.views.pyramid import levels
 from modelcli.views.report.content import Content, RunCurves
+from modelcli.views.report.graph_data import graph_data
 from modelcli.views.shapes import notes_on, shapes_table
 from modelcli.views.summary import (
     describe_coverage,
@@ -45,7 +48,9 @@ def page_data(content: Content) -> dict[str, Any]:
         "kinds": [[name, legend] for name, (legend, _, _) in KINDS.items()],
         "rows": _rows(trace, texts),
         "texts": list(texts),
-        "graph": None,
+        "graph": _graph(trace),
+        "mark": MARK,
+        "file": file_name(content.target, ""),
         "memory": None,
         "maps": _maps(content) if content.maps else None,
         "check": _check(content.check, trace) if content.check is not None else None,
@@ -96,8 +101,9 @@ def _banners(content: Content) -> list[dict[str, Any]]:
     idle = trace.totals.params - trace.totals.executed_params
     if idle and trace.failure is None:
         lines.append(f"{plural(idle, 'parameter')} never run")
-    if lines:
-        found.append(_banner("note", "To know", list(dict.fromkeys(lines))))
+    told = list(dict.fromkeys(lines))
+    if told:
+        found.append(_banner("note", plural(len(told), "note"), told))
     return found
 
 
@@ -144,6 +150,12 @@ def show_times(shapes: Sequence[Shape]) -> str:
     if len(texts) > 3:
         return f"{texts[0]}, … {len(texts) - 1} more"
     return ", ".join(texts)
+
+
+def _graph(trace: Trace) -> dict[str, Any] | None:
+    """Return the boxes and arrows; None where nothing ran."""
+    root, opened = choose(trace, Choices())
+    return graph_data(root, opened) if root.is_group else None
 
 
 def _maps(content: Content) -> dict[str, Any]:

@@ -8,13 +8,18 @@ import json
 from html import escape
 from importlib.resources import files
 
+from modelcli.views.graph_svg import RULES as GRAPH_RULES
 from modelcli.views.pictures.look import MARK, MONO, RULES, SANS, style, variables
 from modelcli.views.report.content import Content
 from modelcli.views.report.data import page_data
+from modelcli.views.report.graph_data import PAGE_RULES
 from modelcli.views.text import printable
 
 # In the order in which they build on each other.
-SCRIPTS = ("core.js", "table.js", "layers.js", "treemap.js", "sections.js", "start.js")
+SCRIPTS = (
+    "core.js", "table.js", "layers.js", "treemap.js", "sections.js", "place.js", "graph.js",
+    "graph_view.js", "start.js",
+)  # fmt: skip
 
 
 def page_of(content: Content) -> str:
@@ -50,12 +55,13 @@ def _asset(name: str) -> str:
 
 def _style() -> str:
     light, dark = variables("light"), variables("dark")
+    drawn = style(RULES + GRAPH_RULES + PAGE_RULES, "page", ".mc-page")
     rules = _asset("page.css").replace("SANS", SANS).replace("MONO", MONO)
     return (
         f":root{{color-scheme:light dark;{light}}}"
         f"@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
         f":root[data-theme=dark]{{color-scheme:dark;{dark}}}:root[data-theme=light]"
-        f"{{color-scheme:light}}{rules}{style(RULES, 'page', '.mc-page')}"
+        f"{{color-scheme:light}}{rules}{drawn}"
         f"@media print{{:root:root:root:root{{color-scheme:light;{light}}}}}"
     )
 

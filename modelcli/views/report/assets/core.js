@@ -97,7 +97,8 @@ function drawHeader() {
   byId('title').textContent = DATA.title;
   byId('subtitle').textContent = DATA.subtitle;
   byId('tiles').append(...DATA.tiles.map(([name, value, whole]) => make('div', {title: whole}, make('dt', {}, name), make('dd', {}, value))));
-  byId('banners').append(...DATA.banners.map(({kind, title, lines}) =>
+  byId('banners').append(...DATA.banners.map(({kind, title, lines}) => kind === 'note' ?
+    make('div', {class: 'banner note'}, make('details', {}, make('summary', {}, title), lines.map(line => make('p', {}, line)))) :
     make('div', {class: `banner ${kind}`, role: kind === 'wrong' ? 'alert' : 'note'}, make('h2', {}, title), lines.map(line => make('p', {}, line)))));
   byId('theme').addEventListener('click', () => {
     const root = document.documentElement, system = matchMedia('(prefers-color-scheme:dark)').matches;
