@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -17,6 +18,7 @@ from modelcli.timing.record import PartRow, Timed, TimeRecord
 from modelcli.timing.statistics import Latency
 from modelcli.views.table import Table
 from modelcli.views.time import time_body, time_tables
+from modelcli.views.time_files import save_time, save_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -45,6 +47,22 @@ class Times(Shown):
         parts = self.record.batches[0].parts
         return parts.rows if parts is not None else ()
 
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Draw the parts as bars and beside the roofline; ``.svg`` or ``.png``.
+
+        Raises:
+            UsageError: no parts were timed, or the file is not ours or cannot be written.
+        """
+        save_time(self.record, Path(path), force=force)
+
+    def save_trace(self, path: str | Path, *, force: bool = False) -> None:
+        """Write what torch's profiler saw, for chrome://tracing and others.
+
+        Raises:
+            UsageError: it was not asked for, or the file is not ours or cannot be written.
+        """
+        save_trace(self.record, Path(path), force=force)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the document that ``modelcli time --format json`` writes."""
         return time_body(self.record)
@@ -63,11 +81,13 @@ def time(
     dtype: str | None = None,
     amp: str = "off",
     mode: Mode = "eval",
+    optimizer: str | None = None,
     engine: str = "eager",
     threads: int | None = None,
     runs: int | None = None,
     warmup: int | None = None,
     by: str | None = None,
+    profile: bool = False,
     allow_real: bool = False,
 ) -> Times:
     """Time a copy of a model, set beside what the machine reaches; as ``modelcli time`` does.
@@ -79,12 +99,14 @@ def time(
         device: where the copy runs.
         dtype: of its weights and floating inputs; None leaves them.
         amp: ``"off"``, ``"bf16"`` or ``"fp16"``.
-        mode: the training flag of the copy.
+        mode: ``"eval"`` times a forward pass, ``"train"`` a training step.
+        optimizer: of a training step; None is Adam.
         engine: ``"eager"``, ``"compile"`` or ``"graph"``.
         threads: of one operation on a CPU; None leaves them.
         runs: passes to time; None goes by time and count.
         warmup: passes before; None ends when the last medians agree.
         by: also time the parts, by ``"layer"`` or ``"type"``.
+        profile: also let torch's profiler look at some passes, for `save_trace`.
         allow_real: allocate the model whatever its size.
 
     Raises:
@@ -95,7 +117,8 @@ def time(
     source = source_for(model)
     options = make_options(
         batch_size=batch_size, device=device, dtype=dtype, amp=amp, mode=mode, engine=engine,
-        threads=threads, runs=runs, warmup=warmup, by=by, allow_real=allow_real,
+        optimizer=optimizer, threads=threads, runs=runs, warmup=warmup, by=by, profile=profile,
+        allow_real=allow_real,
     )  # fmt: skip
     given = None
     if inputs is not None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from modelcli.cli._options import taking
 from modelcli.config import KEYS
+from modelcli.errors import UsageError
+from modelcli.loading.types import Mode
 from modelcli.timing.options import BY, ENGINES
 
 BatchSizesOption = Annotated[
@@ -60,6 +62,22 @@ WarmUpOption = Annotated[
     int | None,
     taking("--warmup", metavar="N", help="Passes before.  [default: until medians agree]"),
 ]
+OptimizerOption = Annotated[
+    str | None,
+    taking("--optimizer", metavar="NAME", help="Of --mode train.  [default: adam]"),
+]
+TraceOption = Annotated[
+    str | None,
+    taking("--trace", metavar="FILE.json", help="Also write torch's profile, in Chrome's format."),
+]
+PictureOption = Annotated[
+    str | None,
+    taking("--out", "-o", metavar="FILE.svg", help="Draw bars by layer and a roofline."),
+]
+TimeModeOption = Annotated[
+    Mode | None,
+    taking("--mode", help="A forward pass, or a training step by phases.  [default: eval]"),
+]
 LevelOption = Annotated[
     int | None, taking("--depth", "-d", help="Deepest level of --by layer; 0 shows all.")
 ]
@@ -67,3 +85,17 @@ ByOption = Annotated[
     str | None,
     taking("--by", metavar="|".join(BY), help="Where the time goes, in passes of their own."),
 ]
+
+
+def check_depth(depth: int | None, by: str | None, picture: str | None) -> None:
+    """Refuse a depth that is none, or has no rows to fold.
+
+    Raises:
+        UsageError: as said.
+    """
+    if depth is None:
+        return
+    if by == "type" or (by is None and picture is None):
+        raise UsageError(f"--depth {depth} goes with --by layer", "as --by layer --depth 2")
+    if depth < 0:
+        raise UsageError(f"--depth {depth} is not possible", "give 0 for all levels, or 1 and more")

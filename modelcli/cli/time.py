@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
+    ForceOption,
     InputFromOption,
     InputOption,
     KwargOption,
-    ModeOption,
     QuietOption,
     SetOption,
     TargetArgument,
@@ -23,19 +26,27 @@ from modelcli.cli._time_options import (
     DtypeOption,
     EngineOption,
     LevelOption,
+    OptimizerOption,
+    PictureOption,
     RunsOption,
     ThreadsOption,
     TimeDeviceOption,
+    TimeModeOption,
+    TraceOption,
     WarmUpOption,
+    check_depth,
 )
-from modelcli.errors import UsageError
 from modelcli.timing.options import make_options
+
+if TYPE_CHECKING:
+    from modelcli.timing.record import TimeRecord
 
 EXAMPLES = (
     "modelcli time lenet",
     "modelcli time lenet --batch-size 1,8,64 --runs 20 --threads 1",
     "modelcli time lenet --by layer --runs 20",
-    "modelcli time mlp --runs 20 --format json",
+    "modelcli time lenet --mode train --batch-size 8 --runs 20",
+    "modelcli time mlp --runs 20 -o mlp.svg --trace mlp.json",
 )
 
 
@@ -46,16 +57,20 @@ def command(
     batch_size: BatchSizesOption = None,
     kwarg: KwargOption = None,
     set_: SetOption = None,
+    mode: TimeModeOption = None,
+    optimizer: OptimizerOption = None,
     device: TimeDeviceOption = None,
     dtype: DtypeOption = None,
     amp: AmpOption = None,
-    mode: ModeOption = None,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
     runs: RunsOption = None,
     warmup: WarmUpOption = None,
     by: ByOption = None,
     depth: LevelOption = None,
+    picture: PictureOption = None,
+    trace: TraceOption = None,
+    force: ForceOption = False,
     allow_real: AllowRealOption = False,
     format: FormatOption = None,
     quiet: QuietOption = False,
@@ -63,25 +78,30 @@ def command(
 ) -> None:
     """Time a model, set beside what the machine can do."""
     out = Output("time", target=target, format=format, quiet=quiet, verbose=verbose)
-    if depth is not None and (depth < 0 or by != "layer"):
-        reason = "goes with --by layer" if by != "layer" else "is not possible"
-        raise UsageError(f"--depth {depth} {reason}", "as --by layer --depth 2; 0 shows all")
+    check_depth(depth, by, picture)
     options = make_options(
         batch_size=batch_size,
+        mode=mode or "eval",
+        optimizer=optimizer,
         device=device,
         dtype=dtype,
         amp=amp,
-        mode=mode or "eval",
         engine=engine,
         threads=threads,
         runs=runs,
         warmup=warmup,
-        by=by,
+        by=by or ("layer" if picture else None),
+        profile=trace is not None,
         allow_real=allow_real,
     )
     arguments = read_arguments(
         target, inputs=input, kwargs=kwarg, settings=set_, factory=input_from
     )
+    files = (Path(picture) if picture else None, Path(trace) if trace else None)
+    if any(files):
+        from modelcli.views.time_files import check_files
+
+        check_files(*files, force=force)
 
     from modelcli.loading.find import find_source
     from modelcli.timing.measure import time_model
@@ -89,7 +109,28 @@ def command(
 
     source = find_source(arguments.target, arguments.model_kwargs)
     note_remarks(out, source.remarks)
-    record = time_model(source, arguments.request, options)
+    record = time_model(source, arguments.request, options, tell=out.detail)
     levels = depth or None
     body = time_body(record, depth=levels) if out.format is Format.JSON else {}
     out.result(body, *time_tables(record, depth=levels))
+    _write(out, record, *files, depth=levels, force=force)
+
+
+def _write(
+    out: Output,
+    record: TimeRecord,
+    picture: Path | None,
+    trace: Path | None,
+    *,
+    depth: int | None,
+    force: bool,
+) -> None:
+    from modelcli.views.time_files import save_time, save_trace
+
+    if picture is not None:
+        title = f"Where the time of {out.target} goes"
+        save_time(record, picture, title=title, depth=depth, force=force)
+        out.note(f"drawn in {picture}")
+    if trace is not None:
+        save_trace(record, trace, force=force)
+        out.note(f"wrote {trace}: open it in https://ui.perfetto.dev")

@@ -120,6 +120,20 @@ def memory_bytes(device: torch.device) -> int:
         return 0
 
 
+def free_memory_bytes(device: torch.device) -> int | None:
+    """Return how much memory a device has left for this process; None where it does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            found = next(line for line in file if line.startswith("MemAvailable:"))
+        return int(found.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):  # not Linux
+        return None
+
+
 def device_label(device: torch.device) -> str:
     """Return a device for people: ``cuda:0 (NVIDIA H100)``."""
     if device.type == "cuda":

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch.utils.benchmark import Timer
-from torch.utils.benchmark import timer as synchronized_clock
 
 from modelcli.machine.waiting import WaitWatch
 from modelcli.timing.statistics import Latency, WarmUp, describe_times, judge_warm_up
+from modelcli.timing.subject import seconds_of
 
 ROUNDS = 3  # noise comes in bursts of seconds: runs in a row are not as many samples
 _ALL_S = 2.0  # of measuring, over all rounds
@@ -32,9 +32,7 @@ def warm_up(run: Callable[[], Any], *, passes: int | None = None) -> WarmUp:
     """
     times: list[float] = []
     while True:
-        began = synchronized_clock()
-        run()
-        times.append(synchronized_clock() - began)
+        times.append(seconds_of(run))
         found = judge_warm_up(times)
         spent = sum(times)
         if passes is not None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.isolation import isolated
-from modelcli.loading.device import check_precision, device_label, resolve_device
+from modelcli.loading.device import (
+    check_precision,
+    device_label,
+    free_memory_bytes,
+    resolve_device,
+)
 from modelcli.loading.example import ExampleInputs, model_dtype
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
@@ -21,18 +25,17 @@ from modelcli.machine.record import Ceilings
 from modelcli.observe import observe
 from modelcli.running.options import RunOptions
 from modelcli.running.prepare import build_model, fill_inputs
-from modelcli.timing.changes import Course, describe_change, follow
-from modelcli.timing.clock import CpuClock, clock_for
-from modelcli.timing.latency import ROUNDS, Stopwatch, warm_up
+from modelcli.timing.bench import Bench, batch_of, find_residue
+from modelcli.timing.latency import ROUNDS
 from modelcli.timing.options import TimeOptions
-from modelcli.timing.parts import PartsWatch, Residue
-from modelcli.timing.record import Timed, TimeRecord
-from modelcli.timing.statistics import WarmUp
+from modelcli.timing.profile import profile_passes
+from modelcli.timing.record import TimeRecord
+from modelcli.timing.room import check_room, is_out_of_memory, out_of_memory
 from modelcli.timing.subject import Forward, Precision, Subject, cast_inputs, cast_model
-from modelcli.timing.traffic import moved_bytes
+from modelcli.timing.training_step import TrainingStep
 from modelcli.tracing.record import Trace
 
-_STARVED = 0.2  # of the time waited for a core, from which one thread may be faster
+Tell = Callable[[str], None]
 
 
 def time_model(
@@ -41,6 +44,7 @@ def time_model(
     options: TimeOptions,
     *,
     inputs: ExampleInputs | None = None,
+    tell: Tell = lambda _text: None,
 ) -> TimeRecord:
     """Time a private copy of a model, at every batch size that is asked for.
 
@@ -49,11 +53,12 @@ def time_model(
         request: what the user said about inputs.
         options: how it is timed.
         inputs: with their values; None looks for them as every command does.
+        tell: is told what happens now.
 
     Raises:
         RunFailedError: the constructor or the forward raised.
         UsageError: inputs that do not fit, a precision that the device does not have.
-        UnavailableError: the device is not here.
+        UnavailableError: the device or a compiler is not here.
     """
     device = resolve_device(options.device)
     check_precision(device, dtype=options.dtype or "float32", amp=options.amp)
@@ -65,35 +70,28 @@ def time_model(
     with isolated(source.folder):
         if options.threads is not None:
             torch.set_num_threads(options.threads)
-        return _Session(source, request, options, device).time(inputs)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Bench:
-    """One batch size while it is timed."""
-
-    batch_size: int | None
-    inputs: ExampleInputs
-    trace: Trace
-    subject: Subject
-    stopwatch: Stopwatch
-    warm_up: WarmUp
-    course: Course
-    parts: PartsWatch | None = None
-    one_thread_s: float | None = None
+        return _Session(source, request, options, device, tell).time(inputs)
 
 
 class _Session:
     """One command: a model on its device, timed with one or more batches."""
 
     def __init__(
-        self, source: Source, request: InputRequest, options: TimeOptions, device: torch.device
+        self,
+        source: Source,
+        request: InputRequest,
+        options: TimeOptions,
+        device: torch.device,
+        tell: Tell,
     ) -> None:
         self._source = source
         self._request = request
         self._options = options
         self._device = device
+        self._tell = tell
         self._precision = Precision(dtype=options.dtype, amp=options.amp)
+        self._trains = options.mode == "train"
+        tell("building the model")
         self._model = self._build()
 
     def _build(self) -> nn.Module:
@@ -105,38 +103,35 @@ class _Session:
         benches = [self._prepare(each) for each in self._inputs(given)]
         ceilings: Ceilings | None = None
         kind = self._precision.of(model_dtype(self._model))
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
+            self._tell(f"timing, round {number + 1} of {ROUNDS}")
             for bench in benches:
-                self._take_round(bench)
+                bench.take_round()
             if ceilings is None:
+                self._tell("what the machine reaches")
                 ceilings = measure_ceilings(self._device, kind)
         assert ceilings is not None  # there is a first round
         again, _size = measure_product(self._device, kind)
-        residue = self._residue()
-        self._ask_one_thread(benches)
+        if torch.get_num_threads() > 1 and self._options.threads is None:
+            for bench in benches:
+                bench.ask_one_thread()
+        residue = find_residue(self._device, self._options)
+        subject = benches[0].subject
         return TimeRecord(
             device=device_label(self._device),
             dtype=self._dtype(),
             mode=self._options.mode,
             engine=self._options.engine,
             threads=torch.get_num_threads(),
-            gradients=benches[0].subject.gradients,
+            gradients=subject.gradients,
+            optimizer=subject.optimizer if isinstance(subject, TrainingStep) else "",
             ceilings=ceilings,
             ceiling_drift=again / ceilings.product_flops_per_s - 1,
             by=self._options.by,
-            batches=tuple(self._result(bench, ceilings, residue) for bench in benches),
+            batches=tuple(bench.result(ceilings, residue) for bench in benches),
+            profile=profile_passes(subject, self._device) if self._options.profile else None,
             remarks=tuple(dict.fromkeys(r for bench in benches for r in bench.inputs.remarks)),
         )
-
-    def _take_round(self, bench: _Bench) -> None:
-        with bench.subject.context():
-            bench.stopwatch.take_round()
-            if bench.parts is not None:
-                bench.parts.take_round(bench.stopwatch.last_s, passes=self._options.runs)
-
-    def _residue(self) -> Residue | None:
-        on_cpu = self._device.type == "cpu"
-        return Residue(CpuClock(), on_cpu=on_cpu) if self._options.by is not None else None
 
     def _dtype(self) -> str:
         if self._precision.amp != "off":
@@ -149,44 +144,51 @@ class _Session:
             return
         for size in self._options.batch_sizes or (self._request.batch_size,):
             request = dataclasses.replace(self._request, batch_size=size)
-            training = self._options.mode == "train"
-            yield find_inputs(self._source, self._model, request, training=training)
+            yield find_inputs(self._source, self._model, request, training=self._trains)
 
-    def _prepare(self, example: ExampleInputs) -> _Bench:
+    def _prepare(self, example: ExampleInputs) -> Bench:
         example = cast_inputs(example, self._precision)
+        size = batch_of(example)
+        self._tell("warming up" if size is None else f"warming up, batch {size}")
         trace = self._observe(example)
-        filled = fill_inputs(
-            example, RunOptions(), self._device, label=self._source.label, fixed=False
-        )
-        subject = Forward(
+        if not self._options.allow_real:
+            check_room(
+                trace,
+                label=self._source.label,
+                batch_size=size,
+                free_bytes=free_memory_bytes(self._device),
+                training=self._trains,
+            )
+        try:
+            subject = self._subject(example)
+            return Bench(self._model, subject, example, trace, self._options, self._device)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(self._source.label, size) from error
+            raise
+
+    def _subject(self, example: ExampleInputs) -> Subject:
+        label, device, precision = self._source.label, self._device, self._precision
+        filled = fill_inputs(example, RunOptions(), device, label=label, fixed=False)
+        engine = self._options.engine
+        if not self._trains:
+            return Forward(
+                self._model, filled, label=label, precision=precision, device=device, engine=engine
+            )
+        return TrainingStep(
             self._model,
             filled,
-            label=self._source.label,
-            precision=self._precision,
-            device=self._device,
+            label=label,
+            precision=precision,
+            device=device,
+            engine=engine,
+            optimizer=self._options.optimizer,
         )
-        with subject.context():
-            course = follow(subject.run)
-            warm = warm_up(subject.run, passes=self._options.warmup)
-        first = example.records[0].shape if example.records else ()
-        return _Bench(
-            batch_size=first[0] if first else None,
-            inputs=example,
-            trace=trace,
-            subject=subject,
-            stopwatch=Stopwatch(subject.run, runs=self._options.runs),
-            warm_up=warm,
-            course=course,
-            parts=None if self._options.by is None else self._parts(subject, warm),
-        )
-
-    def _parts(self, subject: Subject, warm: WarmUp) -> PartsWatch:
-        return PartsWatch(self._model, subject.run, clock_for(self._device, ahead_s=warm.last_s))
 
     def _observe(self, example: ExampleInputs) -> Trace:
         """Describe the model that is timed, with its dtypes, on these inputs."""
         source = Source(label=self._source.label, instance=self._model, folder=self._source.folder)
-        mode: Mode = "train" if self._options.mode == "train" else "eval"
+        mode: Mode = "train" if self._trains else "eval"
         trace = observe(source, mode=mode, inputs=example, allow_real=True)
         failure = trace.failure
         if failure is not None:
@@ -197,41 +199,3 @@ class _Session:
                 "--input gives another shape",
             )
         return trace
-
-    def _ask_one_thread(self, benches: list[_Bench]) -> None:
-        """Time one thread too where several have waited for cores, and nobody asked for several."""
-        if torch.get_num_threads() == 1 or self._options.threads is not None:
-            return
-        threads = torch.get_num_threads()
-        for bench in benches:
-            if (bench.stopwatch.watch.total.share or 0.0) < _STARVED:
-                continue
-            torch.set_num_threads(1)
-            try:
-                alone = Stopwatch(bench.subject.run, runs=self._options.runs)
-                with bench.subject.context():
-                    alone.take_round()
-                bench.one_thread_s = alone.latency().median_s
-            finally:
-                torch.set_num_threads(threads)
-
-    def _result(self, bench: _Bench, ceilings: Ceilings, residue: Residue | None) -> Timed:
-        trace = bench.trace
-        parts = None
-        if bench.parts is not None and residue is not None:
-            parts = bench.parts.result(trace, ceilings, residue)
-        with bench.subject.context():
-            changes = describe_change(bench.course, follow(bench.subject.run))
-        return Timed(
-            batch_size=bench.batch_size,
-            inputs=bench.inputs.records,
-            latency=bench.stopwatch.latency(),
-            warm_up=bench.warm_up,
-            waiting=bench.stopwatch.watch.total,
-            flops=trace.totals.flops if trace.coverage.complete else None,
-            uncounted=trace.coverage.uncounted,
-            parts=parts,
-            moved_bytes=sum(moved_bytes(trace).values()),
-            one_thread_s=bench.one_thread_s,
-            changes=changes,
-        )

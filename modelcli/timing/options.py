@@ -28,7 +28,7 @@ class TimeOptions:
         runs: passes that are timed; None goes by time and count.
         warmup: passes before; None ends when the last medians agree.
         by: also time the parts; None times the whole alone.
-        trace: a file for torch's profiler; None writes none.
+        profile: also let torch's profiler look at some passes.
     """
 
     batch_sizes: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ class TimeOptions:
     by: str | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     allow_real: bool = False
-    trace: str | None = None
+    profile: bool = False
 
 
 def parse_batch_sizes(text: str) -> tuple[int, ...]:
@@ -88,6 +88,8 @@ def make_options(
     ):  # fmt: skip
         if count is not None and not least <= count < _MOST:
             raise UsageError(f"{flag} {count} is not possible", f"give {least} or more")
+    if optimizer is not None and others.get("mode") != "train":
+        raise UsageError(f"--optimizer {optimizer} goes with --mode train", "add it")
     _check_word("--engine", engine, ENGINES)
     _check_word("--by", by, BY)
     if by is not None and engine not in (None, "eager"):

@@ -88,7 +88,11 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A part of a training step: ``forward``, ``backward``, ``optimizer`` or ``zeroing``."""
+    """A part of a training step: ``zeroing``, ``forward``, ``backward`` or ``optimizer``.
+
+    Attributes:
+        flops: as they were traced; None where they are not known, or not counted.
+    """
 
     name: str
     time_s: float
@@ -138,9 +142,14 @@ class Timed:
         return self.moved_bytes / self.latency.median_s if self.moved_bytes else None
 
     @property
+    def forward_s(self) -> float:
+        """A forward pass: of a step its phase, else the median."""
+        return next((p.time_s for p in self.phases if p.name == "forward"), self.latency.median_s)
+
+    @property
     def unattributed_s(self) -> float | None:
-        """The whole less its parts: negative where the parts took longer than the plain whole."""
-        return None if self.parts is None else self.latency.median_s - self.parts.parts_s
+        """A forward pass less its parts: negative where the parts took longer."""
+        return None if self.parts is None else self.forward_s - self.parts.parts_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +165,7 @@ class TimeRecord:
         by: how the parts are shown; None where only the whole was timed.
         optimizer: of a training step, or ``""``.
         batches: one for each batch size, in the order asked for.
+        profile: of torch's profiler, as JSON; None where it was not asked for.
         remarks: what the user should know.
     """
 
@@ -170,4 +180,5 @@ class TimeRecord:
     batches: tuple[Timed, ...]
     by: str | None = None
     optimizer: str = ""
+    profile: bytes | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = ()

@@ -10,12 +10,14 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.utils.benchmark import timer as synchronized_clock
 
 from modelcli.errors import RunFailedError, UsageError, describe
 from modelcli.loading.device import DTYPES
 from modelcli.loading.example import ExampleInputs
 from modelcli.modules import move
 from modelcli.nested import map_tensors
+from modelcli.timing.engines import captured, compiled, refuse_compiling
 from modelcli.training.engine.step import AMP_DTYPES
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -25,15 +27,20 @@ class Subject(Protocol):
     """Something that can be timed.
 
     Attributes:
-        run: one pass.
+        run: one pass, or one step.
         gradients: ``inference_mode``, ``no_grad`` or ``on``.
+        first_s: seconds of the very first pass, on a cold machine.
     """
 
     run: Callable[[], Any]
     gradients: str
+    first_s: float
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         """Return what every pass runs in."""
+
+    def forward(self) -> Any:
+        """Run the forward pass alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +108,12 @@ class Forward:
         label: of the model, for messages.
         precision: what the pass is cast to.
         device: where it runs.
+        engine: ``eager``, ``compile`` or ``graph``.
 
     Raises:
         RunFailedError: the forward raised, whatever it was run under.
+        UnavailableError: there is no compiler.
+        UsageError: the pass cannot be captured.
     """
 
     def __init__(
@@ -114,12 +124,20 @@ class Forward:
         label: str,
         precision: Precision,
         device: torch.device,
+        engine: str = "eager",
     ) -> None:
         self._precision = precision
         self._device = device
         args, kwargs = inputs.args, dict(inputs.kwargs)
         self.run: Callable[[], Any] = lambda: model(*args, **kwargs)
         self.gradients = self._find_context(label)
+        if engine == "compile":
+            call = compiled(model)
+            self.run = lambda: call(*args, **kwargs)
+            self._try_compiled(label)
+        elif engine == "graph":
+            with self.context():
+                self.run = captured(self.run, device)
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         """Return what every pass runs in."""
@@ -128,12 +146,23 @@ class Forward:
         stack.enter_context(self._precision.autocast(self._device))
         return stack
 
+    def forward(self) -> Any:
+        """Run one pass."""
+        return self.run()
+
+    def _try_compiled(self, label: str) -> None:
+        try:
+            with self.context():
+                self.first_s = seconds_of(self.run)
+        except Exception as error:  # of the compiler, of what it calls
+            raise refuse_compiling(label, error) from error
+
     def _find_context(self, label: str) -> str:
         first: Exception | None = None
         for self.gradients in _CONTEXTS:
             try:
                 with self.context():
-                    self.run()
+                    self.first_s = seconds_of(self.run)
             except (Exception, SystemExit) as error:  # whatever the user's forward raises
                 if first is None:
                     first = error if isinstance(error, Exception) else RuntimeError(str(error))
@@ -141,6 +170,13 @@ class Forward:
                 return self.gradients
         assert first is not None  # there is at least one context
         raise failed_pass(label, first) from first
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    """Return how long one pass takes, an accelerator waited for."""
+    began = synchronized_clock()
+    run()
+    return synchronized_clock() - began
 
 
 def failed_pass(label: str, error: BaseException) -> RunFailedError | UsageError:

@@ -29,6 +29,11 @@ def moved_bytes(trace: Trace) -> dict[str, int]:
     return found
 
 
+def call_bytes(call: Call, trace: Trace) -> int:
+    """Return the bytes of one call's inputs and outputs, views and all."""
+    return sum(_input_bytes(call, trace)) + sum(_output_bytes(call))
+
+
 def _held_by_owner(trace: Trace) -> dict[str, int]:
     """Return the bytes of the parameters and buffers that each module holds itself."""
     held: dict[str, int] = {}
@@ -39,20 +44,25 @@ def _held_by_owner(trace: Trace) -> dict[str, int]:
 
 
 def _of_call(call: Call, trace: Trace, held: Mapping[str, int]) -> int:
-    inputs = [
-        _size(shape, dtype)
-        for shape, dtype in zip(call.input_shapes, _input_dtypes(call, trace), strict=True)
-    ]
-    outputs = [
-        _size(shape, _at(call.output_dtypes, place))
-        for place, shape in enumerate(call.output_shapes)
-    ]
+    inputs, outputs = _input_bytes(call, trace), _output_bytes(call)
     if _moves_nothing(call, trace):
         return 0
     weights = held.get(call.path, 0) if call.kind == "module" else _weight(call)
     if call.base in _LOOK_UPS:
         weights = min(weights, sum(outputs)) if weights else sum(outputs)
     return sum(inputs) + sum(outputs) + weights
+
+
+def _input_bytes(call: Call, trace: Trace) -> list[int]:
+    dtypes = _input_dtypes(call, trace)
+    return [_size(*each) for each in zip(call.input_shapes, dtypes, strict=True)]
+
+
+def _output_bytes(call: Call) -> list[int]:
+    return [
+        _size(shape, _at(call.output_dtypes, place))
+        for place, shape in enumerate(call.output_shapes)
+    ]
 
 
 def _moves_nothing(call: Call, trace: Trace) -> bool:

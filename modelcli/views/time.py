@@ -11,6 +11,7 @@ from modelcli.timing.record import Timed, TimeRecord
 from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_dims, show_seconds, show_si
 from modelcli.views.time_parts import parts_body, parts_table
+from modelcli.views.time_phases import phases_table
 
 _FEW_SINGLES = 20  # percentiles of fewer passes say little
 
@@ -24,6 +25,7 @@ def time_tables(record: TimeRecord, *, depth: int | None = None) -> list[Table]:
     by = record.by or "layer"
     parts = [timed for timed in record.batches if timed.parts is not None]
     tables = [parts_table(timed, record.ceilings, by=by, depth=depth) for timed in parts]
+    tables += [phases_table(timed, record.ceilings) for timed in record.batches if timed.phases]
     return [*tables, _whole_table(record)]
 
 
@@ -100,6 +102,8 @@ def _how(record: TimeRecord) -> str:
         f"{record.engine}",
         f"{record.mode} mode",
     ]
+    if record.optimizer:
+        parts.append(record.optimizer)
     if record.mode == "eval":
         parts.append({"on": "gradients on"}.get(record.gradients, record.gradients))
     return ", ".join(parts)
@@ -252,5 +256,6 @@ def _batch_body(record: TimeRecord, timed: Timed, depth: int | None) -> dict[str
         },
         "one_thread_s": timed.one_thread_s,
         "changes": timed.changes or None,
+        "phases_s": {phase.name: phase.time_s for phase in timed.phases} or None,
         **parts_body(timed, by=record.by, depth=depth),
     }  # fmt: skip

@@ -22,7 +22,7 @@ class _Line:
     """A row of the table: a part, or the difference at the end.
 
     Attributes:
-        whole_s: the median of plain passes, of which shares are.
+        whole_s: a plain forward pass, of which shares are.
     """
 
     path: str
@@ -67,7 +67,7 @@ def chosen_rows(parts: Parts, *, by: str, depth: int | None) -> tuple[PartRow, .
 
 
 def _lines(timed: Timed, rows: Sequence[PartRow]) -> list[_Line]:
-    whole_s = timed.latency.median_s
+    whole_s = timed.forward_s
     lines = [
         _Line(
             path=_name(row), type=_kind(row), calls=row.calls, time_s=row.time_s,
@@ -94,7 +94,7 @@ def _kind(row: PartRow) -> str:
 
 def _title(timed: Timed, by: str) -> str:
     size = "" if timed.batch_size is None else f", batch {timed.batch_size}"
-    return f"Time by {by}{size}"
+    return f"Time by {by}{size}{', of the forward pass' if timed.phases else ''}"
 
 
 def _columns(ceilings: Ceilings, by: str) -> tuple[Column, ...]:
@@ -133,7 +133,7 @@ def _percent(share: float) -> str:
 def _notes(timed: Timed, lines: Sequence[_Line]) -> Iterator[str]:
     parts = timed.parts
     assert parts is not None  # as above
-    whole_s, left_s = timed.latency.median_s, timed.unattributed_s or 0.0
+    whole_s, left_s = timed.forward_s, timed.unattributed_s or 0.0
     yield (
         f"parts     measured in {parts.passes} passes of their own: "
         f"{show_seconds(parts.parts_s)}, the whole {show_seconds(whole_s)}; "
@@ -175,7 +175,7 @@ def parts_body(timed: Timed, *, by: str | None, depth: int | None) -> dict[str, 
     parts = timed.parts
     if parts is None:
         return {"rows": [], "unattributed_s": None}
-    whole_s = timed.latency.median_s
+    whole_s = timed.forward_s
     rows = chosen_rows(parts, by=by or "layer", depth=depth)
     return {
         "rows": [

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from torch import nn
 
 import modelcli
+from modelcli.errors import UsageError
 from modelcli.machine.record import Ceilings
-from modelcli.timing import measure
+from modelcli.timing import measure, subject
 
 QUICK = ("--device", "cpu", "--runs", "3", "--warmup", "2")
 
@@ -202,9 +206,116 @@ def test_depth_folds_the_rows(run: Any) -> None:
     [
         (("--by", "layers"), "not 'layers'", "did you mean 'layer'"),
         (("--depth", "2"), "--depth 2", "--by layer"),
-        (("--by", "layer", "--depth", "-1"), "--depth -1", "0 shows all"),
+        (("--by", "layer", "--depth", "-1"), "--depth -1", "0 for all levels"),
         (("--by", "layer", "--engine", "compile"), "--by layer", "eager"),
     ],
 )
 def test_mistakes_about_parts(run: Any, words: tuple[str, ...], message: str, hint: str) -> None:
     run("time", "lenet", *words).assert_error(2, message, hint)
+
+
+def test_a_training_step_is_timed_by_phases(run: Any) -> None:
+    words = ("time", "lenet", *QUICK, "--mode", "train", "--batch-size", "2")
+    found = run(*words, "--optimizer", "sgd", "--format", "json").json
+    assert list(found["phases_s"]) == ["zeroing", "forward", "backward", "optimizer"]
+    assert all(seconds > 0 for seconds in found["phases_s"].values())
+    assert found["optimizer"] == "SGD"
+    assert found["gradients"] == "on"
+    # forward, weights' gradients, and inputs' gradients of all but the first layer
+    assert found["flops"] == 3 * 2 * 833_040 - 2 * 235_200
+    table = run(*words, "--by", "layer").out
+    assert "step less phases" in table
+    assert "of the forward pass" in table
+
+
+def test_the_parts_of_a_step_are_set_beside_its_forward_pass(run: Any) -> None:
+    words = ("time", "lenet", *QUICK, "--mode", "train", "--by", "layer", "--format", "json")
+    found = run(*words).json
+    together = sum(row["time_s"] for row in found["rows"]) + found["unattributed_s"]
+    assert together == pytest.approx(found["phases_s"]["forward"], rel=1e-9)
+
+
+def test_what_has_nothing_to_train_is_told() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x).detach()
+
+    with pytest.raises(UsageError, match="no parameter to train"):
+        modelcli.time(nn.ReLU(), (2, 2), mode="train", runs=1)
+    with pytest.raises(UsageError, match="no output of the model has a gradient"):
+        modelcli.time(Cut(), (2, 2), mode="train", runs=1)
+
+
+def test_training_leaves_the_model_as_it_was() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modelcli.time(model, torch.rand(8, 4), mode="train", runs=2, warmup=1)
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not model.training
+
+
+def test_a_picture_and_a_trace_are_written(run: Any, tmp_path: Path) -> None:
+    picture, trace = tmp_path / "a.svg", tmp_path / "a.json"
+    files = ("-o", str(picture), "--trace", str(trace))
+    result = run("time", "lenet", *QUICK, *files)
+    assert result.code == 0, result.err
+    drawn = ElementTree.parse(picture).getroot()
+    texts = ["".join(each.itertext()) for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"conv1", "between layers", "FLOP a byte", "product 1.000 TFLOP/s"} <= set(texts)
+    dots = list(drawn.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(dots) == 5  # conv1, conv2, fc1, fc2, fc3: the others have no operations counted
+    profile = json.loads(trace.read_text())
+    names = {event.get("name") for event in profile["traceEvents"]}
+    assert "aten::conv2d" in names
+    again = run("time", "lenet", *QUICK, *files)  # they are ours
+    assert again.code == 0, again.err
+
+
+def test_files_of_others_are_left_alone(run: Any, tmp_path: Path) -> None:
+    for flag, name in (("-o", "a.svg"), ("--trace", "a.json")):
+        path = tmp_path / name
+        path.write_text("mine")
+        run("time", "lenet", *QUICK, flag, str(path)).assert_error(2, "exists", "--force")
+        assert path.read_text() == "mine"
+    run("time", "lenet", "--trace", str(tmp_path / "a.txt")).assert_error(2, "a.txt", ".json")
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_one_that_could(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "free_memory_bytes", lambda _device: 1_000_000)
+    result = run("time", "lenet", *QUICK, "--batch-size", "1000")
+    result.assert_error(2, "a batch of 1,000 of 'lenet' needs", "--batch-size 20")
+    assert run("time", "lenet", *QUICK, "--batch-size", "20").code == 0
+
+
+def test_a_compiled_pass_without_a_compiler_ends_with_3(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_model: nn.Module) -> Any:
+        def call(*_args: Any) -> Any:
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+
+        return call
+
+    monkeypatch.setattr(subject, "compiled", refuses)
+    result = run("time", "lenet", *QUICK, "--engine", "compile")
+    result.assert_error(3, "no compiler here", "--engine eager")
+
+
+def test_a_model_whose_output_grows_is_told(run: Any, write: Any) -> None:
+    path = write(
+        "net.py",
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(2, 2)\n        self.kept = []\n\n"
+        "    def forward(self, x):\n        self.kept.append(self.fc(x))\n"
+        "        return torch.cat(self.kept)\n",
+    )
+    out = run("time", f"{path}:Net", "--input", "1x2", *QUICK).out
+    assert "the model changed while it was timed: its output was" in out
