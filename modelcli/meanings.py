@@ -173,9 +173,13 @@ _NAMES = (
     (".svg", ".pdf .eps .ps .html"),
     # models and their libraries
     ("autoencoder", "ae vae"),
+    ("lenet", "lenet5 lenet-5"),
     ("hf", "huggingface transformers hub"),
     ("torchvision", "tv vision"),
 )  # fmt: skip
+
+# Architectures of which nobody here has one, and which are spelled like others that are here.
+STRANGERS = frozenset("convnet efficientdet facenet pointnet segnet unet vnet wavenet".split())
 
 
 Kind = Literal["command", "option", "layer", "name"]

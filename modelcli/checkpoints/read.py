@@ -39,10 +39,7 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """
     path = Path(path)
     parts = _Parts()
-    if os.path.isdir(path):
-        chosen = choose_in_folder(path)
-    else:
-        chosen = (path,)
+    chosen = _files_of(path)
     if len(chosen) == 1 and looks_like_index(chosen[0]):
         files = _read_sharded(chosen[0], key, parts)
     else:
@@ -53,6 +50,22 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     if not parts.tensors:
         raise CheckpointError(f"'{path}' holds no tensor", "nothing was saved in it")
     return _finish(path, files, parts)
+
+
+def check_kind(path: str | Path) -> None:
+    """Check that there is a checkpoint, by the first bytes of its files: torch is not needed.
+
+    Raises:
+        CheckpointError: the file is missing, empty or of another kind; a folder holds none or
+            several.
+    """
+    for file in _files_of(Path(path)):
+        if not looks_like_index(file):
+            sniff(file)
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    return tuple(choose_in_folder(path)) if os.path.isdir(path) else (path,)
 
 
 def _finish(path: Path, files: tuple[Path, ...], parts: _Parts) -> Checkpoint:

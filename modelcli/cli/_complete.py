@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 VARIABLE = "_MODELCLI_COMPLETE"
+_TYPED = "_TYPER_COMPLETE_ARGS"
 _COLON = ":"
 
 
@@ -57,12 +59,16 @@ _CUT: dict[str, str] = {}
 
 
 def join_words() -> None:
-    """Undo what bash does to words with a colon: ``timm:vit`` arrives as ``timm : vit``.
+    """Undo what bash does to words with a colon, and take the word ``help`` out of what is typed.
+
+    ``timm:vit`` arrives as ``timm : vit``.
 
     What stands before the last colon of the word to complete is kept aside, since bash puts what
     it is given in the place of what stands after it.
     """
     if os.environ.get(VARIABLE) != "complete_bash":
+        typed = os.environ.get(_TYPED, "")  # of zsh and fish: the whole line up to the cursor
+        os.environ[_TYPED] = re.sub(r"^(\s*\S+)\s+help(?=\s+\S*$)", r"\1", typed)
         return
     typed = os.environ.get("COMP_WORDS", "")
     between = "\n" if "\n" in typed else " "  # typer's script joins them by the first of its IFS
@@ -78,6 +84,8 @@ def join_words() -> None:
             joined.append(word)
     if at >= len(words):
         joined.append("")
+    if joined[1:2] == ["help"] and len(joined) == 3:
+        del joined[1]  # 'help' is a word of ours, which is followed by a command
     before, colon, rest = joined[-1].rpartition(_COLON)
     _CUT["before"] = before + colon
     os.environ["COMP_WORDS"] = between.join([*joined[:-1], rest])

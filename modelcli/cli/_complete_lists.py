@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -69,15 +67,9 @@ def _providers(_typed: str) -> Iterable[str]:
 
 
 def _optimizers(_typed: str) -> Iterable[str]:
-    """Return the optimisers that ``torch.optim`` imports, read from its source."""
-    from modelcli.config import OPTIMIZERS
+    from modelcli.config.optimizer_names import optimizer_names
 
-    torch = importlib.util.find_spec("torch")
-    if torch is None or torch.origin is None:
-        return OPTIMIZERS
-    text = (Path(torch.origin).parent / "optim" / "__init__.py").read_text(encoding="utf-8")
-    named = {name.lower() for name in re.findall(r"import (\w+) as \1$", text, re.MULTILINE)}
-    return sorted({*OPTIMIZERS, *named} - {"optimizer"})
+    return optimizer_names()
 
 
 def _losses(_typed: str) -> Iterable[str]:

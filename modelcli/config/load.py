@@ -15,8 +15,9 @@ from modelcli.config.layers import (
     raise_for,
     settings_layer,
 )
+from modelcli.config.optimizer_names import check_optimizer_name
 from modelcli.config.sections import DEFAULT_STEPS, OPTIMIZERS, RunConfig
-from modelcli.errors import ConfigError, did_you_mean
+from modelcli.errors import ConfigError, UsageError, did_you_mean
 from modelcli.losses import LOSSES
 
 _SCHEDULE_KEYS = {
@@ -136,6 +137,10 @@ def _combinations(values: Mapping[str, object], sources: Mapping[str, str]) -> I
                 message=f"{name} ({sources[name]}) has no effect with the schedule '{schedule}'",
                 hint=f"it is for --schedule {' or '.join(kinds)}",
             )
+    try:
+        check_optimizer_name(str(values.get("optimizer.name", "adam")))
+    except UsageError as error:
+        yield Mistake(message=error.message, hint=error.hint)
     yield from _unknown_arguments(values, sources)
 
 

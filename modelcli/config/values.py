@@ -25,7 +25,8 @@ def parse_value(text: str) -> object:
         ValueError: neither, or a spelling of Python's (True, .5) that would become a string.
     """
     if text in _PYTHON_SPELLINGS:
-        raise ValueError(f"is read as TOML, which writes {_PYTHON_SPELLINGS[text]}, not {text}")
+        toml = _PYTHON_SPELLINGS[text]
+        raise ValueError(f"is read as TOML, which writes {toml}, not {text}", f"write {toml}")
     if text == "None":
         raise ValueError("is read as TOML, which has no None; leave the key out")
     try:

@@ -7,6 +7,7 @@ import re
 from modelcli import registry
 from modelcli.errors import UsageError, ask, closest, ignoring_case
 from modelcli.loading.providers.catalogue import libraries, library_names
+from modelcli.meanings import STRANGERS
 
 _SHOWN = 4  # names of one library
 _LONG = 6  # the libraries have a name like any shorter one
@@ -34,13 +35,24 @@ def models_like(name: str) -> tuple[str, ...]:
     found = [f"{provider}:{same}" for provider, same in exact.items() if same is not None]
     if found or _is_hub_name(name):
         return tuple(found) or (f"hf:{name}",)
-    near = closest(name, ours)
+    if name.lower().replace("_", "").replace("-", "") in STRANGERS:
+        return ()
+    near = _with_its_number(name, closest(name, ours))
     if near or len(name) < _LONG or libraries_with(name):
         return near
-    each = {provider: closest(name, names)[:1] for provider, names in theirs.items()}
+    each = {
+        provider: _with_its_number(name, closest(name, names))[:1]
+        for provider, names in theirs.items()
+    }
     found = [f"{provider}:{close}" for provider, names in each.items() for close in names]
     best = closest(name, [each.partition(":")[2] for each in found])  # no second best beside it
     return tuple(each for each in found if each.partition(":")[2] in best)
+
+
+def _with_its_number(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what has another number: gpt3 is no gpt2 in which a letter is wrong."""
+    number = re.sub(r"\D", "", name)
+    return tuple(n for n in names if not number or re.sub(r"\D", "", n) in ("", number))
 
 
 def libraries_with(part: str) -> str:

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from modelcli.checkpoints.read import check_kind
 from modelcli.config import OptimizerConfig
+from modelcli.config.optimizer_names import check_optimizer_name
 from modelcli.config.values import check_device_name, parse_value
 from modelcli.errors import UsageError
 from modelcli.losses import find_loss
@@ -98,6 +100,7 @@ def parse_step(text: str) -> OptimizerConfig:
     lr = given.get("lr")
     if lr is not None and (isinstance(lr, bool) or not isinstance(lr, (int, float)) or lr <= 0):
         raise UsageError(f"--step '{text}': lr must be a number above 0", "as --step sgd:lr=0.01")
+    check_optimizer_name(name.strip())
     named = {key: given.pop(key) for key in _NAMED if key in given}
     return OptimizerConfig(name=name.strip(), kwargs=given, **named)
 
@@ -122,6 +125,7 @@ def make_options(
     explain: str | None = None,
     loss: str | None = None,
     step: str | None = None,
+    weights: str | None = None,
     device: str = "cpu",
     **others: object,
 ) -> RunOptions:
@@ -130,8 +134,12 @@ def make_options(
     Raises:
         UsageError: values, a target, a step or a cell that cannot be read; an unknown loss, or
             one without a target; no device's name; fewer than one pass.
+        CheckpointError: the weights are no checkpoint, or are not there.
     """
     check_device_name(device)
+    if weights is not None:
+        check_kind(weights)
+    chosen = None if step is None else parse_step(step)
     if accumulate is not None and accumulate < 1:
         raise UsageError(f"--accumulate {accumulate} is not possible", "give 1 or more")
     passes = accumulate or (1 if backward or step else 0)
@@ -146,7 +154,8 @@ def make_options(
         target=None if target is None else parse_given(target, "--target"),
         passes=passes,
         loss=None if found is None else found.name,
-        step=None if step is None else parse_step(step),
+        step=chosen,
+        weights=weights,
         device=device,
         explain=None if explain is None else parse_explain(explain),
         **others,  # type: ignore[arg-type]

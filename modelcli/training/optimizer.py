@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.config import OptimizerConfig, ScheduleConfig
+from modelcli.config.optimizer_names import missing_module, unknown_optimizer
 from modelcli.errors import UsageError, ask, describe, did_you_mean
 from modelcli.isolation import importable
 from modelcli.modules import named_parameters
@@ -43,10 +44,7 @@ def _of_torch(name: str) -> type[torch.optim.Optimizer]:
     }
     found: type[torch.optim.Optimizer] | None = known.get(name.lower())
     if found is None:
-        hint = f"{did_you_mean(name, sorted(known))}there are {', '.join(sorted(known))}"
-        raise UsageError(
-            f"unknown optimizer '{name}'", f"{hint}; one of another package is package.mod:NAME"
-        )
+        raise unknown_optimizer(name, known)
     return found
 
 
@@ -57,10 +55,7 @@ def _of_package(name: str) -> type[torch.optim.Optimizer]:
         with importable(Path.cwd()):
             module = importlib.import_module(place)
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"unknown optimizer '{name}': no module named '{error.name}'",
-            "is it installed, or in the folder that you are in? It is written package.mod:NAME",
-        ) from None
+        raise missing_module(name, error.name) from None
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"unknown optimizer '{name}': '{place}' cannot be imported: {describe(error)}",

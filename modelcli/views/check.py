@@ -32,11 +32,11 @@ def findings_table(report: Report) -> Table:
 
 
 def show_place(place: Place | None) -> str:
-    """Write a place as editors take it: ``net.py:12``; short where it is below the folder."""
+    """Write a place as editors take it, from where one is: ``net.py:12``, ``../net.py:12``."""
     if place is None:
         return ""
     relative = os.path.relpath(place.file)
-    file = relative if len(relative) < len(place.file) and ".." not in relative else place.file
+    file = min(relative, place.file, key=len)
     return f"{file}:{place.line}"
 
 

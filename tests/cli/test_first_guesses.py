@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from modelcli.cli import main
 from modelcli.cli._app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +31,16 @@ GUESSES = {
     "diff resnet50 lenet": ("'torchvision:resnet50' or 'timm:resnet50'", "'lenet'"),
     "summary meta-llama/Llama-2-7b": ("hf:meta-llama/Llama-2-7b", "did you mean"),
     "summary vgg": ("torchvision:vgg16", "did you mean"),
+    "summary lenet5": ("'lenet'", "timm"),
+    "summary efficientnt": ("'hf:efficientnet'", "lenet'"),
     # a suggestion that is wrong is worse than none
     "summary unet": ("hint: 'modelcli list' shows all", "did you mean"),
     "summary lstm": ("hint: 'modelcli list' shows all", "did you mean"),
     "summary gan": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary efficientdet": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary convnet": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary gpt3": ("hint: 'modelcli list' shows all", "did you mean"),
+    "summary resnet51": ("timm:resnet51q", "did you mean"),
     "summary model": ("'modelcli list' shows all", "did you mean"),
     # ours
     "summary lent": ("'lenet'", "timm"),
@@ -80,6 +87,9 @@ GUESSES = {
     "train mlp --loss l2x": ("a loss by name", "did you mean"),
     "train mlp --init he": ("'kaiming_normal' or 'kaiming_uniform'", "'eye'"),
     "train mlp --optimizer ADM": ("'adam'", "'sgd'"),
+    "run linear --target 0,0,0 --step ADM:lr=1": ("'adam'", "'sgd'"),
+    "summary net.py": ("hint: write net.py:Net", "did you mean"),
+    "summary net.py:Net --set bias=False": ("hint: write false", "quoted"),
     "train mlp --set momentum=0.5": ("'optimizer.momentum'", "'train."),
     "train mlp --set foo.name=adam": ("hint: ", "did you mean"),
     "train mlp --set optimzer.name=adam": ("'optimizer.name'", "'data."),
@@ -92,10 +102,65 @@ GUESSES = {
 @pytest.mark.parametrize("line", GUESSES)
 def test_a_first_guess(line: str, run: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
     told, not_told = GUESSES[line]
     result = run(*shlex.split(line))
     result.assert_error(2, "", told)
     assert not_told not in result.err
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, sizes=(4, 4), norm=None, weights="DEFAULT", **more):
+        super().__init__()
+        self.fc = nn.Linear(*sizes, bias=more.get("bias", True))
+        self.norm = norm(sizes[1]) if norm else nn.Identity()
+        assert weights in (None, "DEFAULT")
+
+    def forward(self, x):
+        return self.norm(self.fc(x))
+
+    @classmethod
+    def from_name(cls, name="small"):
+        return cls((4, {"small": 2, "large": 6}[name]))
+
+class Zoo:
+    class Inner(Net):
+        pass
+
+MODELS = {"small": Net}
+"""
+
+# command line: the number of parameters that it shows
+WORKS = {
+    "summary LeNet": 61_706,
+    "summary lenet --input '1 1 32 32'": 61_706,
+    "summary lenet --input '(1,1,32,32)'": 61_706,
+    "summary lenet --input '(1, 1, 32, 32)'": 61_706,
+    "summary ./net.py:Net": 20,
+    "summary net:Net": 20,
+    "summary net.py:Net.from_name": 10,
+    "params net.py:Net.from_name --set name=large": 30,
+    "summary net.py:Zoo.Inner": 20,
+    "summary 'net.py:MODELS[\"small\"]'": 20,
+    "summary net.py:Net --set weights=None --set 'sizes=(4,3)'": 15,
+    "summary net.py:Net --set norm=torch.nn.BatchNorm1d": 28,
+    "summary net.py:Net --set bias=false": 16,
+    "params net.py:Net -- --data x": 20,
+}
+
+
+@pytest.mark.parametrize("line", WORKS)
+def test_a_first_guess_that_works(line: str, run: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET.replace("MODELS =", "class _Other: ...\nMODELS ="))
+    words = shlex.split(line)
+    at = words.index("--") if "--" in words else len(words)
+    result = run(*words[:at], "--format", "json", *words[at:])
+    assert result.code == 0, result.err
+    assert result.json["totals"]["params"] == WORKS[line]
 
 
 def test_the_class_that_is_printed_is_its_model(run: Any) -> None:
@@ -128,6 +193,8 @@ TABS = {
     "modelcli shapes lin": "linear",
     "modelcli summary lenet --columns kernel,str": "kernel,stride",
     "modelcli compare lenet --sort mac": "macs",
+    "modelcli help su": "summary",
+    "modelcli help pa": "params",
     "modelcli summary net": "net.py:Inner net.py:Net net.py",
     "modelcli summary net.py :": "Inner Net",
     "modelcli summary net.py : N": "Net",
@@ -146,6 +213,42 @@ TABS = {
     "modelcli summary torchvision : resnet1": "resnet101 resnet152 resnet18",
     "modelcli summary lenet --format ": "table tsv json md",
 }
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize("typed", ["modelcli help su", "modelcli su", " modelcli  help  su"])
+def test_help_completes_in_the_other_shells(
+    capsys: Any, typed: str, shell: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("_MODELCLI_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
+    with pytest.raises(SystemExit):
+        main([])
+    shown = capsys.readouterr().out
+    assert "summary" in shown
+    assert "check" not in shown
+
+
+MISTAKES = (
+    "train lenet --optimizer adm", "train lenet --optimizer nowhere.optim:Lion",
+    "run lenet --target 3 --step adm:lr=1", "run lenet --weights nothing.pt",
+    "run lenet --weights README.md",
+)  # fmt: skip
+
+
+def test_a_wrong_optimizer_or_weights_are_told_without_torch() -> None:
+    script = (
+        "import sys\n"
+        "from modelcli.cli import main\n"
+        f"codes = [main(line.split()) for line in {MISTAKES!r}]\n"
+        "assert codes == [2] * len(codes), codes\n"
+        "assert not {'torch', 'numpy'} & sys.modules.keys()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("typed", TABS)
