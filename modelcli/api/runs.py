@@ -11,6 +11,7 @@ from modelcli.api.shown import Shown
 from modelcli.config import load_config
 from modelcli.isolation import importable
 from modelcli.training.run.ending import DivergedError
+from modelcli.training.run.find_lr import find_lr as sweep_lr
 from modelcli.training.run.observer import Observer
 from modelcli.training.run.prepare import prepare
 from modelcli.training.run.result import Record
@@ -29,6 +30,7 @@ def train(
     config: str | Path | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
+    find_lr: bool = False,
 ) -> Record:
     """Train a model as ``modelcli train`` does.
 
@@ -39,6 +41,7 @@ def train(
         out: the run directory, ``train.out``: the configuration, metrics, checkpoints,
             ``summary.json`` and ``curve.svg`` go there; None writes nothing.
         observer: is told of every logged step; None tells nobody.
+        find_lr: sweep the learning rate first, and train with what is found.
 
     Returns:
         What the run came to: losses, speed, verdict.
@@ -59,6 +62,8 @@ def train(
         with importable(None):
             run = prepare(resolved.config, given=resolved.sources)
             with importable(run.trained.source.folder):
+                if find_lr:
+                    sweep_lr(run)
                 session = Session(
                     run, observer or Observer(), directory=directory, sources=resolved.sources
                 )

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import sys
 from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
 from modelcli.cli._ranks import among_ranks
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._target import note_remarks
-from modelcli.cli._terminal import console_on, is_terminal
+from modelcli.cli._train_show import show, show_sweep
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
-from modelcli.views.document import dump_json
 from modelcli.views.run_files import write_results
-from modelcli.views.train import record_body, record_table, watched_table
 from modelcli.views.train_verdict import verdict_text
 
 if TYPE_CHECKING:
     from modelcli.training.distributed.world import World
     from modelcli.training.run.ending import DivergedError
-    from modelcli.training.run.result import Record
     from modelcli.training.run.verdict import Verdict
 
 
@@ -34,6 +28,7 @@ def train(
     saved: str | None,
     allow_changed: bool = False,
     expect: Verdict | None = None,
+    find_lr: bool = False,
 ) -> None:
     """Train, show the record and write it to the run directory.
 
@@ -44,6 +39,7 @@ def train(
         saved: the configuration of the run that is continued.
         allow_changed: continue it although its code, data or configuration changed.
         expect: the verdict that the run is to come to.
+        find_lr: sweep the learning rate first.
 
     Raises:
         DivergedError: the loss stopped being finite; the record was shown before.
@@ -51,7 +47,7 @@ def train(
     """
     prepare_long_run()
     with among_ranks(resolved.config) as world:
-        _train(resolved, out, world, lines, saved, allow_changed, expect)
+        _train(resolved, out, world, lines, saved, allow_changed, expect, find_lr)
 
 
 def _train(
@@ -62,6 +58,7 @@ def _train(
     saved: str | None,
     allow_changed: bool,
     expect: Verdict | None,
+    find_lr: bool,
 ) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
@@ -88,6 +85,8 @@ def _train(
             for remark in run.trained.remarks:
                 progress.note(remark)
             with importable(run.trained.source.folder):
+                if find_lr:
+                    show_sweep(run, out)
                 session = Session(
                     run,
                     progress,
@@ -103,7 +102,7 @@ def _train(
         shown.clear()
         if world.is_first:
             note_remarks(out, run.trained.source.remarks)
-            _show(record, out, lines=lines)
+            show(record, out, lines=lines)
         if directory is not None:
             write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
@@ -123,26 +122,3 @@ def _train(
                 f"the verdict is '{record.verdict}', and '{expect}' was expected",
                 verdict_text(record) or "no step was taken",
             )
-
-
-def _show(record: Record, out: Output, *, lines: bool) -> None:
-    if lines:
-        out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
-    else:
-        show_record(record, out)
-
-
-def show_record(record: Record, out: Output) -> None:
-    """Write the record of a run, with its curve where a person reads it."""
-    table = record_table(record)
-    if is_terminal(sys.stdout):
-        from modelcli.views.curves import draw_curve
-
-        points = [(point.step, point.loss) for point in record.points]
-        width = min(80, console_on(sys.stdout).width) - 4  # within the frame
-        curve = draw_curve([points], width=width)
-        title = f"{record.target}, {record.objective} by step"
-        table = dataclasses.replace(table, notes=tuple(curve), title=title, framed=True)
-    last = [row for row in record.watched if row.step == record.watched[-1].step]
-    tables = (table, watched_table(last)) if last else (table,)
-    out.result(record_body(record), *tables)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +10,10 @@ from modelcli.cli._format import Format, TrainFormatOption
 from modelcli.cli._options import QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.cli._ranks import start_processes
+from modelcli.cli._train_checks import check_names, check_sweep, saved_config
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
-from modelcli.config import ARRAY_SUFFIXES, Resolved, dump_config, load_config
-from modelcli.errors import UsageError
-from modelcli.loading.grammar import make_request
-from modelcli.loading.target import parse_target
+from modelcli.config import dump_config, load_config
 from modelcli.training.run.verdict import Verdict
 
 COMMAND_CLASS = GroupedCommand
@@ -56,6 +53,10 @@ def command(
         bool,
         typer.Option("--dry-run", help="Print the whole configuration with its sources, and stop."),
     ] = False,
+    find_lr: Annotated[
+        bool,
+        option("--find-lr", help="Sweep the learning rate first, and train with what is found."),
+    ] = False,
     expect: Annotated[
         Verdict | None,
         option("--expect", metavar="VERDICT", help="Exit 1 unless the run's verdict is this one."),
@@ -69,13 +70,14 @@ def command(
     if model is not None and model.endswith(".toml") and config is None:
         model, config = None, model
     flags = {**flags_of(given), "model.target": model}
-    saved = _saved_config(given.get("train_out")) if resume else None
+    saved = saved_config(given.get("train_out")) if resume else None
     resolved = load_config(
         *(file for file in (saved, config) if file is not None),
         settings=settings or (),
         flags=flags,
     )
-    _check_names(resolved)
+    check_names(resolved)
+    check_sweep(resolved, find_lr=find_lr, resume=resume)
     out = Output(
         "train",
         target=resolved.config.model.target,
@@ -96,42 +98,5 @@ def command(
         saved=saved,
         allow_changed=allow_changed,
         expect=expect,
+        find_lr=find_lr,
     )
-
-
-def _saved_config(run_dir: str | None) -> str:
-    """Return the configuration of the run to continue."""
-    if run_dir is None:
-        raise UsageError("--resume needs the run's directory", "give it with --out DIR")
-    path = Path(run_dir) / "config.toml"
-    if not path.is_file():
-        raise UsageError(
-            f"there is no run to resume in '{run_dir}'", "leave out --resume to start one"
-        )
-    return str(path)
-
-
-def _check_names(resolved: Resolved) -> None:
-    """Refuse what is mistyped before torch is imported."""
-    parse_target(resolved.config.model.target)
-    make_request(resolved.config.data.input, None, resolved.config.data.kwarg)
-    if resolved.config.model.init:
-        from modelcli.initialise.rules import parse_init
-
-        parse_init(resolved.config.model.init)
-    data = Path(resolved.config.data.name)
-    if data.suffix in ARRAY_SUFFIXES and not data.is_file():
-        raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
-    train = resolved.config.train
-    for flag, given in (
-        ("--tensorboard", train.tensorboard),
-        ("--checkpoint-every", train.checkpoint_every is not None),
-    ):
-        if given and not train.out:
-            raise UsageError(f"{flag} needs a run directory", "give one with --out DIR")
-    if train.steps is not None and resolved.config.schedule.warmup > train.steps:
-        raise UsageError(
-            f"a warm-up of {resolved.config.schedule.warmup} steps is longer than the run of "
-            f"{train.steps}",
-            "give more --steps, or a shorter --warmup",
-        )

@@ -79,7 +79,12 @@ def finite_points(curve: Points) -> list[tuple[float, float]]:
 
 
 def draw_curve(
-    curves: Sequence[Points], *, width: int = 60, height: int = 8, names: Sequence[str] = ()
+    curves: Sequence[Points],
+    *,
+    width: int = 60,
+    height: int = 8,
+    names: Sequence[str] = (),
+    x_name: str = "step",
 ) -> list[str]:
     """Return curves through points (x, y) as lines of Braille dots with the range of both axes.
 
@@ -88,6 +93,7 @@ def draw_curve(
 
     Args:
         width: columns of the whole drawing, labels included.
+        x_name: what x counts.
     """
     points = [point for curve in curves for point in finite_points(curve)]
     if len(points) < 2:
@@ -103,7 +109,7 @@ def draw_curve(
         _coloured(f"━ {printable(name)}", number) for number, name in enumerate(names)
     )
     below = [indent + legend] if len(curves) > 1 and names else []
-    drawn = [*above, *lines, f"{indent}step {axes.x_low:g} to {axes.x_high:g}", *below]
+    drawn = [*above, *lines, f"{indent}{x_name} {axes.x_low:g} to {axes.x_high:g}", *below]
     return [Styled(line) for line in drawn]
 
 

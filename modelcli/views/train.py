@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_bytes, show_count, show_si
+from modelcli.views.train_lr import sweep_body
 from modelcli.views.train_tokens import language_body, language_rows, perplexity_body
 from modelcli.views.train_verdict import verdict_body, verdict_text
 
@@ -42,6 +43,8 @@ def record_body(record: Record) -> dict[str, Any]:
         },
         "objective": record.objective,
         "loss": _losses(record),
+        "lr": record.lr,
+        "find_lr": sweep_body(record.sweep),
         "accuracy": record.accuracy,
         "chance_accuracy": chance_of(record) if record.classes else None,
         "best_accuracy": record.best_accuracy,

@@ -24,6 +24,7 @@ from modelcli.training.run.context import fill_defaults, with_tokens
 from modelcli.training.run.diagnose import explain_memory, largest_batch
 from modelcli.training.run.loop import Plan
 from modelcli.training.run.model import TrainedModel, build_trained_model, probe
+from modelcli.training.run.sweep import Sweep
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Run:
     Attributes:
         config: with the learning rate and the number of samples filled in.
         steps: optimiser steps in all.
+        sweep: what found its learning rate, None where that was given.
     """
 
     config: RunConfig
@@ -41,6 +43,7 @@ class Run:
     data: Data
     learner: Learner
     steps: int
+    sweep: Sweep | None = None
 
     def plan(self, *, narrate: bool = False) -> Plan:
         """Return how long the run trains and how often it looks."""

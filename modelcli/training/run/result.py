@@ -22,6 +22,7 @@ from modelcli.training.run.measure import (
 )
 from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
+from modelcli.training.run.sweep import Sweep
 from modelcli.training.run.throughput import flops_per_sample, measure_roofline
 from modelcli.training.run.verdict import Evidence, Verdict, judge
 from modelcli.training.run.watch import Watched
@@ -48,6 +49,7 @@ class Record:
         points: the curve.
         watched: rows of every epoch that was watched.
         diverged: the loss stopped being finite; ``last_loss`` is then what it was.
+        sweep: what found the learning rate; None where that was given.
         language: what is known of the tokens; None of other data.
         verdict: what came of it, and the evidence that it rests on.
     """
@@ -62,6 +64,7 @@ class Record:
     steps: int
     planned_steps: int
     batch_size: int
+    lr: float
     data: str
     data_description: str
     samples: int
@@ -90,6 +93,7 @@ class Record:
     run_dir: str | None = None
     diverged: bool = False
     language: Language | None = None
+    sweep: Sweep | None = None
     verdict: Verdict | None = None
     evidence: Evidence | None = None
 
@@ -142,6 +146,7 @@ def make_record(
         steps=progress.step,
         planned_steps=run.steps,
         batch_size=batch,
+        lr=config.optimizer.lr or 0.0,
         data=data.name,
         data_description=data.facts.description,
         samples=_samples(run, progress),
@@ -170,6 +175,7 @@ def make_record(
         run_dir=config.train.out or None,
         diverged=not measured,
         language=data.facts.language,
+        sweep=run.sweep,
         verdict=judge(evidence) if points or not measured else None,
         evidence=evidence,
     )

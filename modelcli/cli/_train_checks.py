@@ -1,0 +1,59 @@
+"""What of ``train`` is wrong before torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelcli.config import ARRAY_SUFFIXES, Resolved
+from modelcli.errors import UsageError
+from modelcli.loading.grammar import make_request
+from modelcli.loading.target import parse_target
+
+
+def saved_config(run_dir: str | None) -> str:
+    """Return the configuration of the run to continue."""
+    if run_dir is None:
+        raise UsageError("--resume needs the run's directory", "give it with --out DIR")
+    path = Path(run_dir) / "config.toml"
+    if not path.is_file():
+        raise UsageError(
+            f"there is no run to resume in '{run_dir}'", "leave out --resume to start one"
+        )
+    return str(path)
+
+
+def check_names(resolved: Resolved) -> None:
+    """Refuse what is mistyped before torch is imported."""
+    parse_target(resolved.config.model.target)
+    make_request(resolved.config.data.input, None, resolved.config.data.kwarg)
+    if resolved.config.model.init:
+        from modelcli.initialise.rules import parse_init
+
+        parse_init(resolved.config.model.init)
+    data = Path(resolved.config.data.name)
+    if data.suffix in ARRAY_SUFFIXES and not data.is_file():
+        raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
+    train = resolved.config.train
+    for flag, given in (
+        ("--tensorboard", train.tensorboard),
+        ("--checkpoint-every", train.checkpoint_every is not None),
+    ):
+        if given and not train.out:
+            raise UsageError(f"{flag} needs a run directory", "give one with --out DIR")
+    if train.steps is not None and resolved.config.schedule.warmup > train.steps:
+        raise UsageError(
+            f"a warm-up of {resolved.config.schedule.warmup} steps is longer than the run of "
+            f"{train.steps}",
+            "give more --steps, or a shorter --warmup",
+        )
+
+
+def check_sweep(resolved: Resolved, *, find_lr: bool, resume: bool) -> None:
+    """Refuse to look for a learning rate that is known."""
+    if find_lr and resume:
+        raise UsageError("--find-lr is for a new run", "leave it out to continue one")
+    if find_lr and resolved.config.optimizer.lr is not None:
+        raise UsageError(
+            f"--find-lr looks for a learning rate, and {resolved.config.optimizer.lr:g} is given",
+            "leave one of them out",
+        )

@@ -1,0 +1,51 @@
+"""How ``train`` shows its record, and the sweep that found its learning rate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from modelcli.cli._output import Output
+from modelcli.cli._terminal import console_on, is_terminal
+from modelcli.views.document import dump_json
+from modelcli.views.train import record_body, record_table, watched_table
+
+if TYPE_CHECKING:
+    from modelcli.training.run.prepare import Run
+    from modelcli.training.run.result import Record
+
+
+def show_sweep(run: Run, out: Output) -> None:
+    """Find the learning rate, and tell how."""
+    from modelcli.training.run.find_lr import find_lr
+    from modelcli.views.train_lr import sweep_lines
+
+    width = min(80, console_on(sys.stderr).width) - 4
+    for line in sweep_lines(find_lr(run), width=width):
+        out.note(line)
+
+
+def show(record: Record, out: Output, *, lines: bool) -> None:
+    """Write the record of a run, as JSON lines where its progress was."""
+    if lines:
+        out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
+    else:
+        show_record(record, out)
+
+
+def show_record(record: Record, out: Output) -> None:
+    """Write the record of a run, with its curve where a person reads it."""
+    table = record_table(record)
+    if is_terminal(sys.stdout):
+        from modelcli.views.curves import draw_curve
+
+        points = [(point.step, point.loss) for point in record.points]
+        width = min(80, console_on(sys.stdout).width) - 4  # within the frame
+        curve = draw_curve([points], width=width)
+        title = f"{record.target}, {record.objective} by step"
+        table = dataclasses.replace(table, notes=tuple(curve), title=title, framed=True)
+    last = [row for row in record.watched if row.step == record.watched[-1].step]
+    tables = (table, watched_table(last)) if last else (table,)
+    out.result(record_body(record), *tables)
