@@ -21,6 +21,7 @@ from modelcli.loading.elsewhere import noting_absent
 from modelcli.loading.example import ExampleInputs, on_meta, with_values
 from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
+from modelcli.loading.method import call_by
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.modules import set_mode
@@ -235,7 +236,7 @@ class _Ladder:
 
     def _prepared(self, model: nn.Module) -> nn.Module:
         # A scripted module cannot be built in one mode and put into another piecemeal.
-        return set_mode(model, self.mode == "train")
+        return set_mode(call_by(model, self.source.method), self.mode == "train")
 
     def _is_known_small(self) -> bool:
         spec = self.source.spec
@@ -277,6 +278,3 @@ def _numel(shape: Sequence[int]) -> int:
     for size in shape:
         total *= size
     return total
-
-
-__all__ = ["observe"]

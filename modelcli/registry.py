@@ -299,7 +299,7 @@ def _plugin_specs() -> Iterator[ModelSpec]:
     An entry point of the group ``modelcli.models`` leads to a ModelSpec or to several. A package
     that does not load is named in a warning and left out: it must not take the others with it.
     """
-    from importlib.metadata import entry_points
+    from modelcli.plugins import entry_points
 
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:

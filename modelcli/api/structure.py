@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,11 @@ from modelcli.errors import UsageError
 from modelcli.loading.example import ExampleInputs, from_specs, record_inputs
 from modelcli.loading.find import find_source
 from modelcli.loading.inputs import check_forward_names
+from modelcli.loading.method import call_by
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, InputSpec, Mode
 from modelcli.observe import observe
+from modelcli.tracing.counting import Count, counting
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
 from modelcli.views.failure import describe_failure
 from modelcli.views.summary import (
@@ -93,6 +96,8 @@ def summary(
     batch_size: int | None = None,
     mode: Mode = "eval",
     backward: bool = False,
+    count: Count = "contractions",
+    method: str | None = None,
     depth: int | None = DEFAULT_DEPTH,
     columns: Sequence[str] | None = None,
     sort: str | None = None,
@@ -112,6 +117,9 @@ def summary(
         batch_size: replaces the first dimension of what was found, where no inputs are given.
         mode: the training flag of the copy during the pass.
         backward: also count the backward pass.
+        count: with ``"all"``, also element-wise work, norms, softmax and pooling, in
+            ``totals.other_flops``.
+        method: run another method than ``forward``.
         depth: the deepest level that is shown; None shows all.
         columns: the only columns that are shown, as ``["kernel", "params", "macs_share"]``.
         sort: a column by which the layers are listed, as ``"macs"`` or ``"params:asc"``.
@@ -136,10 +144,13 @@ def summary(
         depth=depth, sort=name, ascending=ascending, top=top, fold=fold,
         columns=read_columns(",".join(columns)) if columns is not None else None,
     )  # fmt: skip
-    trace = observed(
-        model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, backward=backward,
-        allow_real=allow_real,
-    )  # fmt: skip
+    if count not in ("contractions", "all"):
+        raise UsageError(f"count is {count!r}", "give 'contractions' or 'all'")
+    with counting(count):
+        trace = observed(
+            model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, backward=backward,
+            method=method, allow_real=allow_real,
+        )  # fmt: skip
     return Summary(trace=trace, cut=cut)
 
 
@@ -151,11 +162,12 @@ def observed(
     batch_size: int | None = None,
     mode: Mode = "eval",
     backward: bool = False,
+    method: str | None = None,
     allow_real: bool = False,
 ) -> Trace:
     """Run a copy of a model once; the arguments and errors are those of `summary`."""
     extra = _checked_arguments(kwargs, batch_size, mode)
-    source = source_for(model)
+    source = replace(source_for(model), method=method or "")
     given = None
     if inputs is not None:
         if batch_size is not None:
@@ -238,7 +250,8 @@ def given_inputs(inputs: Any, extra: dict[str, Any], source: Source) -> ExampleI
         if _is_shape(inputs):
             args = (inputs,)
     if model is not None:
-        check_forward_names(model, list(named))
+        called = call_by(copy.copy(model), source.method) if source.method else model
+        check_forward_names(called, list(named))
     args = tuple(_tensor_for(arg, model) for arg in args)
     named = {key: _tensor_for(value, model) for key, value in named.items()}
     records = record_inputs(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelcli.cli._options import taking
+from modelcli.tracing.counting import Count
 
 
 class Style(StrEnum):
@@ -35,6 +36,25 @@ StyleOption = Annotated[
         help="Our table, print(model), or torchinfo's.  [default: modelcli]",
         show_default=False,
     ),
+]
+CountOption = Annotated[
+    Count | None,
+    taking(
+        "--count",
+        help="With all, also element-wise work, norms, softmax and pooling, in a column of "
+        "their own.  [default: contractions]",
+    ),
+]
+MethodOption = Annotated[
+    str | None,
+    taking("--method", metavar="NAME", help="Run another method than forward, as encode_image."),
+]
+ExpectOption = Annotated[
+    str | None,
+    taking("--expect", metavar="FILE", help="Exit 1 if the model is not what this .toml says."),
+]
+UpdateFlag = Annotated[
+    bool, typer.Option("--update", help="Write what is found into the file of --expect.")
 ]
 ColumnsOption = Annotated[
     str | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modelcli.cli._format import Format, FormatOption
 from modelcli.cli._options import (
     AllowRealOption,
@@ -17,16 +19,21 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
+from modelcli.cli._summary_expect import check_errors, check_expectations, hold_against
 from modelcli.cli._summary_options import (
     BackwardFlag,
     ColumnsOption,
+    CountOption,
     DepthOption,
+    ExpectOption,
     FoldFlag,
+    MethodOption,
     SortOption,
     StrictFlag,
     Style,
     StyleOption,
     TopOption,
+    UpdateFlag,
 )
 from modelcli.cli._summary_show import (
     judge,
@@ -44,6 +51,8 @@ EXAMPLES = (
     "modelcli summary net.py:Net --input 1x3x224x224",
     "modelcli summary timm:vit_base_patch16_224 --fold",
     "modelcli summary lenet --columns kernel,params,macs,macs_share --sort macs --top 3",
+    "modelcli summary lenet --count all",
+    "modelcli summary lenet --expect expect.toml --update",
     "modelcli summary parallel --style torch",
     "modelcli summary lenet --backward --format json",
 )
@@ -61,9 +70,13 @@ def command(
     sort: SortOption = None,
     top: TopOption = None,
     fold: FoldFlag = False,
+    count: CountOption = None,
     backward: BackwardFlag = False,
+    method: MethodOption = None,
     mode: ModeOption = None,
     strict: StrictFlag = False,
+    expect: ExpectOption = None,
+    update: UpdateFlag = False,
     style: StyleOption = None,
     execution: ExecutionOption = None,
     allow_real: AllowRealOption = False,
@@ -77,6 +90,7 @@ def command(
         raise UsageError(
             f"--style {style} is text and has no --format {out.format}", "leave one of the two out"
         )
+    place = check_expectations(expect, target, update=update, style=style)
     cut = make_cut(depth, columns, sort, top, fold=fold, verbose=out.verbose)
     arguments = read_arguments(
         target,
@@ -89,25 +103,30 @@ def command(
 
     from modelcli.loading.find import find_source
     from modelcli.observe import observe
+    from modelcli.tracing.counting import counting
 
     source = find_source(arguments.target, arguments.model_kwargs)
+    source = replace(source, method=method or "")
     if style is Style.TORCH:
         print_torch(out, source)
         return
-    trace = observe(
-        source,
-        arguments.request,
-        mode=mode or "eval",
-        backward=backward,
-        execution=execution,
-        allow_real=allow_real,
-    )
+    with counting(count or "contractions"):
+        trace = observe(
+            source,
+            arguments.request,
+            mode=mode or "eval",
+            backward=backward,
+            execution=execution,
+            allow_real=allow_real,
+        )
     note_remarks(out, source.remarks)
     for attempt in trace.attempts:
         failed = "" if attempt.stage == "note" else f"{attempt.stage} failed: "
         out.detail(f"{attempt.execution}: {failed}{attempt.reason}")
     if style is Style.TORCHINFO:
         print_torchinfo(out, source, trace)
-    else:
+    elif place is None or trace.failure is not None:
         print_summary(out, trace, cut)
     judge(trace, strict=strict)
+    if place is not None:
+        hold_against(out, place, trace, cut, lambda: check_errors(source, arguments.request))

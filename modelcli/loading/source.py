@@ -31,6 +31,7 @@ class Source:
             them, or tensors as a tuple or a dict, together with their origin; or None.
         kwargs: constructor arguments that the user gave.
         remarks: what the user should know about how it was found.
+        method: called in place of ``forward``; empty for ``forward`` itself.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Source:
     convention: Callable[[nn.Module], Any] | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    method: str = ""
 
     @property
     def is_small(self) -> bool:

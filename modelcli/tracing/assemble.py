@@ -9,6 +9,7 @@ from torch import nn
 from modelcli.identity import count_unique
 from modelcli.loading.types import InputRecord
 from modelcli.modules import parameters_of
+from modelcli.tracing.counting import counts_all
 from modelcli.tracing.notes import Observation
 from modelcli.tracing.record import Coverage, Node, Tensor, Totals, Trace
 from modelcli.tracing.rows import Rows
@@ -89,6 +90,7 @@ def _sum_up(
         backward_flops=nodes[0].backward_flops if seen.backward_ran else None,
         unmasked_params=unmasked_elements(model, params),
         packed_params=rows.packed_params,
+        other_flops=nodes[0].other_flops if counts_all() else None,
     )
 
 

@@ -20,11 +20,13 @@ from modelcli.identity import storage_key, weak_storage
 from modelcli.loading.bodies import body_of
 from modelcli.nested import tensors_in
 from modelcli.tracing.activations import activations_of
+from modelcli.tracing.counting import counts_all
 from modelcli.tracing.dtypes import refusal_of_types
 from modelcli.tracing.formulas import Formula, find_formula, free
 from modelcli.tracing.leaving import left_because, where_it_left
 from modelcli.tracing.notes import Observation
 from modelcli.tracing.origins import Writes
+from modelcli.tracing.other import Other, find_other
 from modelcli.tracing.shortcuts import SHORTCUTS
 from modelcli.tracing.sparse import UNKNOWN_VALUES, is_special, product_flops, without_layout
 from modelcli.tracing.threads import OpenCalls, fake_modes
@@ -59,6 +61,7 @@ class Costs:
         self._thread = threading.get_ident()
         self._formulas: dict[Any, Formula | None] = {}
         self._writes = Writes()
+        self._others: dict[Any, Other] | None = {} if counts_all() else None
         self._shortcuts = SHORTCUTS if shortcuts else {}
         self._has_two_clocks = False
         self._spans: list[tuple[int, Branch]] = []
@@ -117,6 +120,8 @@ class Costs:
             self.notes.free += 1
         else:
             self._book(func, formula, args, kwargs, output)
+        if self._others is not None and not self.in_backward:
+            self._book_other(self._others, func, args, kwargs, output)
         return output
 
     def _note_writes(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -169,6 +174,23 @@ class Costs:
             self._book_flops(int(cost))
             if not self.in_backward:
                 self._book_activations(func, args, output)
+
+    def _book_other(
+        self,
+        others: dict[Any, Other],
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Any,
+    ) -> None:
+        """Book the work beside contractions."""
+        if func not in others:
+            others[func] = find_other(func)
+        flops = others[func](args, kwargs, output)
+        if flops:
+            branch = self._branch()
+            with self._lock:
+                branch.other_flops += flops
 
     def _book_activations(self, func: Any, args: tuple[Any, ...], output: Any) -> None:
         elements, nbytes = activations_of(func, args, output)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch._ops import HigherOrderOperator
 
+from modelcli.tracing.formulas_more import FREE_OF_TORCHVISION, MORE
 from modelcli.tracing.free import FREE
 from modelcli.tracing.varlen import with_lengths
 
@@ -31,7 +32,11 @@ def find_formula(func: Any) -> Formula | None:
     if isinstance(func, HigherOrderOperator):
         return _torch_formula(func)
     packet = func._overloadpacket
-    own = _FORMULAS.get(packet.__name__) if func.namespace == "aten" else None
+    more = MORE.get(func.namespace, {}).get(packet.__name__)
+    if func.namespace == "aten":
+        own = _FORMULAS.get(packet.__name__) or more
+    else:  # of other operators the formula that a user has registered comes first
+        own = _torch_formula(packet) or more
     if own is not None:
         return own
     return free if is_free(func) else _torch_formula(packet)
@@ -56,9 +61,9 @@ def is_free(func: Any) -> bool:
         return True
     if func.namespace in ("prim", "prims", "profiler"):
         return True
-    if func.namespace != "aten":
-        return False
     name = func._overloadpacket.__name__
+    if func.namespace != "aten":
+        return func.namespace == "torchvision" and name in FREE_OF_TORCHVISION
     return _is_free_name(name) or _any_pointwise(func._overloadpacket)
 
 

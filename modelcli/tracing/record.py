@@ -41,9 +41,8 @@ class Node:
         own_macs: the part of ``macs`` outside the children.
         backward_flops: floating-point operations of the backward pass; 0 where it was not run.
         output_bytes: of the outputs of all calls.
-        activations: elements that contractions gave in the forward pass, all calls: outputs of
-            convolutions and matrix products, of attention its scores as well.
-        activation_bytes: of these.
+        activations: elements (and ``activation_bytes``) of what contractions give, scores too.
+        other_flops: work that is free by convention, if the pass has counted it.
         executed: whether it ran, or something of it was used.
         shared_with: path of the node that is the same module or parameter, met earlier.
         plumbing: an op that only moves or casts data (``to``, ``contiguous``, ``getitem``).
@@ -74,6 +73,7 @@ class Node:
     output_bytes: int = 0
     activations: int = 0
     activation_bytes: int = 0
+    other_flops: int = 0
     executed: bool = True
     shared_with: str | None = None
     plumbing: bool = False
@@ -218,6 +218,7 @@ class Totals:
     backward_flops: int | None = None
     unmasked_params: int | None = None
     packed_params: int = 0
+    other_flops: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

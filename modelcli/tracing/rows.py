@@ -53,6 +53,7 @@ class Rows:
             "backward_flops": branch.backward_flops,
             "output_bytes": branch.output_bytes,
             "activations": branch.activations,
+            "other_flops": branch.other_flops,
             "activation_bytes": branch.activation_bytes,
             "executed": branch.calls > 0,
             "shared_with": branch.shared_with,
@@ -152,7 +153,7 @@ class Rows:
 
 _SUMMED = (
     "params", "tied_params", "trainable_params", "buffers", "flops", "backward_flops",
-    "activations", "activation_bytes",
+    "activations", "activation_bytes", "other_flops",
 )  # fmt: skip
 
 

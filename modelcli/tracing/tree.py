@@ -17,7 +17,7 @@ class Branch:
 
     __slots__ = (
         "activation_bytes", "activations", "backward_flops", "calls", "children", "flops", "index",
-        "input_shapes", "kind", "module", "op_rows", "output_bytes", "output_dtypes",
+        "input_shapes", "kind", "module", "op_rows", "other_flops", "output_bytes", "output_dtypes",
         "output_shapes", "parent", "path", "shared_with", "type", "uncounted",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Branch:
         self.output_bytes = 0
         self.activations = 0
         self.activation_bytes = 0
+        self.other_flops = 0
         self.shared_with: str | None = None
         self.uncounted: dict[str, int] = {}
         self.index = -1

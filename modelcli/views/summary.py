@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from modelcli.tracing.other_convention import CONVENTION
 from modelcli.tracing.record import Node, Totals, Trace
 from modelcli.views.failure import error_body
 from modelcli.views.summary_choices import DEFAULT_SORT, choice_of, share_of_total, sort_nodes
@@ -117,6 +118,10 @@ def _total_lines(trace: Trace) -> list[str]:
     if totals.buffers:
         lines.append(f"buffers   {show_count(totals.buffers)}, {show_bytes(totals.buffer_bytes)}")
     lines.append(f"cost      {show_costs(trace)}")
+    if totals.other_flops is not None:
+        lines.append(
+            f"other     {show_count(totals.other_flops)} FLOPs ({CONVENTION}); in no total"
+        )
     if totals.backward_flops is not None:
         both = totals.flops + totals.backward_flops
         lines.append(
@@ -194,6 +199,7 @@ def summary_body(trace: Trace, cut: Cut = USUAL) -> dict[str, Any]:
         "params", "trainable_params", "frozen_params", "executed_params", "buffers",
         "param_bytes", "buffer_bytes", "macs", "flops", "backward_flops", "unmasked_params",
         "packed_params",
+        *(("other_flops",) if totals.other_flops is not None else ()),
     )  # fmt: skip
     return {
         "model": trace.model_type,

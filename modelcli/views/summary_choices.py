@@ -99,6 +99,10 @@ def _attribute(name: str) -> Callable[[Facts, Node], Any]:
     return lambda _facts, node: getattr(node, name)
 
 
+def _other(facts: Facts, node: Node) -> int | None:
+    return None if facts.totals.other_flops is None else node.other_flops
+
+
 def _dtype(facts: Facts, node: Node) -> Any:
     return ", ".join(facts.dtypes.get(node.path, ())) or None
 
@@ -158,6 +162,7 @@ CHOICES: tuple[Choice, ...] = (
            show=show_cost),
     Choice(name="activations", title="activations", value=_attribute("activations"),
            show=show_cost),
+    Choice(name="other_flops", title="other FLOPs", show=show_cost, value=_other),
     Choice(name="output_bytes", title="output bytes", value=_attribute("output_bytes"),
            show=show_bytes),
 )  # fmt: skip

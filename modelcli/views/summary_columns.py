@@ -50,6 +50,7 @@ def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
         Column(key="own_macs", title="own MACs", only="json"),
         Column(key="backward_flops", title="backward FLOPs", align="right", show=show_cost,
                only=None if backward else "json"),
+        *_other_column(shown),
         Column(key="output_bytes", title="output bytes", only="json"),
         Column(key="executed", title="executed", only="json"),
         Column(key="shared_with", title="shared with", only="json"),
@@ -57,6 +58,14 @@ def usual_columns(shown: Shown, *, backward: bool = True) -> tuple[Column, ...]:
         Column(key="printed", title="printed", only="json"),
         Column(key="uncounted", title="uncounted", only="json"),
     )  # fmt: skip
+
+
+def _other_column(shown: Shown) -> tuple[Column, ...]:
+    """Return the column of what is free by convention, if the pass has counted it."""
+    if shown.trace.totals.other_flops is None:
+        return ()
+    column = Column(key="other_flops", title="other FLOPs", align="right", show=show_cost)
+    return (column,)
 
 
 def leading_columns(shown: Shown) -> tuple[Column, ...]:

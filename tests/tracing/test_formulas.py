@@ -65,7 +65,6 @@ COUNTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
     "loss": (lambda x: F.cross_entropy(x, torch.zeros(3, dtype=torch.int64)), (r(3, 4),), 0),
 }  # fmt: skip
 UNKNOWN: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
-    "fft": (torch.fft.fft, (r(8),), "_fft_r2c"),
     "inverse": (torch.linalg.inv, (r(3, 3) + torch.eye(3) * 9,), "linalg_inv_ex"),
     "triangular": (lambda a, b: torch.linalg.solve_triangular(a, b, upper=True),
                    (r(3, 3).triu() + torch.eye(3), r(3, 2)), "linalg_solve_triangular"),

@@ -120,7 +120,7 @@ def _inputs_from(name: str, model: nn.Module) -> ExampleInputs | None:
 
 def _others() -> dict[str, str]:
     """Return the providers of other packages, which cannot take a name of ours."""
-    from importlib.metadata import entry_points
+    from modelcli.plugins import entry_points
 
     points = {point.name: point.value for point in entry_points(group=GROUP)}
     return {name: points[name] for name in sorted(points) if name not in PROVIDERS}
