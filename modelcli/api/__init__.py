@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelcli.api.comparing import Compared, compare
+from modelcli.api.devices import Plan, plan
 from modelcli.api.graphs import Graph, graph
 from modelcli.api.judging import Checked, check
 from modelcli.api.maps import FeatureMaps, shapes
@@ -24,6 +25,7 @@ __all__ = [
     "Memory",
     "ModelReport",
     "Parameters",
+    "Plan",
     "Run",
     "Summary",
     "Times",
@@ -33,6 +35,7 @@ __all__ = [
     "graph",
     "memory",
     "params",
+    "plan",
     "plot",
     "report",
     "run",

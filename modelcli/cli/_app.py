@@ -31,7 +31,7 @@ from modelcli.loading.script import ImportHabits, set_import_habits, set_script_
 # The order in which --help lists them: looking first, then judging, then running.
 COMMANDS = (
     "summary", "graph", "params", "shapes", "check", "diff", "compare", "run", "memory", "time",
-    "train", "plot", "report", "list", "env",
+    "train", "plan", "plot", "report", "list", "env",
 )  # fmt: skip
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

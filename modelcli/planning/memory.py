@@ -62,23 +62,23 @@ def plan_memory(
     """
     with isolated(source.folder), deep_calls():
         if options.execution == "real":
-            return _Subject(source, request, options, inputs, on_meta=False).record()
-        subject = _Subject(source, request, options, inputs)
+            return Subject(source, request, options, inputs, on_meta=False).record()
+        subject = Subject(source, request, options, inputs)
         record = subject.record()
         if record.failure is None or not subject.may_run_for_real():
             return record
         attempts = subject.attempts
-        return _Subject(source, request, options, inputs, on_meta=False, attempts=attempts).record()
+        return Subject(source, request, options, inputs, on_meta=False, attempts=attempts).record()
 
 
 @contextlib.contextmanager
 def open_passes(source: Source, request: InputRequest, options: MemoryOptions) -> Iterator[Passes]:
     """Yield what makes passes of a model on meta, for whoever wants their ledgers."""
     with isolated(source.folder), deep_calls():
-        yield _Subject(source, request, options, None).passes([])
+        yield Subject(source, request, options, None).passes([])
 
 
-class _Subject:
+class Subject:
     """A model with its inputs, on meta or for real, and the passes that are made of it."""
 
     def __init__(
@@ -125,7 +125,7 @@ class _Subject:
 
     def passes(self, remarks: list[str]) -> Passes:
         """Return what makes passes; ``remarks`` get why there is no training."""
-        return Passes(self.options, self._inference, self._training_or_none(remarks))
+        return Passes(self.options, self.inference_pass, self._training_or_none(remarks))
 
     def may_run_for_real(self) -> bool:
         """Tell whether meta was to blame for a failure."""
@@ -146,13 +146,15 @@ class _Subject:
                 raise
             remarks.append(f"{error.message}: inference only")
             return None
-        return self._training
+        return self.training_pass
 
-    def _inference(self, batch_size: int | None) -> Recorded:
+    def inference_pass(self, batch_size: int | None) -> Recorded:
+        """Record a pass of inference."""
         switch_mode(self.model, False)
         return self._noted(record_inference(self.model, self._batch(batch_size), self.paths))
 
-    def _training(self, batch_size: int | None) -> Recorded:
+    def training_pass(self, batch_size: int | None) -> Recorded:
+        """Record steps of training."""
         switch_mode(self.model, True)
         inputs = self._batch(batch_size)
         tensors = list(tensors_in((inputs.args, dict(inputs.kwargs))))
@@ -160,7 +162,7 @@ class _Subject:
             make_loss=lambda output: make_loss(
                 self.options.loss, output, spec=self.source.spec, inputs=tensors
             ),
-            make_optimizer=self._make_optimizer(),
+            make_optimizer=self.make_optimizer(),
             micro_batches=min(self.options.accumulate, 2),  # a third is as the second
             zero_grad=self.options.zero_grad,
         )
@@ -171,7 +173,8 @@ class _Subject:
             for parameter in parameters_of(self.model):
                 parameter.grad = None
 
-    def _make_optimizer(self) -> Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None:
+    def make_optimizer(self) -> Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None:
+        """Return what builds the optimiser of ``train``; None where no step is taken."""
         config = self.options.optimizer
         if config is None:
             return None
