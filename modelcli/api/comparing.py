@@ -84,7 +84,8 @@ def compare(
     choice = read_choice(",".join(columns) if columns is not None else None, where, sort, top)
     options = MeasureOptions(
         inputs=tuple(input), batch_size=batch_size, mode=mode, allow_real=allow_real,
-        field="receptive_field" in choice.asked,
+        field="receptive_field" in choice.asked, peak="peak_bytes" in choice.asked,
+        time="latency_s" in choice.asked,
     )  # fmt: skip
     words = [model for model in models if isinstance(model, str)]
     targets = expand(words) if words else []

@@ -40,6 +40,11 @@ TopOption = Annotated[int | None, taking("--top", help="Show only the first N ro
 JobsOption = Annotated[
     int | None, taking("--jobs", "-j", help="Processes that measure.  [default: 1]", min=1, max=256)
 ]
+PeakFlag = Annotated[
+    bool,
+    typer.Option("--peak", help="Plan the memory of a pass, as memory does."),
+]
+TimeFlag = Annotated[bool, typer.Option("--time", help="Run and time the models, as time does.")]
 FilesOption = Annotated[
     list[str] | None,
     taking(

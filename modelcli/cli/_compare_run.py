@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from modelcli.cli._compare_files import check_files, write_files
-from modelcli.cli._compare_progress import SweepProgress
+from modelcli.cli._compare_measure import Wanted, measure_all
 from modelcli.cli._format import Format
 from modelcli.cli._output import Output
-from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._target import read_model_kwargs
 from modelcli.comparing.changes import compare_results
-from modelcli.comparing.kept import Kept, part_of, read_result
+from modelcli.comparing.kept import part_of, read_result
 from modelcli.comparing.options import MeasureOptions
 from modelcli.comparing.row import ModelRow
-from modelcli.comparing.targets import expand, is_pattern, is_result
+from modelcli.comparing.targets import is_pattern, is_result
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.loading.grammar import make_request
 from modelcli.views.compare import (
@@ -28,23 +24,6 @@ from modelcli.views.compare import (
     read_choice,
 )
 from modelcli.views.pictures.scatter import read_axes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What was asked on the command line."""
-
-    targets: tuple[str, ...]
-    options: MeasureOptions
-    where: str | None = None
-    sort: str | None = None
-    columns: str | None = None
-    top: int | None = None
-    limit: int | None = None
-    jobs: int = 1
-    files: tuple[str, ...] = ()
-    axes: str | None = None
-    force: bool = False
 
 
 def compare(out: Output, wanted: Wanted) -> None:
@@ -72,8 +51,13 @@ def compare(out: Output, wanted: Wanted) -> None:
     else:
         _check_options(wanted.options)
         asked = {*choice.asked, *axes}
-        options = replace(wanted.options, field="receptive_field" in asked)
-        rows = _measure_all(out, replace(wanted, options=options), paths)
+        options = _with_columns(wanted.options, asked)
+        if options.time and wanted.jobs > 1:
+            raise UsageError(
+                f"--time with --jobs {wanted.jobs} would time models against one another",
+                "leave --jobs out; the sweep can be continued",
+            )
+        rows = measure_all(out, replace(wanted, options=options), paths)
         path_of_rows = part_of(paths[0]) if paths else None
     write_files(out, rows, choice, paths, axes)
     if path_of_rows is not None:
@@ -84,51 +68,20 @@ def compare(out: Output, wanted: Wanted) -> None:
     _judge(wanted.targets, rows)
 
 
+def _with_columns(options: MeasureOptions, asked: set[str]) -> MeasureOptions:
+    """Return the options that work out every column that is named anywhere."""
+    return replace(
+        options,
+        field=options.field or "receptive_field" in asked,
+        peak=options.peak or "peak_bytes" in asked,
+        time=options.time or "latency_s" in asked,
+    )
+
+
 def _check_options(options: MeasureOptions) -> None:
     """Tell mistakes in the models' inputs and arguments once, before any model is built."""
     make_request(options.inputs, options.batch_size, options.kwargs)
     read_model_kwargs(options.settings)
-
-
-def _measure_all(out: Output, wanted: Wanted, paths: tuple[Path, ...]) -> list[ModelRow]:
-    """Return the rows of all targets in their order; each is kept as soon as it is there."""
-    targets = expand(wanted.targets, limit=wanted.limit)
-    prepare_long_run()
-    if not paths:
-        found = {row.target: row for row in _measured(out, targets, wanted, None)}
-        return [found[target] for target in targets]
-    path = part_of(paths[0])
-    if wanted.force:
-        path.unlink(missing_ok=True)
-    with Kept(path=path, options=wanted.options.to_dict()) as kept:
-        try:
-            for row in _measured(out, targets, wanted, kept):
-                kept.add(row)
-        except KeyboardInterrupt:
-            done = sum(target in kept.rows for target in targets)
-            out.note(f"{done:,} of {len(targets):,} rows are kept; the same command goes on")
-            raise
-        return [kept.rows[target] for target in targets]
-
-
-def _measured(
-    out: Output, targets: list[str], wanted: Wanted, kept: Kept | None
-) -> Iterator[ModelRow]:
-    from modelcli.comparing.sweep import sweep
-
-    before = [kept.rows[target] for target in targets if kept and target in kept.rows]
-    rest = [target for target in targets if kept is None or target not in kept.rows]
-    if before:
-        out.note(f"note: {len(before):,} of {len(targets):,} rows are there from before")
-    streams = out.format is Format.JSONL
-    for row in before if streams else ():
-        out.text(json.dumps(row.to_dict()))
-    with SweepProgress(out, len(rest)) as progress:
-        for row in sweep(rest, wanted.options, jobs=wanted.jobs):
-            progress.add(row)
-            if streams:
-                out.text(json.dumps(row.to_dict()))
-            yield row
 
 
 def _show_changes(out: Output, first: str, second: str) -> None:

@@ -49,8 +49,22 @@ def check_errors(source: Source, request: InputRequest) -> int:
     return run_checks(source, request).count(Severity.ERROR)
 
 
+def plan_peak(source: Source, request: InputRequest) -> int | None:
+    """Return the peak of a pass of inference, as ``memory`` plans it; None if it does not run."""
+    from modelcli.planning.memory import plan_memory
+    from modelcli.planning.options import make_memory_options
+
+    record = plan_memory(source, request, make_memory_options(mode="eval"))
+    return record.eval.peak.nbytes if record.eval is not None else None
+
+
 def hold_against(
-    out: Output, place: Place, trace: Trace, cut: Cut, count_errors: Callable[[], int]
+    out: Output,
+    place: Place,
+    trace: Trace,
+    cut: Cut,
+    count_errors: Callable[[], int],
+    plan_peak: Callable[[], int | None],
 ) -> None:
     """Say what is as expected and what is not, or write what is found.
 
@@ -67,7 +81,11 @@ def hold_against(
 
     asks = place.expected or place.update
     wants_check = "check_errors" in place.expected or not place.expected
-    found = facts_of(trace, check_errors=count_errors() if asks and wants_check else None)
+    found = facts_of(
+        trace,
+        check_errors=count_errors() if asks and wants_check else None,
+        peak_bytes=plan_peak() if "peak_bytes" in place.expected else None,
+    )
     expected = dict(place.expected)
     if place.update:
         expected = update_expectations(place.path, place.target, found)

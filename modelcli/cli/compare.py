@@ -9,8 +9,10 @@ from modelcli.cli._compare_options import (
     ForceFlag,
     JobsOption,
     LimitOption,
+    PeakFlag,
     SortOption,
     TargetsArgument,
+    TimeFlag,
     TopOption,
     WhereOption,
 )
@@ -26,6 +28,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
+from modelcli.cli._tensor_options import DeviceOption
 
 EXAMPLES = (
     "modelcli compare lenet alexnet mlp",
@@ -49,6 +52,9 @@ def command(
     top: TopOption = None,
     limit: LimitOption = None,
     jobs: JobsOption = None,
+    peak: PeakFlag = False,
+    time: TimeFlag = False,
+    device: DeviceOption = None,
     files: FilesOption = None,
     axes: AxesOption = None,
     force: ForceFlag = False,
@@ -58,7 +64,8 @@ def command(
     verbose: VerboseOption = False,
 ) -> None:
     """Compare models: sizes and costs, one row each."""
-    from modelcli.cli._compare_run import Wanted, compare
+    from modelcli.cli._compare_measure import Wanted
+    from modelcli.cli._compare_run import compare
     from modelcli.comparing.options import MeasureOptions
 
     out = Output("compare", target=" ".join(targets), format=format, quiet=quiet, verbose=verbose)
@@ -68,6 +75,7 @@ def command(
         options=MeasureOptions(
             inputs=tuple(input or ()), batch_size=batch_size, kwargs=tuple(kwarg or ()),
             settings=tuple(set_ or ()), mode=mode or "eval", allow_real=allow_real,
+            device=device or "cpu", peak=peak, time=time,
         ),
     )  # fmt: skip
     compare(out, wanted)

@@ -19,7 +19,12 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._summary_expect import check_errors, check_expectations, hold_against
+from modelcli.cli._summary_expect import (
+    check_errors,
+    check_expectations,
+    hold_against,
+    plan_peak,
+)
 from modelcli.cli._summary_options import (
     BackwardFlag,
     ColumnsOption,
@@ -129,4 +134,12 @@ def command(
         print_summary(out, trace, cut)
     judge(trace, strict=strict)
     if place is not None:
-        hold_against(out, place, trace, cut, lambda: check_errors(source, arguments.request))
+        request = arguments.request
+        hold_against(
+            out,
+            place,
+            trace,
+            cut,
+            count_errors=lambda: check_errors(source, request),
+            plan_peak=lambda: plan_peak(source, request),
+        )

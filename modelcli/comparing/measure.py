@@ -31,7 +31,9 @@ def measure_source(label: str, find: Callable[[], Source], options: MeasureOptio
     """
     try:
         with _unheard():
-            return _row(label, _observe(find(), options), options)
+            source = find()
+            row = _row(label, _observe(source, options), options)
+            return row if row.error is not None else _asked(row, source, options)
     except ModelcliError as error:
         return ModelRow(target=label, error=error.message.partition("\n")[0])
     except (Exception, SystemExit) as error:  # a model's own code
@@ -72,6 +74,27 @@ def _row(target: str, trace: Trace, options: MeasureOptions) -> ModelRow:
         receptive_field=_receptive_field(trace) if options.field else None,
         uncounted=tuple(trace.coverage.uncounted),
     )
+
+
+def _asked(row: ModelRow, source: Source, options: MeasureOptions) -> ModelRow:
+    """Add what is only worked out on request: the peak of a pass, and its time."""
+    request = make_request(options.inputs, options.batch_size, options.kwargs)
+    if options.peak:
+        from modelcli.planning.memory import plan_memory
+        from modelcli.planning.options import make_memory_options
+
+        planned = make_memory_options(mode=options.mode, allow_real=options.allow_real)
+        memory = plan_memory(source, request, planned)
+        known = memory.main is not None and memory.failure is None
+        row = replace(row, peak_bytes=memory.main.peak.nbytes if memory.main and known else None)
+    if options.time:
+        from modelcli.timing.measure import time_model
+        from modelcli.timing.options import make_options
+
+        how = make_options(device=options.device, mode=options.mode, allow_real=options.allow_real)
+        timed = time_model(source, request, how).batches[0]
+        row = replace(row, latency_s=timed.latency.median_s)
+    return row
 
 
 def _receptive_field(trace: Trace) -> int | None:

@@ -16,7 +16,10 @@ class MeasureOptions:
     Attributes:
         inputs: ``--input``, in order.
         settings: ``--set``, in order.
+        device: where ``time`` runs the models.
         field: whether the receptive field is worked out.
+        peak: whether the peak of memory is planned.
+        time: whether the models are run for real and timed.
     """
 
     inputs: tuple[str, ...] = ()
@@ -25,7 +28,10 @@ class MeasureOptions:
     settings: tuple[str, ...] = ()
     mode: Mode = "eval"
     allow_real: bool = False
+    device: str = "cpu"
     field: bool = False
+    peak: bool = False
+    time: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as JSON holds them."""

@@ -27,6 +27,8 @@ _SPARE = ("input_shape", "param_bytes", "activations")
 _LEGEND = {
     "activations": "activations  elements that convolutions, matrix products and attention give, "
     "scores included",
+    "peak_bytes": "peak memory  of one pass, as 'modelcli memory' plans it with CUDA's kernels",
+    "latency_s": "latency  the median of one pass, as 'modelcli time' measures it",
     "receptive_field": "receptive field  cells of the input that one cell behind the "
     "convolutions sees",
 }

@@ -43,6 +43,16 @@ def test_what_is_only_worked_out_on_request_is_asked_for_by_its_name(run) -> Non
     assert run(*words).out.splitlines() == ["target\treceptive_field", "lenet\t14"]
 
 
+def test_peak_and_time_are_those_of_their_commands(run) -> None:
+    words = ("compare", "lenet", "--columns", "peak_bytes", "--time", "--format", "json")
+    (row,) = run(*words).json["rows"]
+    memory = run("memory", "lenet", "--mode", "eval", "--format", "json").json
+    assert row["peak_bytes"] == memory["eval"]["peak_bytes"]
+    assert 0 < row["latency_s"] < 10
+    result = run("compare", "lenet", "mlp", "--sort", "latency_s", "--jobs", "2")
+    result.assert_error(2, "--time with --jobs 2", "leave --jobs out")
+
+
 def test_results_are_kept_drawn_and_read_again(run, here: Path) -> None:
     files = ["r.json", "r.csv", "r.md", "r.svg", "r.html", "r.png"]
     words = [word for name in files for word in ("-o", name)]

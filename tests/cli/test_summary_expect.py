@@ -70,6 +70,18 @@ def test_bounds_ties_and_other_tables_stay(run, here: Path) -> None:
     assert path.read_text() == '["shared"]\nparams = { max = 3 }\n'
 
 
+def test_the_peak_of_memory_is_planned_where_it_is_asked_for(run, here: Path) -> None:
+    (here / "expect.toml").write_text('["lenet"]\npeak_bytes = { max = 10_000 }\n')
+    result = run("summary", "lenet", "--expect", "expect.toml")
+    assert result.code == 1
+    assert "expected at most 10,000" in result.err
+    (here / "expect.toml").write_text('["lenet"]\npeak_bytes = 1\n')
+    assert run("summary", "lenet", "--expect", "expect.toml", "--update").code == 0
+    table = tomllib.loads((here / "expect.toml").read_text())["lenet"]
+    memory = run("memory", "lenet", "--mode", "eval", "--format", "json").json
+    assert table == {"peak_bytes": memory["eval"]["peak_bytes"]}
+
+
 def test_a_lost_tie_is_told(run, here: Path) -> None:
     (here / "net.py").write_text(
         "from torch import nn\n"

@@ -28,6 +28,7 @@ _RULES = """
 .dot{fill:$accent;fill-opacity:.7}.best{fill:$heat;fill-opacity:.95}
 .beaten{fill:none;stroke:$heat;stroke-width:1.6;stroke-dasharray:6 4}
 .name{fill:$soft;font-size:11.5px}.first{fill:$heat;font-size:11.5px;font-weight:700}
+.name,.first{paint-order:stroke;stroke:$ground;stroke-width:3px;stroke-linejoin:round}
 """
 
 
