@@ -181,6 +181,8 @@ def test_notebooks_show_the_total_first():
     page = modelcli.summary("lenet")._repr_html_()
     total = "params 61,706, 246.824 kB; all trainable; 416,520 MACs, 833,040 FLOPs"
     assert page.startswith(f'<table><caption style="text-align:left">{total}</caption>')
+    assert "<details><summary>what feeds what</summary><svg" in page  # the picture, folded
+    assert " id=" not in page  # two in one notebook share nothing
     page = modelcli.params("lenet")._repr_html_()
     assert page.index("61,706 parameters") < page.index("conv1.weight")
 

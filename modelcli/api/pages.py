@@ -11,9 +11,10 @@ from typing import Any
 from torch import nn
 
 from modelcli.api.judging import check
-from modelcli.api.structure import observed
+from modelcli.api.structure import given_inputs, observed, source_for
 from modelcli.feature_maps.flow import trace_rows
-from modelcli.loading.types import Mode
+from modelcli.loading.types import InputRequest, Mode
+from modelcli.planning.known import find_memory
 from modelcli.tracing.record import Trace
 from modelcli.views.pictures.saving import check_place, save
 from modelcli.views.report.content import Content, read_runs
@@ -97,15 +98,23 @@ def report(
         UsageError: the inputs do not fit, or a directory is no run.
         TargetError, UnavailableError: a target that leads to no model.
     """
+    source = source_for(model)
     training = read_runs([str(run) for run in runs])
     trace = observed(model, inputs, batch_size=batch_size, mode=mode, allow_real=allow_real)
     found = check(model, inputs, allow_real=allow_real).report if checked else None
+    memory, reason = None, ""
+    if trace.failure is None:
+        given = None if inputs is None else given_inputs(inputs, {}, source)
+        request = InputRequest(batch_size=batch_size)
+        memory, reason = find_memory(source, request, inputs=given, allow_real=allow_real)
     content = Content(
         target=model if isinstance(model, str) else type(model).__name__,
         title=title,
         trace=trace,
         maps=trace_rows(trace),
         check=found,
+        memory=memory,
         training=training,
+        remarks=(reason,) if reason else (),
     )
     return ModelReport(content=content)

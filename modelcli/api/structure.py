@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelcli.api.shown import Shown
 from modelcli.errors import UsageError
+from modelcli.graphs.choices import Choices
 from modelcli.loading.example import ExampleInputs, from_specs, record_inputs
 from modelcli.loading.find import find_source
 from modelcli.loading.inputs import check_forward_names
@@ -22,6 +23,7 @@ from modelcli.observe import observe
 from modelcli.tracing.counting import Count, counting
 from modelcli.tracing.record import Coverage, Failure, Node, Totals, Trace
 from modelcli.views.failure import describe_failure
+from modelcli.views.graph_files import write_form
 from modelcli.views.summary import (
     describe_params,
     show_costs,
@@ -80,6 +82,12 @@ class Summary(Shown):
         """Return parameters and costs in a line."""
         told = describe_params(self.totals, failed=self.failure is not None)
         return f"params {told}; {show_costs(self.trace)}"
+
+    def _repr_html_(self) -> str:
+        """Return the table and, folded, the picture of what feeds what."""
+        drawn = write_form(self.trace, self.trace.model_type, "svg", Choices()).decode()
+        picture = f"<details><summary>what feeds what</summary>{drawn}</details>"
+        return Shown._repr_html_(self) + (picture if self.trace.calls else "")
 
     def _error_lines(self) -> tuple[str, ...]:
         if self.failure is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from modelcli.cli._format import FormatOption
 from modelcli.cli._options import (
@@ -20,9 +18,9 @@ from modelcli.cli._options import (
     SetOption,
     TargetArgument,
     VerboseOption,
-    taking,
 )
 from modelcli.cli._output import Output
+from modelcli.cli._report_options import FileOption, NoCheckFlag, RunOption, TitleOption
 from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
 from modelcli.errors import RunFailedError
 
@@ -38,16 +36,6 @@ EXAMPLES = (
     "modelcli report lenet --run runs/a --run runs/b --title 'Two learning rates'",
     "modelcli report runs/a",
 )
-
-FileOption = Annotated[
-    str | None, taking("--out", "-o", metavar="FILE.html", help="The page.  [default: NAME.html]")
-]
-RunOption = Annotated[
-    list[str] | None,
-    taking("--run", metavar="DIR", help="Show the curves of a run directory. Repeatable."),
-]
-NoCheckFlag = Annotated[bool, typer.Option("--no-check", help="Do not look for faults.")]
-TitleOption = Annotated[str | None, taking("--title", metavar="TEXT", help="The page's heading.")]
 
 
 def command(
@@ -126,9 +114,13 @@ def _look(
     from modelcli.checks.runner import run_checks
     from modelcli.feature_maps.flow import trace_rows
     from modelcli.observe import observe
+    from modelcli.planning.known import find_memory
     from modelcli.views.report.content import Content
 
     trace = observe(source, arguments.request, mode=mode, allow_real=allow_real)
+    memory, reason = None, ""
+    if trace.failure is None:
+        memory, reason = find_memory(source, arguments.request, allow_real=allow_real)
     options = Options(allow_real=allow_real)
     return Content(
         target=arguments.target.text,
@@ -136,8 +128,9 @@ def _look(
         trace=trace,
         maps=trace_rows(trace),
         check=run_checks(source, arguments.request, options) if check else None,
+        memory=memory,
         training=training,
-        remarks=tuple(source.remarks),
+        remarks=(*source.remarks, *([reason] if reason else ())),
     )
 
 

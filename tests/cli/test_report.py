@@ -28,7 +28,7 @@ def test_a_page_is_written_and_told(run: Any, tmp_path: Path) -> None:
     assert document["schema"] == "modelcli.report/1"
     assert document["file_bytes"] == file.stat().st_size
     names = [section["section"] for section in document["sections"]]
-    assert names == ["layers", "feature maps", "check"]
+    assert names == ["graph", "layers", "feature maps", "memory", "check"]
     assert document["error"] is None
     data = data_of(file)
     assert data["title"] == "LeNet"

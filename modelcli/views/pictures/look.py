@@ -80,7 +80,10 @@ RULES = """
 .held{stroke-dasharray:6 5}
 .front{fill:$face;stroke:$rim}.top{fill:$top;stroke:$rim}.side{fill:$flank;stroke:$rim}
 .rim{stroke-width:1;stroke-linejoin:round}
-""" + "".join(f".s{number}{{stroke:$series{number}}}" for number in range(len(SERIES)))
+""" + "".join(
+    f".s{number}{{stroke:$series{number}}}.a{number}{{fill:$series{number}}}"
+    for number in range(len(SERIES))
+)
 # The three faces of a box of feature maps and their edge.
 _FACES: Mapping[str, tuple[str, str]] = {
     "face": ("#6f9fe3", "#3f6db8"),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from modelcli.checks.record import Report
 from modelcli.feature_maps.row import MapRow
+from modelcli.ledger.record import MemoryRecord
+from modelcli.ledger.timeline import Moment
 from modelcli.tracing.record import Trace
 from modelcli.training.store.metrics import Curve, find_curve, read_curve
 from modelcli.training.store.outcome import Outcome, read_outcome
@@ -38,6 +40,7 @@ class Content:
         trace: one observed pass.
         maps: its feature maps.
         check: the findings; None where no check was asked for.
+        memory: what a step of training takes; None where that is not known.
         training: the curves of runs; None without runs.
         remarks: how the target was found.
     """
@@ -47,6 +50,7 @@ class Content:
     title: str = ""
     maps: tuple[MapRow, ...] = ()
     check: Report | None = None
+    memory: MemoryRecord | None = None
     training: RunCurves | None = None
     remarks: tuple[str, ...] = ()
 
@@ -56,11 +60,21 @@ class Content:
         return self.title or self.trace.model_type
 
     @property
+    def moments(self) -> tuple[Moment, ...]:
+        """What is alive over a step of training, as far as it ran."""
+        if self.memory is None or self.memory.main is None or self.memory.failure is not None:
+            return ()
+        found = self.memory.main.timeline
+        return found if len(found) > 1 and any(moment.live_bytes for moment in found) else ()
+
+    @property
     def sections(self) -> tuple[tuple[str, int], ...]:
         """The views of the page, each with how much there is in it."""
-        found = [("layers", len(self.trace.nodes))]
+        found = [("graph", len(self.trace.calls)), ("layers", len(self.trace.nodes))]
         if self.maps:
             found.append(("feature maps", len(self.maps)))
+        if self.moments:
+            found.append(("memory", len(self.moments)))
         if self.check is not None:
             found.append(("check", len(self.check.findings)))
         if self.training is not None:

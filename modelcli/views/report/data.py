@@ -13,6 +13,8 @@ from modelcli.loading.types import Shape
 from modelcli.tracing.record import Node, Trace
 from modelcli.views.check import describe, fault_lines, show_place, skipped_lines
 from modelcli.views.failure import describe_failure
+from modelcli.views.memory import KIND_NAMES, kind_table
+from modelcli.views.pictures.areas import svg_areas
 from modelcli.views.pictures.look import KINDS, MARK
 from modelcli.views.pictures.maps import svg_maps
 from modelcli.views.pictures.saving import file_name
@@ -51,7 +53,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "graph": _graph(trace),
         "mark": MARK,
         "file": file_name(content.target, ""),
-        "memory": None,
+        "memory": _memory(content) if content.moments else None,
         "maps": _maps(content) if content.maps else None,
         "check": _check(content.check, trace) if content.check is not None else None,
         "training": _training(content.training) if content.training is not None else None,
@@ -179,6 +181,22 @@ def _maps(content: Content) -> dict[str, Any]:
 
 
 _MONO = ("path", "input", "output", "formula")
+
+
+def _memory(content: Content) -> dict[str, Any]:
+    record = content.memory
+    assert record is not None
+    title = "A step of training" if record.train is not None else "A pass of inference"
+    notes = [" ".join(line.split()) for line in kind_table(record).notes]
+    told = next((line for line in notes if line.startswith("assumes")), "")
+    drawing = svg_areas(
+        content.moments, KIND_NAMES, title=f"{title} of {content.heading}",
+        subtitle=printable(told), theme="page",
+    )  # fmt: skip
+    return {
+        "svg": drawing.svg,
+        "notes": [printable(line) for line in notes if not line.startswith(("time", "assumes"))],
+    }
 
 
 def _check(report: Report, trace: Trace) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 function describeBox(box) {
   const name = box.path || box.name, pairs = [['in', box.ins], ['out', box.outs], ['dtype', box.dtypes], ['parameters', box.rowParams ? exact(box.rowParams) + (box.params ? '' : ', counted before') : ''], ['MACs', box.macs ? exact(box.macs) : ''], ['FLOPs', box.macs ? exact(2 * box.macs) : ''], ['output', box.bytes ? short(box.bytes, 'B') : ''], ['in a row', box.repeat > 1 ? `${box.repeat}, figures are of one` : '']].filter(([, value]) => value);
   graph.side.hidden = false;
-  graph.side.replaceChildren(make('h2', {}, name), make('p', {class: 'small'}, box.failed ? `${box.type}: the forward failed here` : box.type || box.kind),
+  graph.side.replaceChildren(...[make('h2', {}, name), make('p', {class: 'small'}, box.failed ? `${box.type}: the forward failed here` : box.type || box.kind),
     make('p', {}, copyButton(name), ' ', ROWS.some(row => row.path === box.path && box.path) ? make('button', {type: 'button', onclick: () => showLayer(box.path)}, 'Show in the table') : null),
     make('dl', {}, pairs.flatMap(([key, value]) => [make('dt', {}, key), make('dd', {}, value)])),
-    box.names && box.names.length > 1 ? make('details', {}, make('summary', {}, 'All names'), make('p', {class: 'mono'}, box.names.join(', '))) : null);
+    box.names && box.names.length > 1 ? make('details', {}, make('summary', {}, 'All names'), make('p', {class: 'mono'}, box.names.join(', '))) : null].filter(Boolean));
 }
 function drawGraph(panel) {
   graph.open = new Set(Object.entries(graph.data.boxes).filter(([, box]) => box.open).map(([id]) => id));

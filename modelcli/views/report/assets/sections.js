@@ -15,6 +15,11 @@ function drawMaps(panel) {
   panel.append(make('div', {class: 'maps-top'}, picture), make('div', {class: 'bar'}, make('label', {class: 'find'}, 'Find ', find), counted, make('span', {class: 'space'}), notes.map(note => make('span', {class: 'small'}, note))), rows.element);
   rows.update();
 }
+function drawMemory(panel) {
+  const box = make('div', {class: 'scrolling'}, drawing(DATA.memory.svg));
+  box.append(...DATA.memory.notes.map(line => make('p', {class: 'small'}, line)));
+  panel.append(box);
+}
 function drawCheck(panel) {
   const {summary, findings, skipped, faults} = DATA.check;
   const box = make('div', {class: 'scrolling'});

@@ -1,4 +1,4 @@
-/* Where parameters, MACs and memory go: areas, two levels at a time. */
+/* Where parameters, MACs and memory go: areas, three levels at a time. */
 const MOST_CELLS = 160;
 const treemap = {key: 'params', at: 0, panel: null};
 
@@ -57,24 +57,25 @@ function paintTreemap(focus = false) {
   const name = (index, from) => { const base = ROWS[from].path; return ROWS[index].path.slice(base ? base.length + 1 : 0) || DATA.model; };
   const label = (item, from) => item.own ? '(its own)' : item.more ? `${exact(item.more)} more` : name(item.index, from);
   const unit = key === 'bytes' ? 'B' : '', heaviest = index => { let at = index; for (;;) { const inner = ROWS[at].children.filter(c => all.whole[c] > 0); if (!inner.length) return kindOf(ROWS[at].type); at = inner.reduce((a, b) => all.whole[b] > all.whole[a] ? b : a); } };
-  const cell = (item, from, outer, room) => {
+  const cell = (item, from, deep, room) => {
     const row = ROWS[item.index], into = !item.own && !item.more && row.children.some(child => all.whole[child] > 0);
     const told = `${short(item.weight, unit)} · ${percent(item.weight / total)}`, what = `${item.own || item.more ? label(item, from) : row.path || DATA.model}, ${row.type}: ${exact(item.weight)} ${SORTS.find(([k]) => k === key)[1]}, ${percent(item.weight / total)}`;
-    const button = make('button', {type: 'button', class: `cell ${outer ? 'outer' : ''}`, title: what, 'aria-label': what, 'data-index': item.index,
+    const button = make('button', {type: 'button', class: `cell ${room ? `outer deep${deep}` : ''}`, title: what, 'aria-label': what, 'data-index': item.index,
       style: {left: `${item.x}px`, top: `${item.y}px`, width: `${item.width}px`, height: `${item.height}px`, '--kind': `var(--${item.more ? 'other' : heaviest(item.index)})`},
       onclick: () => { if (into) { treemap.at = item.index; paintTreemap(true); } else if (!item.more) { showLayer(row.path); } }});
     if (item.width > 40 && item.height > 20) button.append(make('b', {}, label(item, from)));
     if (item.width > 74 && item.height > (room ? 24 : 38)) (room ? button.lastChild : button).append(...(room ? ['  ', make('span', {}, told)] : [make('span', {}, told)]));
     return button;
   };
-  const cells = [];
-  for (const outer of squarify(parts(treemap.at, all), 0, 0, map.clientWidth, map.clientHeight)) {
-    if (outer.width < 1.5 || outer.height < 1.5) continue;
-    const open = !outer.own && !outer.more && outer.width > 90 && outer.height > 62;
-    const inner = open ? squarify(parts(outer.index, all), outer.x + 5, outer.y + 25, outer.width - 10, outer.height - 30) : [];
-    cells.push(cell(outer, treemap.at, true, inner.length > 0));
-    for (const item of inner) if (item.width > 2.5 && item.height > 2.5) cells.push(cell(item, outer.index, false, false));
-  }
+  const cells = [], fill = (index, x, y, width, height, deep) => {
+    for (const item of squarify(parts(index, all), x, y, width, height)) {
+      if (item.width < 2.5 || item.height < 2.5) continue;
+      const open = !item.own && !item.more && deep < 3 && item.width > 90 && item.height > 62, inner = open && parts(item.index, all).length > 0;
+      cells.push(cell(item, index, deep, inner));
+      if (inner) fill(item.index, item.x + 5, item.y + 25, item.width - 10, item.height - 30, deep + 1);
+    }
+  };
+  fill(treemap.at, 0, 0, map.clientWidth, map.clientHeight, 0);
   map.replaceChildren(...(cells.length ? cells : [make('p', {class: 'empty'}, `nothing here has ${SORTS.find(([k]) => k === key)[1]}`)]));
   const way = [];
   for (let index = treemap.at; index >= 0; index = ROWS[index].parent) way.unshift(index);
