@@ -13,7 +13,7 @@ import typer
 
 from modelcli.cli._script import WORDS
 from modelcli.cli._writing import write_error
-from modelcli.config import RunConfig
+from modelcli.config import Resolved, RunConfig
 from modelcli.errors import ExitCode, ModelcliError, UsageError
 from modelcli.training.distributed.launch import launch, leave_word
 from modelcli.training.distributed.place import Place, find_place
@@ -21,8 +21,10 @@ from modelcli.training.distributed.place import Place, find_place
 if TYPE_CHECKING:
     from modelcli.training.distributed.world import World
 
+_TYPED = ("--parallel", "--set")
 
-def start_processes(config: RunConfig) -> int | None:
+
+def start_processes(resolved: Resolved) -> int | None:
     """Run the command in as many processes as were asked for, and return its exit code.
 
     Returns:
@@ -32,6 +34,7 @@ def start_processes(config: RunConfig) -> int | None:
         UsageError: two launchers contradict each other, or the batch has too few samples.
         ModelcliError: the processes failed, and none of them could say why.
     """
+    config = resolved.config
     nproc, place = config.train.nproc, find_place(os.environ)
     if place is not None:
         if nproc is not None and place.launcher is None and nproc != place.local_size:
@@ -42,7 +45,8 @@ def start_processes(config: RunConfig) -> int | None:
             )
         return None
     if nproc is None:
-        if config.train.parallel != "ddp":
+        # a file may say how several processes would share, and one continues their run
+        if config.train.parallel != "ddp" and resolved.sources["train.parallel"] in _TYPED:
             raise UsageError(
                 f"--parallel {config.train.parallel} is for several processes, and this is one",
                 "start them with --nproc N, or with torchrun",
@@ -59,6 +63,21 @@ def start_processes(config: RunConfig) -> int | None:
         max_restarts=config.train.max_restarts,
         device=config.train.device,
     )
+
+
+@contextlib.contextmanager
+def first_tells() -> Iterator[None]:
+    """Let the first of several processes tell a mistake that all of them see in what was typed.
+
+    Raises:
+        typer.Exit: another process has seen it.
+    """
+    try:
+        yield
+    except ModelcliError as error:
+        if os.environ.get("RANK", "0") in ("", "0") or os.environ.get("MODELCLI_DEBUG"):
+            raise
+        raise typer.Exit(int(error.exit_code)) from None
 
 
 @contextlib.contextmanager

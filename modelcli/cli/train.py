@@ -9,7 +9,7 @@ import typer
 from modelcli.cli._format import Format, TrainFormatOption
 from modelcli.cli._options import QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Output
-from modelcli.cli._ranks import start_processes
+from modelcli.cli._ranks import first_tells, start_processes
 from modelcli.cli._train_checks import check_names, check_sweep, saved_config
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
@@ -67,17 +67,18 @@ def command(
     **given: Any,
 ) -> None:
     """Train a model on data of a known best, and say what it learns."""
-    if model is not None and model.endswith(".toml") and config is None:
-        model, config = None, model
-    flags = {**flags_of(given), "model.target": model}
-    saved = saved_config(given.get("train_out")) if resume else None
-    resolved = load_config(
-        *(file for file in (saved, config) if file is not None),
-        settings=settings or (),
-        flags=flags,
-    )
-    check_names(resolved)
-    check_sweep(resolved, find_lr=find_lr, resume=resume)
+    with first_tells():
+        if model is not None and model.endswith(".toml") and config is None:
+            model, config = None, model
+        flags = {**flags_of(given), "model.target": model}
+        saved = saved_config(given.get("train_out")) if resume else None
+        resolved = load_config(
+            *(file for file in (saved, config) if file is not None),
+            settings=settings or (),
+            flags=flags,
+        )
+        check_names(resolved)
+        check_sweep(resolved, find_lr=find_lr, resume=resume)
     out = Output(
         "train",
         target=resolved.config.model.target,
@@ -88,7 +89,7 @@ def command(
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return
-    code = start_processes(resolved.config)
+    code = start_processes(resolved)
     if code is not None:
         raise typer.Exit(code)
     train(

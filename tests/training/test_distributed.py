@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 from training.ranks import Ended, run_ranks
 
@@ -20,12 +22,14 @@ from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
 from modelcli.modules import named_parameters
 from modelcli.training.distributed import sharding  # noqa: F401  # imported once for all processes
+from modelcli.training.distributed.parts import local, whole
 from modelcli.training.distributed.place import find_place
 from modelcli.training.distributed.refusals import refuse_model, refuse_optimizer
 from modelcli.training.distributed.units import find_units
-from modelcli.training.distributed.world import World, local, whole
+from modelcli.training.distributed.world import World
 from modelcli.training.objective import Objective
 from modelcli.training.run.model import build_trained_model
+from modelcli.training.store.shards import read_keys
 
 Result = Any
 RunWords = Callable[..., Result]
@@ -46,9 +50,7 @@ def test_two_processes_lose_what_one_does_and_the_first_alone_speaks(
     run: RunWords, tmp_path: Path, parallel: str
 ) -> None:
     alone = run(*WORDS, "--steps", "3")
-    more = ["--steps", "3", "--parallel", parallel]
-    if parallel == "ddp":
-        more += ["--out", str(tmp_path / "run")]
+    more = ["--steps", "3", "--parallel", parallel, "--out", str(tmp_path / "run")]
     both = run_ranks(2, [*WORDS, *more])
     assert [each.code for each in both] == [0, 0], both
     mine = losses(Ended(0, alone.out, ""))
@@ -61,7 +63,7 @@ def test_two_processes_lose_what_one_does_and_the_first_alone_speaks(
         json.loads(alone.out.splitlines()[-1])["record"]["loss"]["held_out"], abs=1e-12
     )
     assert record["engine"] == parallel
-    assert (tmp_path / "run" / "summary.json").exists() == (parallel == "ddp")
+    assert (tmp_path / "run" / "summary.json").exists()
 
 
 def test_a_world_of_one_is_bit_equal_to_no_world(run: RunWords) -> None:
@@ -313,3 +315,55 @@ def test_optimizers_that_need_whole_weights_are_refused() -> None:
     ):
         with pytest.raises(UsageError, match="cut by fsdp"):
             refuse_optimizer(config)
+
+
+SMALL = (
+    "train mlp --set hidden_features=8 --dtype float64 --optimizer adamw --batch-size 8 "
+    "--data prototypes --samples 24 --log-every 1 --format jsonl"
+).split()
+
+
+def test_a_run_goes_on_in_another_number_of_processes_and_past_a_damaged_checkpoint(
+    run: RunWords, tmp_path: Path
+) -> None:
+    unbroken = losses(Ended(0, run(*SMALL, "--steps", "8").out, ""))
+    out = tmp_path / "run"
+    words = [*SMALL, "--out", str(out), "--checkpoint-every", "2", "--steps"]
+
+    saved = run_ranks(2, [*words, "4", "--parallel", "fsdp"])
+    assert [each.code for each in saved] == [0, 0], saved
+    assert sorted(each.name for each in (out / "checkpoints").iterdir()) == ["step-2", "step-4"]
+    with safe_open(out / "model.safetensors", framework="pt") as file:
+        assert file.metadata()["step"] == "4"
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    assert shapes["hidden.weight"] == [8, 784]
+
+    shard = next((out / "checkpoints" / "step-4").glob("__1_*"))
+    damaged = bytearray(shard.read_bytes())
+    damaged[len(damaged) // 2] ^= 0x40
+    shard.write_bytes(damaged)
+    both = run_ranks(2, [*words, "6", "--resume", "--parallel", "ddp"])
+    assert [each.code for each in both] == [0, 0], both
+    assert f"the checksum of '{shard.name}' is wrong; going on from step 2" in both[0].err
+    for here, there in zip(unbroken[2:6], losses(both[0]), strict=True):
+        assert abs(here - there) < 1e-12
+
+    alone = run(*words, "8", "--resume")
+    assert alone.code == 0, alone.err
+    assert "saved on 2 processes and continued on 1" in alone.err
+    for here, there in zip(unbroken[6:], losses(Ended(0, alone.out, "")), strict=True):
+        assert abs(here - there) < 1e-12
+
+    again = run_ranks(2, [*words, "9", "--resume", "--parallel", "fsdp"])  # from one process's
+    assert [each.code for each in again] == [0, 0], again
+    assert "continuing from step 8" in again[0].err
+
+
+def test_an_index_runs_no_code(tmp_path: Path) -> None:
+    class Bad:
+        def __reduce__(self) -> Any:
+            return (print, ("run",))
+
+    (tmp_path / ".metadata").write_bytes(pickle.dumps(Bad()))
+    with pytest.raises(pickle.UnpicklingError, match="the index names builtins"):
+        read_keys(tmp_path)

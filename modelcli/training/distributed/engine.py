@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from modelcli.training.data.tensors import Split
-from modelcli.training.distributed.world import whole
+from modelcli.training.distributed.parts import whole
 from modelcli.training.engine.step import EagerEngine, Learner, NonFiniteLossError, first_tensor
 
 COMPARED_STEPS = 100  # between two comparisons of blocks on a device, which waits for the CPU

@@ -37,7 +37,7 @@ def peer_error(error: BaseException, world: World, doing: str) -> PeerError | No
         doing: what this process was at, as ``step 3 of``.
     """
     text = str(error)
-    if world.size == 1 or not isinstance(error, RuntimeError | ValueError):
+    if world.size == 1 or isinstance(error, OSError):
         return None
     if _GONE.search(text):
         return PeerError(

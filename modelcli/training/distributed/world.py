@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,11 +13,10 @@ from torch import Tensor, nn
 
 from modelcli.errors import ModelcliError
 from modelcli.modules import buffers_of
+from modelcli.training.distributed.pulse import FAILED, Pulse, pulse_key
 
 T = TypeVar("T")
-FAILED = "failed"  # key of the store: the rank whose error was told
 _CLAIMED = "claimed"  # key of the store: the rank that tells the error
-_PULSE_S = 0.5
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -197,65 +194,10 @@ def _error_of(
     if own is not None and len(errors) == errors.count(found):
         return own
     told = message if len(errors) == errors.count(found) else f"rank {rank}: {message}"
-    error = ModelcliError(told, hint)
+    plain = kind.__init__ is ModelcliError.__init__  # others take more than the two lines
+    error = (kind if plain else ModelcliError)(told, hint)
     error.exit_code = kind.exit_code
     return error
-
-
-def pulse_key(rank: int) -> str:
-    """Return under which key a process says how far it is."""
-    return f"met.{rank}"
-
-
-class Pulse(threading.Thread):
-    """Says a few times a second how often a process has waited; ends it once another has failed.
-
-    A collective of torch cannot be interrupted: who waits in one for a process that has failed
-    waits until the time limit, and longer with some backends.
-
-    Args:
-        store: a connection of its own.
-        met: how often the process has waited so far.
-    """
-
-    def __init__(self, rank: int, store: Any, met: Callable[[], int]) -> None:
-        super().__init__(name="modelcli-pulse", daemon=True)
-        self._rank = rank
-        self._store = store
-        self._met = met
-        self._done = threading.Event()
-        self._told = -1
-
-    def run(self) -> None:
-        """Until the run is over."""
-        while not self._done.wait(_PULSE_S):
-            try:
-                met = self._met()
-                if met != self._told:
-                    self._store.set(pulse_key(self._rank), str(met))
-                    self._told = met
-                if self._store.check([FAILED]):
-                    if self._store.get(FAILED) != str(self._rank).encode():
-                        os._exit(1)
-                    return
-            except (RuntimeError, ValueError):  # the store is gone, and with it whom to tell
-                return
-
-    def stop(self) -> None:
-        """Be silent."""
-        self._done.set()
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """Return the tensor of which this process may hold a part; all processes ask at once."""
-    full = getattr(tensor, "full_tensor", None)
-    return full() if full is not None else tensor
-
-
-def local(tensor: Tensor) -> Tensor:
-    """Return the part of a tensor that this process holds."""
-    own = getattr(tensor, "to_local", None)
-    return own() if own is not None else tensor
 
 
 def shrink_arenas() -> None:

@@ -24,7 +24,7 @@ from modelcli.modules import (
 )
 from modelcli.nested import tensors_in
 from modelcli.training.data.tensors import Data, Split
-from modelcli.training.distributed.world import local
+from modelcli.training.distributed.parts import local
 from modelcli.training.engine.step import Learner
 from modelcli.training.optimizer import optimizer_states
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from modelcli.isolation import modes_kept
 from modelcli.modules import named_parameters, switch_mode
 from modelcli.training.data.tensors import Data, Split
-from modelcli.training.distributed.world import whole
+from modelcli.training.distributed.parts import whole
 from modelcli.training.engine.step import Learner
 from modelcli.training.objective import float_tensors
 from modelcli.training.run.loop import Progress

@@ -134,6 +134,8 @@ class Session(Observer):
             self._save(loop)
             raise
         self._save(loop)
+        if self._saver is not None:
+            self._saver.export(self._progress.step)
         record = make_record(
             run,
             self._progress,

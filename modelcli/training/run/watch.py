@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.identity import parameter_groups
-from modelcli.training.distributed.world import whole
+from modelcli.training.distributed.parts import whole
 
 EXPLODING = 1e3  # a gradient norm above this is called exploding
 LARGE_RATIO = 0.5  # an update of half the weight's own size

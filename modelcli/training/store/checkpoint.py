@@ -99,6 +99,12 @@ def checksum(path: Path) -> int:
     return value
 
 
+def newest_step(path: Path) -> int:
+    """Return the step of the newest state of a run that can be read; -1: there is none."""
+    states = (_read_state(path / name, []) for name in (STATE, previous_name(STATE)))
+    return max((state["step"] for state in states if state), default=-1)
+
+
 def load_checkpoint(
     path: Path, accept: Callable[[Checkpoint], None] = lambda _: None
 ) -> Checkpoint | None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from modelcli.training.distributed.world import World
-from modelcli.training.store.checkpoint import Checkpoint, load_checkpoint
+from modelcli.training.store.checkpoint import MODEL, Checkpoint, load_checkpoint
 from modelcli.training.store.metrics import read_metrics
 from modelcli.training.store.run_dir import RunDir
 
@@ -54,6 +54,10 @@ class FollowerDir(RunDir):
 
     def save(self, model: nn.Module, state: Mapping[str, Any], *, step: int) -> None:
         """Leave it to the first process."""
+
+    def replace_model(self, write: Callable[[Path], None]) -> None:
+        """Take part in writing it: the parts of weights come from all processes."""
+        write(self.path / MODEL)
 
     def load(self, accept: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
         """Return the newest complete checkpoint, and rename nothing."""

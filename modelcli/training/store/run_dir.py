@@ -30,6 +30,7 @@ from modelcli.training.store.checkpoint import (
     write_model,
 )
 from modelcli.training.store.metrics import METRICS, read_metrics
+from modelcli.training.store.shard_folders import steps_in
 
 CHANGES = "changes.jsonl"
 _NO_SPACE_BYTES = 1 << 20
@@ -141,6 +142,15 @@ class RunDir:
             new_model.replace(self.path / MODEL)
             new_state.replace(self.path / STATE)
 
+    def replace_model(self, write: Callable[[Path], None]) -> None:
+        """Write ``model.safetensors`` as a whole; the one before stays as the previous one."""
+        with self._telling(MODEL):
+            new = self._unlinked(temporary_name(MODEL))
+            write(new)
+            if (self.path / MODEL).exists():
+                self._name(self.path / MODEL, previous_name(MODEL))
+            new.replace(self.path / MODEL)
+
     def _unlinked(self, name: str) -> Path:
         """Return where to write a new file: nothing is there, nor does a link lead elsewhere."""
         path = self.path / name
@@ -195,7 +205,8 @@ class RunDir:
 def _has_begun(path: Path) -> bool:
     """Tell whether a directory has a run of a step or more; what failed before blocks nobody."""
     files = (path / name for name in (METRICS, STATE, previous_name(STATE)))
-    return any(os.path.exists(file) and file.stat().st_size for file in files)
+    begun = any(os.path.exists(file) and file.stat().st_size for file in files)
+    return begun or bool(steps_in(path))
 
 
 def _os_error_number(error: Exception) -> int | None:

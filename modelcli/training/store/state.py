@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from modelcli.config import RunConfig
 from modelcli.errors import UsageError
+from modelcli.modules import named_parameters
+from modelcli.training.distributed.parts import alike
 from modelcli.training.run.prepare import Run
 
 # Keys that a continued run may change: how long, how fast and how closely watched, not what.
@@ -85,8 +87,14 @@ def load_model(run: Run, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         UsageError: they are those of another model.
     """
+    model = run.trained.model
     try:
-        nn.Module.load_state_dict(run.trained.model, dict(tensors))
+        if run.world.shards:
+            held = dict(named_parameters(model, every_name=True))
+            fitting = {name: each for name, each in tensors.items() if name in held
+                       and each.shape == held[name].shape}  # fmt: skip
+            tensors = {**tensors, **{name: alike(t, held[name]) for name, t in fitting.items()}}
+        nn.Module.load_state_dict(model, dict(tensors))
     except RuntimeError as error:
         text = " ".join(str(error).split())
         raise UsageError(
@@ -110,7 +118,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
     for param, values in optimizer.state.items():
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == param.shape and value.dim():
-                values[key] = torch.empty_like(param, dtype=value.dtype).copy_(value)
+                values[key] = alike(value, param)
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
