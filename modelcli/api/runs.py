@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from modelcli.api.shown import Shown
-from modelcli.config import load_config
+from modelcli.config import Resolved, load_config
 from modelcli.isolation import importable
+from modelcli.training.distributed.join import joined_here
+from modelcli.training.distributed.world import World
 from modelcli.training.run.ending import DivergedError
 from modelcli.training.run.find_lr import find_lr as sweep_lr
 from modelcli.training.run.observer import Observer
 from modelcli.training.run.prepare import prepare
 from modelcli.training.run.result import Record
 from modelcli.training.run.session import Session
+from modelcli.training.store.follower import open_run_dir
 from modelcli.training.store.metrics import Curve, read_curve
-from modelcli.training.store.run_dir import RunDir
 from modelcli.views.plot import curves_body, curves_table, save_curves
 from modelcli.views.run_files import write_results
 from modelcli.views.table import Table
@@ -33,6 +35,9 @@ def train(
     find_lr: bool = False,
 ) -> Record:
     """Train a model as ``modelcli train`` does.
+
+    In a process that torchrun has started the run is that of all its processes, and each returns
+    the record. ``train.nproc`` starts processes on the command line only.
 
     Args:
         target: a model as on the command line.
@@ -57,17 +62,23 @@ def train(
         flags["train.out"] = str(out)
     resolved = load_config(*files, flags=flags)
     folder = resolved.config.train.out
-    directory = RunDir(folder, resume=False) if folder else None
+    with joined_here(resolved.config) as world:
+        return _train(resolved, folder, observer or Observer(), world, find_lr=find_lr)
+
+
+def _train(
+    resolved: Resolved, folder: str, observer: Observer, world: World, *, find_lr: bool
+) -> Record:
+    directory, resume = open_run_dir(folder, world, resume=False)
     try:
         with importable(None):
-            run = prepare(resolved.config, given=resolved.sources)
+            with world.together():
+                run = prepare(resolved.config, world, resolved.sources)
             with importable(run.trained.source.folder):
                 if find_lr:
                     sweep_lr(run)
-                session = Session(
-                    run, observer or Observer(), directory=directory, sources=resolved.sources
-                )
-                record = session.train()
+                session = Session(run, observer, directory=directory, sources=resolved.sources)
+                record = session.train(resume=resume)
         if directory is not None:
             write_results(directory, record)
         return record

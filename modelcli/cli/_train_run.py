@@ -77,7 +77,9 @@ def _train(
     shown = TrainProgress(out, lines=lines)
     progress = shown if world.is_first else Observer()
     failure: DivergedError | None = None
-    directory = open_run_dir(config.train.out, world, resume=saved is not None)
+    directory, resume = open_run_dir(config.train.out, world, resume=saved is not None)
+    if resume and saved is None:
+        progress.note("started again after a failure")
     try:
         with importable(None):  # what the model prints is no part of the result
             with world.together():
@@ -88,15 +90,11 @@ def _train(
                 if find_lr:
                     show_sweep(run, out)
                 session = Session(
-                    run,
-                    progress,
-                    directory=directory,
-                    sources=resolved.sources,
-                    narrate=out.verbose,
-                    allow_changed=allow_changed,
-                )
+                    run, progress, directory=directory, sources=resolved.sources,
+                    narrate=out.verbose, allow_changed=allow_changed,
+                )  # fmt: skip
                 try:
-                    record = session.train(resume=saved is not None)
+                    record = session.train(resume=resume)
                 except DivergedError as error:  # what it came to is told all the same
                     failure, record = error, error.record
         shown.clear()

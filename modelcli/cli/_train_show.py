@@ -11,6 +11,7 @@ from modelcli.cli._output import Output
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.views.document import dump_json
 from modelcli.views.train import record_body, record_table, watched_table
+from modelcli.views.train_verdict import advise
 
 if TYPE_CHECKING:
     from modelcli.training.run.prepare import Run
@@ -29,6 +30,8 @@ def show_sweep(run: Run, out: Output) -> None:
 
 def show(record: Record, out: Output, *, lines: bool) -> None:
     """Write the record of a run, as JSON lines where its progress was."""
+    for advice in advise(record):
+        out.note(advice)
     if lines:
         out.text(json.dumps({"record": json.loads(dump_json(record_body(record)))}))
     else:

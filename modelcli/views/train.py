@@ -54,6 +54,9 @@ def record_body(record: Record) -> dict[str, Any]:
         "roofline_flops_per_s": record.roofline_flops_per_s,
         "elapsed_s": record.elapsed_s,
         "peak_memory_bytes": record.peak_memory_bytes,
+        "processes": record.processes,
+        "parallel": record.parallel,
+        "peak_memory_bytes_by_rank": list(record.peak_memory_bytes_by_rank),
         "fitted": record.fitted,
         "watched": json_rows(_watched_columns(record.watched), record.watched),
         "run_dir": record.run_dir,
@@ -110,7 +113,7 @@ def record_table(record: Record) -> Table:
     rows += [
         ("speed", record.samples_per_s, _speed(record)),
         ("time", record.elapsed_s, _time(record)),
-        ("peak_memory", record.peak_memory_bytes, show_bytes(record.peak_memory_bytes)),
+        ("peak_memory", record.peak_memory_bytes, _memory(record)),
     ]
     if record.run_dir is not None:
         rows.append(("run_dir", record.run_dir, record.run_dir))
@@ -188,6 +191,14 @@ def _speed(record: Record) -> str:
         ceiling = show_si(record.roofline_flops_per_s, "FLOP/s")
         text += f": {share:.1f} % of the {ceiling} of a large matrix product"
     return text
+
+
+def _memory(record: Record) -> str:
+    text = show_bytes(record.peak_memory_bytes)
+    if record.processes == 1:
+        return text
+    least = show_bytes(min(record.peak_memory_bytes_by_rank))
+    return f"{text} in the largest of {record.processes} processes, {least} in the smallest"
 
 
 def _time(record: Record) -> str:

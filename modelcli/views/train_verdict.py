@@ -126,3 +126,19 @@ def _more_steps(record: Record) -> int:
 
 def _share(gain: float) -> str:
     return f"{100 * gain:.0f} %" if gain < 0.995 else f"{100 * min(gain, 1.0):.1f} %"
+
+
+_SHORT_STEP_S = 0.005  # below, what processes tell each other takes longer than what they share
+
+
+def advise(record: Record) -> tuple[str, ...]:
+    """Return what a person who trains in several processes should know."""
+    if record.processes == 1 or not record.samples_per_s:
+        return ()
+    step_s = record.batch_size / record.samples_per_s
+    if step_s >= _SHORT_STEP_S:
+        return ()
+    return (
+        f"a step takes {1000 * step_s:.2g} ms: below {1000 * _SHORT_STEP_S:g} ms more processes "
+        "do not help",
+    )

@@ -15,11 +15,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ended:
-    """How one process ended: its exit code, negative for a signal, and what it wrote."""
+    """How one process ended: its exit code, negative for a signal, what it wrote, its CPU time."""
 
     code: int
     out: str
     err: str
+    cpu_s: float = 0.0
 
 
 def run_ranks(
@@ -51,7 +52,11 @@ def run_ranks(
             children[pid] = rank
         codes = _wait(dict(children), limit_s)
         return [
-            Ended(codes[rank], *(_text(Path(folder) / f"{kind}.{rank}") for kind in ("out", "err")))
+            Ended(
+                codes[rank][0],
+                *(_text(Path(folder) / f"{kind}.{rank}") for kind in ("out", "err")),
+                cpu_s=codes[rank][1],
+            )
             for rank in started
         ]
 
@@ -84,14 +89,15 @@ def _be(rank, size, port, work, folder, environment):  # type: ignore[no-untyped
         os._exit(code)
 
 
-def _wait(children: dict[int, int], limit_s: float) -> dict[int, int]:
+def _wait(children: dict[int, int], limit_s: float) -> dict[int, tuple[int, float]]:
     until = time.monotonic() + limit_s
     codes = {}
     while children:
         for pid, rank in list(children.items()):
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status, used = os.wait4(pid, os.WNOHANG)
             if done:
-                codes[rank] = os.waitstatus_to_exitcode(status)
+                cpu_s = used.ru_utime + used.ru_stime
+                codes[rank] = (os.waitstatus_to_exitcode(status), cpu_s)
                 del children[pid]
         if time.monotonic() > until:
             for pid in children:

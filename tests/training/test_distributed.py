@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from safetensors import safe_open
 from torch import nn
 from training.ranks import Ended, run_ranks
 
+from modelcli.cli import main
 from modelcli.config import OptimizerConfig, RunConfig, load_config
 from modelcli.errors import UsageError
 from modelcli.loading.build import build
@@ -164,8 +168,6 @@ def test_processes_that_would_not_do_the_same_are_refused() -> None:
     words = ["train", "linear", "--steps", "3", "--batch-size", "8", "-q"]
 
     def work(rank: int) -> None:
-        from modelcli.cli import main
-
         raise SystemExit(main([*words, "--seed", str(rank)]))
 
     both = run_ranks(2, work)
@@ -367,3 +369,73 @@ def test_an_index_runs_no_code(tmp_path: Path) -> None:
     (tmp_path / ".metadata").write_bytes(pickle.dumps(Bad()))
     with pytest.raises(pickle.UnpicklingError, match="the index names builtins"):
         read_keys(tmp_path)
+
+
+def commands_of_the_page() -> list[list[str]]:
+    text = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_every_command_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: RunWords
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    started: list[int] = []
+    monkeypatch.setattr(
+        "modelcli.cli._ranks.launch", lambda words, **how: started.append(how["nproc"]) or 0
+    )
+    commands = commands_of_the_page()
+    assert len(commands) == 8
+    for words in commands:
+        flag = "--nproc" if words[0] == "modelcli" else "--nproc-per-node"
+        size = int(words[words.index(flag) + 1])
+        mine = words[words.index("modelcli") + 1 :]
+        for ended in run_ranks(size, [*mine, "-q", "--batch-size", "8"]):
+            assert ended.code == 0, (words, ended.err)
+        if "--nproc" in words and "--resume" not in words:
+            assert run(*mine).code == 0
+            assert started.pop() == size
+
+
+def test_code_trains_among_processes_too() -> None:
+    def work(rank: int) -> None:
+        import modelcli
+
+        record = modelcli.train("linear", {"train.steps": 3, "train.batch_size": 6})
+        sys.stdout.write(repr((record.processes, record.last_loss)))
+
+    first, second = run_ranks(2, work)
+    assert (first.code, second.code) == (0, 0), first.err
+    assert first.out == second.out
+    assert first.out.startswith("(2, ")
+
+
+KILLED = """
+import os, signal
+from torch import nn
+
+class Net(nn.Linear):
+    def __init__(self): super().__init__(4, 3); self.passes = 0
+    def forward(self, x):
+        self.passes += self.training
+        first = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
+        if first and self.passes == 6 and os.environ["RANK"] == "1": os.kill(os.getpid(), 9)
+        return super().forward(x)
+"""
+
+
+def test_a_killed_process_is_started_again_and_the_run_goes_on(
+    write: Callable[[str, str], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    net, out = write("net.py", KILLED), tmp_path / "run"
+    words = ["train", f"{net}:Net", "--input", "2x4", "--steps", "8", "--batch-size", "8"]
+    words += ["--log-every", "4", "--checkpoint-every", "4", "--out", str(out)]
+    code = main([*words, "--nproc", "2", "--max-restarts", "1", "--format", "json"])
+    told = capfd.readouterr()
+    assert code == 0, told.err
+    assert "started again after a failure" in told.err
+    assert "continuing from step 4" in told.err
+    record = json.loads(told.out)
+    assert (record["steps"], record["processes"], record["parallel"]) == (8, 2, "ddp")
+    assert len(record["peak_memory_bytes_by_rank"]) == 2

@@ -20,8 +20,8 @@ from modelcli.config import RunConfig
 from modelcli.errors import RunFailedError, UnavailableError, UsageError
 from modelcli.loading.device import resolve_device
 from modelcli.training.distributed.orphan import end_with_launcher
-from modelcli.training.distributed.place import Place
-from modelcli.training.distributed.world import World, shrink_arenas
+from modelcli.training.distributed.place import Place, find_place
+from modelcli.training.distributed.world import ALONE, World, shrink_arenas
 
 _OWN_KEYS = ("train.nproc", "train.out")  # of a process, which others may have otherwise
 _SHARED_STORE_OFF = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
@@ -48,6 +48,7 @@ def make_world(place: Place, config: RunConfig) -> World:
         parallel=config.train.parallel,
         replicas=replicas,
         timeout_s=config.train.timeout,
+        job=place.run_id if place.max_restarts else "",
     )
 
 
@@ -74,6 +75,29 @@ def joined(world: World, place: Place, config: RunConfig) -> Iterator[None]:
     finally:
         world.stop_pulse()
     dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def joined_here(config: RunConfig) -> Iterator[World]:
+    """Meet the others where the environment says that there are some; else be alone.
+
+    Raises:
+        UsageError: the configuration asks for processes that nobody has started.
+        ModelcliError: as :func:`make_world` and :func:`joined`.
+    """
+    place = find_place(os.environ)
+    if place is None:
+        if (config.train.nproc or 1) > 1:
+            raise UsageError(
+                f"train.nproc is {config.train.nproc}, and processes are started on the command "
+                "line",
+                "run the script with torchrun, or use modelcli train --nproc",
+            )
+        yield ALONE
+        return
+    world = make_world(place, config)
+    with joined(world, place, config):
+        yield world
 
 
 def check_config(config: RunConfig, size: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 FAILED = "failed"  # key of the store: the rank whose error was told
 _PULSE_S = 0.5
+_PARTING_S = 5.0  # from the first process's leave to ours, when a run is over
 
 
 def pulse_key(rank: int) -> str:
@@ -47,8 +48,9 @@ class Pulse(threading.Thread):
                     if self._store.get(FAILED) != str(self._rank).encode():
                         os._exit(1)
                     return
-            except (RuntimeError, ValueError):  # the store is gone, and with it whom to tell
-                return
+            except (RuntimeError, ValueError):
+                if not self._done.wait(_PARTING_S):  # the process that kept the store is gone
+                    os._exit(1)
 
     def stop(self) -> None:
         """Be silent."""

@@ -27,6 +27,7 @@ class World:
         launched: whether somebody has started processes, be it only one.
         parallel: ``ddp``, ``fsdp`` or ``hsdp``; replicas: copies of the model under ``hsdp``.
         store: what all can read and write by key; None for a process alone.
+        job: what the launcher calls the run over all its restarts; "" where it does not restart.
         met: how often this process has waited for the others.
         signum: of a signal that this process got; 0: none.
         stops: whether all have agreed to stop.
@@ -40,6 +41,7 @@ class World:
     replicas: int = 1
     timeout_s: float = 600.0
     store: Any = None
+    job: str = ""
     met: int = 0
     signum: int = 0
     stops: bool = False

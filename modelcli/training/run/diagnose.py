@@ -69,6 +69,18 @@ class _FoundError(Exception):
         self.module = module
 
 
+def find_culprit(learner: Learner, batch: Split) -> Culprit | None:
+    """Return where numbers stopped being finite, in whichever process they did.
+
+    Args:
+        batch: the part of this process.
+    """
+    if learner.world.shards:  # a pass that ends early in one process would leave others waiting
+        return None
+    found = [each for each in learner.world.gather(find_nonfinite(learner, batch)) if each]
+    return min(found, key=lambda each: each.what == "largest", default=None)
+
+
 def find_nonfinite(learner: Learner, batch: Split) -> Culprit | None:
     """Return the first layer whose output for a batch is not finite, else that of the largest."""
     model = learner.model

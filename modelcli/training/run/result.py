@@ -48,6 +48,8 @@ class Record:
         fitted: with ``overfit``, whether the one batch was fitted.
         points: the curve.
         watched: rows of every epoch that was watched.
+        processes: that trained it together; parallel: how, None for one that nobody launched.
+        peak_memory_bytes_by_rank: of each process; ``peak_memory_bytes`` is the most.
         diverged: the loss stopped being finite; ``last_loss`` is then what it was.
         sweep: what found the learning rate; None where that was given.
         language: what is known of the tokens; None of other data.
@@ -91,6 +93,9 @@ class Record:
     watched: tuple[Watched, ...] = ()
     fitted: bool | None = None
     run_dir: str | None = None
+    processes: int = 1
+    parallel: str | None = None
+    peak_memory_bytes_by_rank: tuple[int, ...] = ()
     diverged: bool = False
     language: Language | None = None
     sweep: Sweep | None = None
@@ -115,6 +120,7 @@ def make_record(
     """
     config, data, learner = run.config, run.data, run.learner
     memory = max(peak_memory_bytes(run.device), engine.peak_memory_bytes)  # measuring takes more
+    peaks = run.world.gather(memory)
     batch = config.train.batch_size
     held_out = None
     measured = diverged is None
@@ -168,11 +174,14 @@ def make_record(
         flops_per_s=flops * samples_per_s if flops is not None else None,
         roofline_flops_per_s=roofline,
         elapsed_s=progress.elapsed_s,
-        peak_memory_bytes=memory,
+        peak_memory_bytes=max(peaks),
         points=tuple(points),
         watched=tuple(watched or ()),
         fitted=fitted,
         run_dir=config.train.out or None,
+        processes=run.world.size,
+        parallel=run.world.parallel if run.world.launched else None,
+        peak_memory_bytes_by_rank=tuple(peaks),
         diverged=not measured,
         language=data.facts.language,
         sweep=run.sweep,

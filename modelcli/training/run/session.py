@@ -15,7 +15,7 @@ from modelcli.training.engine.step import Engine, NonFiniteLossError
 from modelcli.training.run.diagnose import (
     describe_culprit,
     explain_memory,
-    find_nonfinite,
+    find_culprit,
     first_nonfinite,
     largest_batch,
 )
@@ -264,7 +264,7 @@ class Session(Observer):
     def _diverged(self, error: NonFiniteLossError) -> DivergedError:
         done = self._progress.step
         step = error.step or done + 1
-        where = describe_culprit(find_nonfinite(self.run.learner, error.batch))
+        where = describe_culprit(find_culprit(self.run.learner, error.batch))
         if step < done:  # the device was not waited for
             where += f" (looked for after step {done})"
         hint = ""

@@ -8,23 +8,45 @@ from typing import Any
 
 from torch import nn
 
+from modelcli.errors import UsageError
+from modelcli.files import read_limited
 from modelcli.training.distributed.world import World
 from modelcli.training.store.checkpoint import MODEL, Checkpoint, load_checkpoint
 from modelcli.training.store.metrics import read_metrics
-from modelcli.training.store.run_dir import RunDir
+from modelcli.training.store.run_dir import JOB, RunDir, has_begun
 
 
-def open_run_dir(path: str, world: World, *, resume: bool) -> RunDir | None:
-    """Open a run directory for a process of a run; None where there is none to open.
+def open_run_dir(path: str, world: World, *, resume: bool) -> tuple[RunDir | None, bool]:
+    """Open a run directory for a process of a run, and tell whether the run in it goes on.
+
+    A run whose processes were started again goes on by itself.
+
+    Returns:
+        None where there is no directory to open.
 
     Raises:
         UsageError: as :class:`RunDir`, on all processes.
     """
     directory: RunDir | None = None
     with world.together():
-        if path:
-            directory = RunDir(path, resume=resume) if world.is_first else FollowerDir(path)
-    return directory
+        if path and world.is_first:
+            resume = resume or _is_of_job(Path(path), world.job)
+            directory = RunDir(path, resume=resume)
+            if world.job:
+                directory.write_text(JOB, world.job)
+        elif path:
+            directory = FollowerDir(path)
+    return directory, world.decide(resume)
+
+
+def _is_of_job(path: Path, job: str) -> bool:
+    """Tell whether a directory has a run that this job has begun."""
+    if not job or not has_begun(path) or not (path / "config.toml").is_file():
+        return False
+    try:
+        return read_limited(path / JOB, limit=1000).decode() == job
+    except (OSError, ValueError, UsageError):
+        return False
 
 
 class FollowerDir(RunDir):

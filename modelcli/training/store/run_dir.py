@@ -33,6 +33,7 @@ from modelcli.training.store.metrics import METRICS, read_metrics
 from modelcli.training.store.shard_folders import steps_in
 
 CHANGES = "changes.jsonl"
+JOB = ".job"  # what the launcher of several processes calls the run
 _NO_SPACE_BYTES = 1 << 20
 
 
@@ -63,7 +64,7 @@ class RunDir:
             raise UsageError(
                 f"cannot write the run directory '{self.path}': {reason}", "choose another --out"
             ) from None
-        if not resume and _has_begun(self.path):
+        if not resume and has_begun(self.path):
             self.close()
             raise UsageError(
                 f"'{self.path}' already holds a run",
@@ -78,9 +79,9 @@ class RunDir:
 
     def discard_unused(self) -> None:
         """Let go of a directory in which no step was taken, and leave nothing that was made."""
-        unused = not _has_begun(self.path)
+        unused = not has_begun(self.path)
         if unused and self._fresh:
-            for name in ("config.toml", ".owner", ".lock"):
+            for name in ("config.toml", JOB, ".owner", ".lock"):
                 with contextlib.suppress(OSError):
                     (self.path / name).unlink()
         self.close()
@@ -202,7 +203,7 @@ class RunDir:
         return checkpoint
 
 
-def _has_begun(path: Path) -> bool:
+def has_begun(path: Path) -> bool:
     """Tell whether a directory has a run of a step or more; what failed before blocks nobody."""
     files = (path / name for name in (METRICS, STATE, previous_name(STATE)))
     begun = any(os.path.exists(file) and file.stat().st_size for file in files)
