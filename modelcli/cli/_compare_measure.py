@@ -11,7 +11,7 @@ from modelcli.cli._compare_progress import SweepProgress
 from modelcli.cli._format import Format
 from modelcli.cli._output import Output
 from modelcli.cli._startup import prepare_long_run
-from modelcli.comparing.kept import Kept, part_of
+from modelcli.comparing.kept import Kept
 from modelcli.comparing.options import MeasureOptions
 from modelcli.comparing.row import ModelRow
 from modelcli.comparing.targets import expand
@@ -34,14 +34,13 @@ class Wanted:
     force: bool = False
 
 
-def measure_all(out: Output, wanted: Wanted, paths: tuple[Path, ...]) -> list[ModelRow]:
+def measure_all(out: Output, wanted: Wanted, path: Path | None) -> list[ModelRow]:
     """Return the rows of all targets in their order; each is kept as soon as it is there."""
     targets = expand(wanted.targets, limit=wanted.limit)
     prepare_long_run()
-    if not paths:
+    if path is None:
         found = {row.target: row for row in _measured(out, targets, wanted, None)}
         return [found[target] for target in targets]
-    path = part_of(paths[0])
     if wanted.force:
         path.unlink(missing_ok=True)
     with Kept(path=path, options=wanted.options.to_dict()) as kept:

@@ -10,7 +10,7 @@ from modelcli.cli._format import Format
 from modelcli.cli._output import Output
 from modelcli.cli._target import read_model_kwargs
 from modelcli.comparing.changes import compare_results
-from modelcli.comparing.kept import part_of, read_result
+from modelcli.comparing.kept import part_of_any, read_result
 from modelcli.comparing.options import MeasureOptions
 from modelcli.comparing.row import ModelRow
 from modelcli.comparing.targets import is_pattern, is_result
@@ -57,8 +57,8 @@ def compare(out: Output, wanted: Wanted) -> None:
                 f"--time with --jobs {wanted.jobs} would time models against one another",
                 "leave --jobs out; the sweep can be continued",
             )
-        rows = measure_all(out, replace(wanted, options=options), paths)
-        path_of_rows = part_of(paths[0]) if paths else None
+        path_of_rows = part_of_any(paths) if paths else None
+        rows = measure_all(out, replace(wanted, options=options), path_of_rows)
     write_files(out, rows, choice, paths, axes)
     if path_of_rows is not None:
         path_of_rows.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,12 @@ _LARGEST_BYTES = 200_000_000
 def part_of(path: Path) -> Path:
     """Return the file in which the rows of an unfinished sweep are."""
     return path.with_name(f"{path.name}.part.jsonl")
+
+
+def part_of_any(paths: Sequence[Path]) -> Path:
+    """Return the rows that an unfinished sweep has left beside one of its files, or the place."""
+    parts = [part_of(path) for path in paths]
+    return next((part for part in parts if part.exists()), parts[0])
 
 
 @dataclass

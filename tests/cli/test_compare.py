@@ -94,7 +94,7 @@ def test_an_interrupted_sweep_goes_on_and_gives_the_same(
     assert "2 of 3 rows are kept" in result.err
     assert not (here / "r.json").exists()
     monkeypatch.setattr(module, "measure", lambda t, o: seen.append(t) or measure(t, o))
-    result = run("compare", *names, "-o", "r.json")
+    result = run("compare", *names, "-o", "r.csv", "-o", "r.json")  # the order is another
     assert "2 of 3 rows are there from before" in result.err
     assert seen == list(names)
     rows = [json.loads((here / name).read_text())["rows"] for name in ("r.json", "whole.json")]
