@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
+import typer
+
 from modelcli.cli._options import taking
 from modelcli.errors import UsageError
 from modelcli.ledger.sizes import parse_bytes, parse_memory
@@ -98,6 +100,14 @@ ByOption = Annotated[
 DepthOption = Annotated[
     int | None,
     taking("--depth", "-d", help="Deepest level of --by layer; 0 shows all.  [default: 2]"),
+]
+WhatIfOption = Annotated[
+    bool,
+    typer.Option("--what-if", help="One table: optimizers, types and checkpointing."),
+]
+PictureOption = Annotated[
+    str | None,
+    taking("--out", "-o", metavar="FILE.svg|png", help="The time line as a picture."),
 ]
 AmpOption = Annotated[str | None, taking("--amp", metavar="TYPE", hidden=True, help="Refused.")]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from modelcli.cli._format import Format, FormatOption
+from modelcli.cli._format import FormatOption
 from modelcli.cli._memory_options import (
     AccumulateOption,
     AmpOption,
@@ -21,13 +21,23 @@ from modelcli.cli._memory_options import (
     ModesOption,
     OptimizerOption,
     OverheadOption,
+    PictureOption,
+    WhatIfOption,
     ZeroGradOption,
     parse_batch_size,
     refuse_amp,
 )
+from modelcli.cli._memory_show import (
+    check_picture,
+    judge,
+    write_picture,
+    write_record,
+    write_what_if,
+)
 from modelcli.cli._options import (
     AllowRealOption,
     ExecutionOption,
+    ForceOption,
     InputFromOption,
     InputOption,
     KwargOption,
@@ -38,11 +48,8 @@ from modelcli.cli._options import (
 )
 from modelcli.cli._output import Output
 from modelcli.cli._target import note_remarks, read_arguments
-from modelcli.errors import RunFailedError, UsageError
+from modelcli.errors import UsageError
 from modelcli.planning.options import make_memory_options
-
-if TYPE_CHECKING:
-    from modelcli.ledger.record import MemoryRecord
 
 EXAMPLES = (
     "modelcli memory lenet",
@@ -73,6 +80,9 @@ def command(
     overhead: OverheadOption = None,
     by: ByOption = None,
     depth: DepthOption = None,
+    what_if: WhatIfOption = False,
+    out_file: PictureOption = None,
+    force: ForceOption = False,
     amp: AmpOption = None,
     execution: ExecutionOption = None,
     allow_real: AllowRealOption = False,
@@ -83,6 +93,9 @@ def command(
     """Tell what training and inference take, what holds it, and whether it fits."""
     out = Output("memory", target=target, format=format, quiet=quiet, verbose=verbose)
     refuse_amp(amp)
+    picture = None if out_file is None else Path(out_file)
+    if picture is not None:
+        check_picture(picture, force=force)
     if depth is not None and depth < 0:
         raise UsageError(f"--depth {depth} is not possible", "give 0 for all levels, or 1 and more")
     arguments = read_arguments(
@@ -100,40 +113,13 @@ def command(
 
     source = find_source(arguments.target, arguments.model_kwargs)
     note_remarks(out, source.remarks)
+    if what_if:
+        write_what_if(out, source, arguments.request, options)
+        return
     record = plan_memory(source, arguments.request, options)
     for attempt in record.attempts:
         out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
-    _write(out, record, by or By.KIND, depth)
-    _judge(record, target)
-
-
-def _write(out: Output, record: MemoryRecord, by: By, depth: int | None) -> None:
-    from modelcli.views.memory import (
-        DEFAULT_DEPTH,
-        kind_table,
-        layer_table,
-        memory_body,
-        time_table,
-    )
-
-    if out.format is Format.JSON:
-        out.result(memory_body(record))
-    elif by is By.LAYER:
-        out.result({}, layer_table(record, depth=DEFAULT_DEPTH if depth is None else depth or None))
-    else:
-        out.result({}, time_table(record) if by is By.TIME else kind_table(record))
-
-
-def _judge(record: MemoryRecord, target: str) -> None:
-    """Raise where the forward failed, or where the model does not fit."""
-    from modelcli.views.memory import verdict_error
-
-    failure = record.failure
-    if failure is not None:
-        where = f" in '{failure.path}'" if failure.path else ""
-        raise RunFailedError(
-            f"the pass failed{where}: {failure.type}: {failure.message}",
-            f"the numbers are those up to there; 'modelcli summary {target}' shows the layers",
-        )
-    if record.fit is not None and record.fit.verdict == "does not fit":
-        raise RunFailedError(*verdict_error(record))
+    write_record(out, record, by or By.KIND, depth)
+    if picture is not None:
+        write_picture(out, record, picture)
+    judge(record, target)

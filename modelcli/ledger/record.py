@@ -85,6 +85,27 @@ class BatchSizes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """A step of training under one choice.
+
+    Attributes:
+        checkpoint: patterns of the modules that are computed again.
+        verdict: None where no budget was given.
+        largest: the largest batch that fits the budget.
+    """
+
+    optimizer: str
+    dtype: str
+    checkpoint: tuple[str, ...]
+    peak_bytes: int
+    reserved_bytes: int
+    state_bytes: int
+    saved_bytes: int
+    verdict: str | None = None
+    largest: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRecord:
     """Everything that a report on memory says.
 

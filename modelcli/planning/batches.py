@@ -54,28 +54,29 @@ class Passes:
         """Return a pass of inference, if it was asked for."""
         return self._inference(batch) if self._inference is not None else None
 
-    def fits(self, ledger: Ledger) -> bool:
-        """Tell whether a ledger fits the budget."""
-        assert self.options.budget_bytes is not None  # or nobody would ask
+    def fits(self, ledger: Ledger, budget_bytes: int) -> bool:
+        """Tell whether a ledger fits a budget."""
         fit = judge(
             ledger,
             device=self.options.device,
-            budget_bytes=self.options.budget_bytes,
+            budget_bytes=budget_bytes,
             overhead_bytes=self.options.overhead_bytes,
         )
         return fit.verdict == "fits"
 
-    def largest(self) -> Largest:
-        """Find the largest batch that fits: by the law, or else by passes."""
+    def largest(self, budget_bytes: int) -> Largest:
+        """Find the largest batch that fits a budget: by the law, or else by passes."""
         found = self.law()
         if isinstance(found, BatchLaw):
             law = found
-            return Largest(law, "", largest_fitting(lambda batch: self.fits(law.at(batch))))
+            return Largest(
+                law, "", largest_fitting(lambda batch: self.fits(law.at(batch), budget_bytes))
+            )
         run = self.main
 
         def fits(batch: int) -> bool:
             recorded = run(batch)
-            return recorded.error is None and self.fits(recorded.ledger)
+            return recorded.error is None and self.fits(recorded.ledger, budget_bytes)
 
         return Largest(None, found, largest_fitting(fits))
 

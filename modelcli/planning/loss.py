@@ -62,10 +62,10 @@ def make_loss(
     if kind == "values":
         targets = tuple(torch.zeros_like(tensor).detach() for tensor in outputs)
         return StepLoss(name=objective.name, targets=targets, compute=_checked(objective, targets))
-    by_token = has_ids and first.dim() == 3
-    shape = tuple(first.shape[:-1]) if by_token else label_shape(first.shape)
+    of_tokens = has_ids and first.dim() == 3  # scores (B, T, V)
+    shape = tuple(first.shape[:-1]) if of_tokens else label_shape(first.shape)
     labels = torch.zeros(shape, dtype=torch.int64, device=first.device)
-    compute = _checked(objective, (labels,), by_token=by_token)
+    compute = _checked(objective, (labels,))
     return StepLoss(name=objective.name, targets=(labels,), compute=compute)
 
 
@@ -77,18 +77,14 @@ def _kind(
     shapes = tuple(tuple(tensor.shape) for tensor in outputs)
     floating = [tensor.is_floating_point() for tensor in inputs]
     scores_of_tokens = not all(floating) and len(shapes[0]) == 3
-    is_labels = task_of(spec, shapes, floating == [True]) is Task.CLASSIFICATION
+    task = task_of(spec, shapes, floating == [True])
+    is_labels = task in (Task.CLASSIFICATION, Task.LANGUAGE)
     return "labels" if is_labels or (spec is None and scores_of_tokens) else "values"
 
 
-def _checked(
-    objective: Objective, targets: tuple[Tensor, ...], *, by_token: bool = False
-) -> Callable[[Any], Tensor]:
+def _checked(objective: Objective, targets: tuple[Tensor, ...]) -> Callable[[Any], Tensor]:
     def compute(output: Any) -> Tensor:
         try:
-            if by_token:
-                scores = float_tensors(output)[0]
-                return objective.loss(scores.flatten(0, 1), (targets[0].flatten(),))
             return objective.loss(output, targets)
         except (RuntimeError, ValueError, IndexError) as error:
             words = " ".join(str(error).split())

@@ -20,7 +20,7 @@ from modelcli.loading.inference import needs_values
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.source import Source
 from modelcli.loading.types import Attempt, InputRequest
-from modelcli.modules import move, named_modules, parameters_of, switch_mode
+from modelcli.modules import modules_of, move, named_modules, parameters_of, switch_mode
 from modelcli.nested import map_tensors, tensors_in
 from modelcli.planning.batches import Passes
 from modelcli.planning.checkpointing import checkpointed, match_modules
@@ -109,7 +109,10 @@ class Subject:
         if options.dtype is not None:
             move(self.model, dtype=DTYPES[options.dtype])
         device = options.device if self.is_on_meta else "cpu"
-        self.paths = Paths(on_meta=self.is_on_meta, device=device, attention=options.attention)
+        self.paths = Paths(
+            on_meta=self.is_on_meta, device=device, attention=options.attention,
+            answers=self.is_on_meta and _is_of_transformers(self.model),
+        )  # fmt: skip
         self.checkpointed = match_modules(self.model, options.checkpoint)
         self.implementation = ""
 
@@ -233,4 +236,9 @@ class Subject:
         )
 
 
-__all__ = ["plan_memory"]
+def _is_of_transformers(model: nn.Module) -> bool:
+    """Tell whether the masks of a model are made by transformers, which asks what they hide."""
+    return any(type(each).__module__.startswith("transformers.") for each in modules_of(model))
+
+
+__all__ = ["open_passes", "plan_memory"]

@@ -33,6 +33,7 @@ class MemoryOptions:
         budget_bytes: memory of the device, or None.
         overhead_bytes: set aside for what is not seen.
         execution: insist on ``meta`` or ``real``; None takes the first that holds.
+        wants_largest: look for the largest batch, where there is a budget.
     """
 
     mode: Modes = "both"
@@ -51,6 +52,7 @@ class MemoryOptions:
     overhead_bytes: int = DEFAULT_OVERHEAD_BYTES
     execution: Execution | None = None
     allow_real: bool = False
+    wants_largest: bool = True
 
     def __post_init__(self) -> None:
         """Check what goes together.

@@ -44,7 +44,8 @@ class Facts:
 def make_record(facts: Facts, passes: Passes, remarks: Sequence[str]) -> MemoryRecord:
     """Make the passes that are wanted, and return what they tell."""
     options = passes.options
-    largest = passes.largest() if options.budget_bytes is not None else None
+    budget = options.budget_bytes
+    largest = passes.largest(budget) if budget is not None and options.wants_largest else None
     batch = options.batch_size if isinstance(options.batch_size, int) else None
     if options.batch_size == "max" and largest is not None:
         batch = max(1, largest.batch)
@@ -76,7 +77,7 @@ def make_record(facts: Facts, passes: Passes, remarks: Sequence[str]) -> MemoryR
         ),
         failure=shown.ledger.failure,
         attempts=facts.attempts,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *_answered(shown.ledger)),
     )
 
 
@@ -134,6 +135,12 @@ def _batch_sizes(largest: Largest | None, main: PassMemory, batch: int | None) -
         sample_bytes=grown,
         largest=largest.batch,
     )
+
+
+def _answered(ledger: Ledger) -> tuple[str, ...]:
+    if not ledger.answered:
+        return ()
+    return ("masks of transformers were taken to hide nothing, as where every token counts",)
 
 
 def _fit(options: MemoryOptions, ledger: Ledger) -> Fit | None:

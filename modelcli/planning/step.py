@@ -33,11 +33,13 @@ class Paths:
 
     Attributes:
         on_meta: the model has no storage; False runs it for real, by the CPU's kernels.
+        answers: say yes where a library asks whether a mask hides nothing.
     """
 
     on_meta: bool = True
     device: Device = "cuda"
     attention: Attention = "auto"
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Recorded:
 
 def record_inference(model: nn.Module, inputs: ExampleInputs, paths: Paths) -> Recorded:
     """Run a model of our own once without gradients."""
-    recorder = Recorder(model, host_counts=_host_counts(paths))
+    recorder = Recorder(model, host_counts=_host_counts(paths), answers=paths.answers)
     recorder.declare((inputs.args, dict(inputs.kwargs)), "input")
 
     def run() -> None:
@@ -86,7 +88,7 @@ def record_training(
     model: nn.Module, inputs: ExampleInputs, step: Step, paths: Paths, *, steps: int = STEPS
 ) -> Recorded:
     """Run steps of training on a model of our own; the last is how it goes on."""
-    recorder = Recorder(model, host_counts=_host_counts(paths))
+    recorder = Recorder(model, host_counts=_host_counts(paths), answers=paths.answers)
     recorder.declare((inputs.args, dict(inputs.kwargs)), "input")
     taken = _Training(model, inputs, step, recorder)
     ledger, error = _watched(recorder, paths, lambda: taken.run(steps))
@@ -107,6 +109,7 @@ class _Training:
         self._loss: StepLoss | None = None
         self._output: Any = None
         self._value: Tensor | None = None
+        self._optimizer: torch.optim.Optimizer | None = None  # it outlives the last step
 
     @property
     def loss_name(self) -> str:
@@ -116,6 +119,7 @@ class _Training:
         recorder, step = self._recorder, self._step
         make = step.make_optimizer
         optimizer = make(self._params) if make is not None and self._params else None
+        self._optimizer = optimizer
         for number in range(1, steps + 1):
             for micro in range(step.micro_batches):
                 self._pass(number, is_first=micro == 0)

@@ -25,6 +25,7 @@ from modelcli.tracing.memory_record import NEVER, Block, BlockKind, Ledger, Phas
 from modelcli.tracing.record import Failure
 
 _ORIGINAL = "_modelcli_original"  # as of the other observers of ``Module.__call__``
+_VALUE = torch.ops.aten._local_scalar_dense.default
 _TO_COPY = torch.ops.aten._to_copy.default
 
 
@@ -66,10 +67,14 @@ class Recorder:
         model: of our own; its parameters and buffers are there before the pass.
         host_counts: whether what the optimiser keeps on the CPU beside a model on meta counts.
             It lies in the same memory where the CPU is the device, elsewhere on the host.
+        answers: say yes where a tensor of truth values without storage is asked for its value, as
+            libraries ask whether a mask hides nothing.
     """
 
-    def __init__(self, model: nn.Module, *, host_counts: bool) -> None:
+    def __init__(self, model: nn.Module, *, host_counts: bool, answers: bool = False) -> None:
         self._host_counts = host_counts
+        self.answers = answers
+        self.answered = 0
         self._blocks: list[_Open] = []
         self._known: dict[int, _Held] = {}  # by the id of the storage object
         self._phases: list[Phase] = []
@@ -131,6 +136,11 @@ class Recorder:
         finally:
             nn.Module.__call__ = found  # type: ignore[method-assign]
 
+    @property
+    def is_updating(self) -> bool:
+        """Whether the optimiser is at work."""
+        return self._phase == "optimizer"
+
     def saving(self) -> contextlib.AbstractContextManager[Any]:
         """Note what autograd keeps for the backward pass meanwhile."""
         return torch.autograd.graph.saved_tensors_hooks(self._pack, _unpack)
@@ -146,6 +156,7 @@ class Recorder:
             phases=tuple(self._phases),
             end=self._clock,
             operations=self.operations,
+            answered=self.answered,
             attention=attention or {},
             failure=failure,
         )
@@ -264,6 +275,12 @@ class _Births(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        recorder = self._recorder
+        if func is _VALUE and recorder.answers and args[0].is_meta and args[0].dtype is torch.bool:
+            recorder.answered += 1
+            return True
+        if func is _VALUE and recorder.is_updating and args[0].is_meta:
+            return torch.ones((), dtype=args[0].dtype).item()  # moves values alone
         output = func(*args, **(kwargs or {}))
-        self._recorder.made(func, args, output)
+        recorder.made(func, args, output)
         return output

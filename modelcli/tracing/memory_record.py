@@ -63,6 +63,7 @@ class Ledger:
         blocks: in the order of their births.
         phases: in the order of their beginnings.
         end: the last position in the order of births and deaths.
+        answered: questions about values of a tensor without any that were answered with yes.
         attention: how often each kernel of attention was taken, where that was looked at.
         failure: where and how the pass stopped, or None; the blocks are those up to there.
     """
@@ -71,6 +72,7 @@ class Ledger:
     phases: tuple[Phase, ...]
     end: int
     operations: int = 0
+    answered: int = 0
     attention: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
 

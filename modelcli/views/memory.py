@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -11,7 +11,8 @@ from modelcli.ledger.layers import LayerMemory
 from modelcli.ledger.record import Assumptions, MemoryRecord, PassMemory
 from modelcli.ledger.timeline import Moment
 from modelcli.ledger.unknown import Unknown
-from modelcli.views.curves import level_bars
+from modelcli.views.memory_time import time_lines
+from modelcli.views.pictures.memory import MemoryPicture
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import plural, show_bytes, show_dims
 
@@ -221,29 +222,6 @@ def verdict_error(record: MemoryRecord) -> tuple[str, str]:
 # the time line
 
 
-def time_lines(moments: Sequence[Moment], *, width: int = 60) -> list[str]:
-    """Return the time line of a step in one line of bars for each phase."""
-    most = max((moment.live_bytes for moment in moments), default=0)
-    if not most:
-        return []
-    parts = []
-    for phase, group in groupby(moments, key=lambda moment: moment.phase):
-        values = [moment.live_bytes for moment in group]
-        share = max(1, round(width * len(values) / len(moments)))
-        if phase not in ("end", "loss"):
-            parts.append(f"{phase} {level_bars(_thinned(values, share), most)}")
-    return [f"time      {' '.join(parts)}"]
-
-
-def _thinned(values: Sequence[int], count: int) -> list[int]:
-    """Return the highest of each of ``count`` spans."""
-    count = min(count, len(values))
-    return [
-        max(values[len(values) * n // count : max(1, len(values) * (n + 1) // count)])
-        for n in range(count)
-    ]
-
-
 def _kind_column(kind: str) -> Column:
     def held(moment: Moment) -> int:
         return moment.kinds[kind]
@@ -295,4 +273,22 @@ def layer_table(record: MemoryRecord, *, depth: int | None = DEFAULT_DEPTH) -> T
     shown = [row for row in record.rows if depth is None or row.depth <= depth]
     return table_of(
         layer_columns(record), shown, notes=tuple(_notes(record)), spare=("type", "param_bytes")
+    )
+
+
+# the picture
+
+
+def memory_picture(record: MemoryRecord, target: str) -> MemoryPicture:
+    """Return what is drawn of the step that is reported."""
+    main = record.main
+    assert main is not None  # a record has one or the other
+    what = "a step of training" if record.train is not None else "inference"
+    place = main.peak
+    return MemoryPicture(
+        title=f"{target}: memory of {what}",
+        subtitle=_assumed(record.assumptions),
+        moments=main.timeline,
+        names=KIND_NAMES,
+        peak=": ".join(word for word in (place.path, place.op) if word),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 import torch
 from torch import nn
@@ -146,3 +148,32 @@ def test_more_batches_a_step_hold_the_gradients_meanwhile():
         modelcli.memory(model, x, mode="train", accumulate=n).train.peak.nbytes for n in (1, 2, 4)
     )
     assert one < two == four
+
+
+def test_other_choices_stand_in_one_table(run):
+    rows = run("memory", "mlp", "--what-if", "--format", "json").json["what_if"]
+    by = {(row["optimizer"], row["dtype"]): row for row in rows}
+    assert by["sgd", "float32"]["state_bytes"] == 0
+    assert by["adamw", "float32"]["state_bytes"] > 2 * by["adafactor", "float32"]["state_bytes"]
+    assert by["adamw", "bfloat16"]["peak_bytes"] < by["adamw", "float32"]["peak_bytes"]
+    assert "optimizer  type" in run("memory", "mlp", "--what-if").out
+
+
+def test_the_time_line_is_drawn(run, tmp_path):
+    path = tmp_path / "lenet.svg"
+    result = run("memory", "lenet", "-o", str(path))
+    assert result.code == 0, result.err
+    assert f"wrote {path}" in result.err
+    svg = path.read_text(encoding="utf-8")
+    document = ElementTree.fromstring(svg)
+    assert "peak 1.047 MB, threshold_backward" in svg
+    titles = [found.text for found in document.iter("{http://www.w3.org/2000/svg}title")]
+    assert [t for t in titles if t in ("parameters", "saved for backward", "temporaries")]
+    run("memory", "lenet", "-o", "lenet.pdf").assert_error(2, "memory writes .svg and .png")
+    (tmp_path / "mine.svg").write_text("<svg/>")
+    run("memory", "lenet", "-o", str(tmp_path / "mine.svg")).assert_error(2, "not drawn by")
+
+
+def test_what_the_optimizer_keeps_is_there_until_the_end():
+    found = modelcli.memory("mlp", mode="train")
+    assert {m.kinds["state"] for m in found.train.timeline} == {found.train.peak.held["state"]}

@@ -66,14 +66,9 @@ class TrainedModel:
     @property
     def task(self) -> Task:
         """What the registry says of the model, or what its shapes suggest."""
-        if self.source.spec is not None:
-            return self.source.spec.task
-        if self.tokens is not None:
+        if self.source.spec is None and self.tokens is not None:
             return Task.LANGUAGE
-        scores = len(self.out_shapes) == 1 and len(self.out_shapes[0]) == 2
-        if scores and self.out_shapes[0][1] > 1 and self._one_float_input:
-            return Task.CLASSIFICATION
-        return Task.OTHER
+        return task_of(self.source.spec, self.out_shapes, self._one_float_input)
 
     @property
     def _one_float_input(self) -> bool:
