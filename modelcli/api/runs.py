@@ -10,6 +10,7 @@ from typing import Any
 from modelcli.api.shown import Shown
 from modelcli.config import Resolved, load_config
 from modelcli.isolation import importable
+from modelcli.planning.fitting import largest_training_batch
 from modelcli.training.distributed.join import joined_here
 from modelcli.training.distributed.world import World
 from modelcli.training.run.ending import DivergedError
@@ -73,7 +74,7 @@ def _train(
     try:
         with importable(None):
             with world.together():
-                run = prepare(resolved.config, world, resolved.sources)
+                run = prepare(resolved.config, world, resolved.sources, largest_training_batch)
             with importable(run.trained.source.folder):
                 if find_lr:
                     sweep_lr(run)

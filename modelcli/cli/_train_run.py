@@ -8,7 +8,7 @@ from modelcli.cli._output import Output
 from modelcli.cli._ranks import among_ranks
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._target import note_remarks
-from modelcli.cli._train_show import show, show_sweep
+from modelcli.cli._train_show import note_prediction, show, show_sweep
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
 from modelcli.views.run_files import write_results
@@ -62,6 +62,7 @@ def _train(
 ) -> None:
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
+    from modelcli.planning.fitting import largest_training_batch
     from modelcli.training.run.ending import DivergedError
     from modelcli.training.run.observer import Observer
     from modelcli.training.run.prepare import prepare
@@ -83,7 +84,7 @@ def _train(
     try:
         with importable(None):  # what the model prints is no part of the result
             with world.together():
-                run = prepare(config, world, resolved.sources)
+                run = prepare(config, world, resolved.sources, largest_training_batch)
             for remark in run.trained.remarks:
                 progress.note(remark)
             with importable(run.trained.source.folder):
@@ -101,6 +102,8 @@ def _train(
         if world.is_first:
             note_remarks(out, run.trained.source.remarks)
             show(record, out, lines=lines)
+            if run.device.type == "cuda":
+                note_prediction(out, run.config, run.device, record.peak_memory_bytes)
         if directory is not None:
             write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program

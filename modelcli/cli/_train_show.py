@@ -14,6 +14,9 @@ from modelcli.views.train import record_body, record_table, watched_table
 from modelcli.views.train_verdict import advise
 
 if TYPE_CHECKING:
+    import torch
+
+    from modelcli.config import RunConfig
     from modelcli.training.run.prepare import Run
     from modelcli.training.run.result import Record
 
@@ -52,3 +55,18 @@ def show_record(record: Record, out: Output) -> None:
     last = [row for row in record.watched if row.step == record.watched[-1].step]
     tables = (table, watched_table(last)) if last else (table,)
     out.result(record_body(record), *tables)
+
+
+def note_prediction(
+    out: Output, config: RunConfig, device: torch.device, measured_bytes: int
+) -> None:
+    """Tell the peak that a pass without storage predicts beside the one that was measured."""
+    from modelcli.planning.fitting import predicted_peak_bytes
+    from modelcli.views.text import show_bytes
+
+    predicted = predicted_peak_bytes(config, device)
+    if predicted is not None and measured_bytes:
+        out.note(
+            f"memory: {show_bytes(measured_bytes)} at the peak, "
+            f"{show_bytes(predicted)} predicted by 'modelcli memory'"
+        )

@@ -68,10 +68,7 @@ class Passes:
         """Find the largest batch that fits a budget: by the law, or else by passes."""
         found = self.law()
         if isinstance(found, BatchLaw):
-            law = found
-            return Largest(
-                law, "", largest_fitting(lambda batch: self.fits(law.at(batch), budget_bytes))
-            )
+            return Largest(found, "", self.largest_by(found, budget_bytes))
         run = self.main
 
         def fits(batch: int) -> bool:
@@ -79,6 +76,10 @@ class Passes:
             return recorded.error is None and self.fits(recorded.ledger, budget_bytes)
 
         return Largest(None, found, largest_fitting(fits))
+
+    def largest_by(self, law: BatchLaw, budget_bytes: int) -> int:
+        """Return the largest batch that fits a budget by a law; 0 if none does."""
+        return largest_fitting(lambda batch: self.fits(law.at(batch), budget_bytes))
 
     def law(self) -> BatchLaw | str:
         """Return the law of the batch, or why there is none."""

@@ -20,7 +20,7 @@ def test_the_table_says_what_is_held_and_where_the_peak_is(run):
     assert lines["optimizer state"][:2] == ["493.688", "kB"]  # two moments and ten counters
     assert "peak      training: backward: threshold_backward" in result.out
     assert "batch 64, float32, adamw (fused), loss cross_entropy" in result.out
-    assert "64x1x32x32 float32 (registry)" in result.out
+    assert "input     0: 64x1x32x32 float32" in result.out
 
 
 def test_the_document_has_the_keys_that_are_promised(run):

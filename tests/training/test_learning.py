@@ -485,21 +485,6 @@ def test_running_out_of_memory_says_what_was_asked_for() -> None:
     assert 1 < int(found[1]) < 10**7
 
 
-def test_the_largest_batch_goes_by_what_a_sample_leaves_for_the_backward_pass(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from modelcli.training.run.diagnose import largest_batch
-
-    made = make_run(model_target="mlp", train_steps=1)
-    weights = 4 * 203_530
-    # of one sample: the input, the hidden layer and the logarithm of the scores
-    per_sample = 4 * (784 + 256 + 10)
-    memory = 4 * weights + 100 * per_sample
-    monkeypatch.setattr("modelcli.training.run.diagnose.memory_bytes", lambda device: memory)
-    assert largest_batch(made.learner, made.data) in range(90, 101)
-    assert largest_batch(made.learner, made.data, beside_bytes=per_sample) in range(45, 51)
-
-
 def test_samples_that_do_not_fit_are_not_blamed_on_the_batch() -> None:
     with pytest.raises(RunFailedError) as caught:
         make_run(model_target="mlp", data_samples=10**10, train_steps=1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcli.config import load_config
+from modelcli.planning.fitting import largest_training_batch
 from modelcli.training.run.measure import Score
 from modelcli.training.run.observer import Observer, Point
 from modelcli.training.run.prepare import Run, prepare
@@ -49,7 +50,7 @@ def make_run(*settings: str, **flags: object) -> Run:
     """Prepare a run on the CPU; flags are named by section, as ``train_steps=3``."""
     dotted = {name.replace("_", ".", 1): value for name, value in flags.items()}
     resolved = load_config(settings=settings, flags={"train.device": "cpu", **dotted})
-    return prepare(resolved.config, given=resolved.sources)
+    return prepare(resolved.config, given=resolved.sources, largest=largest_training_batch)
 
 
 def run(*settings: str, **flags: object) -> Record:

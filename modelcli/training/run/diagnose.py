@@ -9,24 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from modelcli.errors import RunFailedError
-from modelcli.identity import storage_bytes, storage_key
-from modelcli.loading.device import memory_bytes
 from modelcli.modules import (
     modules_of,
     named_buffers,
     named_modules,
     named_parameters,
     parameters_of,
-    tensors_of,
 )
 from modelcli.nested import tensors_in
-from modelcli.training.data.tensors import Data, Split
+from modelcli.training.data.tensors import Split
 from modelcli.training.distributed.parts import local
 from modelcli.training.engine.step import Learner
-from modelcli.training.optimizer import optimizer_states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,40 +175,6 @@ def explain_memory(
         if largest is not None and largest < batch_size:
             hint = f"about --batch-size {largest} would fit, with --accumulate for the same step"
         raise RunFailedError(f"out of memory with a batch of {batch_size}{size}", hint) from None
-
-
-def largest_batch(learner: Learner, data: Data, *, beside_bytes: int = 0) -> int | None:
-    """Return the largest batch whose training would fit into memory; None if that is not known.
-
-    Weights, gradients and the optimiser's state take a fixed part; the rest is divided by what one
-    sample leaves behind for the backward pass, which is measured on two samples.
-
-    Args:
-        beside_bytes: what a sample of the batch takes besides.
-    """
-    memory = memory_bytes(learner.device)
-    if not memory or data.complete is not None:
-        return None
-    held = tensors_of(learner.model)
-    known = {storage_key(tensor) for tensor in held}
-    saved: dict[int | None, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        key = storage_key(tensor)
-        if key not in known:
-            saved[key] = storage_bytes(tensor)
-        return tensor
-
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            learner.forward(data.train.take(torch.arange(2, device=learner.device)))  # no views
-    except Exception:  # the pass was only to find out more
-        return None
-    weights = sum(param.nbytes for param in learner.params)
-    states = optimizer_states(learner.optimizer)
-    fixed = sum(tensor.nbytes for tensor in held) + (1 + states) * weights
-    per_sample = max(1, sum(saved.values()) // 2 + beside_bytes)
-    return max(1, (memory - fixed) // per_sample)
 
 
 def _asked(text: str) -> str:

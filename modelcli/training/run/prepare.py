@@ -11,7 +11,6 @@ from modelcli.config import KEYS, RunConfig, default_lr
 from modelcli.identity import count_unique
 from modelcli.loading.device import DTYPES, check_precision, resolve_device
 from modelcli.modules import parameters_of, tensors_of
-from modelcli.training.data.data_set import PROBED_SAMPLES
 from modelcli.training.data.tasks import build_data, total_steps
 from modelcli.training.data.tensors import Data, derive_seed
 from modelcli.training.distributed.batches import refuse_uncut
@@ -21,10 +20,12 @@ from modelcli.training.engine.step import Learner
 from modelcli.training.objective import Objective
 from modelcli.training.optimizer import build_optimizer, optimizer_states
 from modelcli.training.run.context import fill_defaults, with_tokens
-from modelcli.training.run.diagnose import explain_memory, largest_batch
+from modelcli.training.run.diagnose import explain_memory
 from modelcli.training.run.loop import Plan
 from modelcli.training.run.model import TrainedModel, build_trained_model, probe
 from modelcli.training.run.sweep import Sweep
+
+LargestBatch = Callable[[RunConfig, torch.device], int | None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Run:
         config: with the learning rate and the number of samples filled in.
         steps: optimiser steps in all.
         sweep: what found its learning rate, None where that was given.
+        fitting: tells the largest batch that would fit, for whom memory runs out; or None.
     """
 
     config: RunConfig
@@ -44,6 +46,7 @@ class Run:
     learner: Learner
     steps: int
     sweep: Sweep | None = None
+    fitting: Callable[[], int | None] | None = None
 
     def plan(self, *, narrate: bool = False) -> Plan:
         """Return how long the run trains and how often it looks."""
@@ -77,10 +80,16 @@ class Run:
         return len(self.data.train) / (train.batch_size * train.accumulate)
 
 
-def prepare(config: RunConfig, world: World = ALONE, given: Collection[str] = tuple(KEYS)) -> Run:
+def prepare(
+    config: RunConfig,
+    world: World = ALONE,
+    given: Collection[str] = tuple(KEYS),
+    largest: LargestBatch | None = None,
+) -> Run:
     """Build everything that a run needs.
 
     Args:
+        largest: tells the largest batch that fits a device, for whom memory runs out.
         world: the processes that train together.
         given: the keys that a user set; of the others, some go by the model.
 
@@ -102,23 +111,15 @@ def prepare(config: RunConfig, world: World = ALONE, given: Collection[str] = tu
     trained = with_tokens(trained, config, device)
     config = fill_defaults(config, trained, given)
     # several processes would have to try together
-    fitting = None if world.launched else lambda: _largest_batch(config, trained, device)
+    fitting = None
+    if largest is not None and not world.launched:
+        fitting = lambda: largest(config, device)  # noqa: E731
     with explain_memory(config.train.batch_size, fitting, samples=config.data.samples):
         run = _assemble(config, trained, device, world)
+    run.fitting = fitting
     if world.size > 1:
         refuse_uncut(run.data, trained.source.label)
     return run
-
-
-def _largest_batch(config: RunConfig, trained: TrainedModel, device: torch.device) -> int | None:
-    """Return the largest batch that would fit, by a run of the smallest; None if that is not known.
-
-    The samples of a batch lie there twice: where they were made, and as the batch.
-    """
-    small = replace(config, train=replace(config.train, batch_size=PROBED_SAMPLES, accumulate=1))
-    run = _assemble(small, trained, device)
-    sample_bytes = sum(spec.sample_bytes for spec in trained.specs)
-    return largest_batch(run.learner, run.data, beside_bytes=sample_bytes)
 
 
 def _assemble(

@@ -17,7 +17,6 @@ from modelcli.training.run.diagnose import (
     explain_memory,
     find_culprit,
     first_nonfinite,
-    largest_batch,
 )
 from modelcli.training.run.ending import DivergedError, NonFiniteWeightsError, StoppedError
 from modelcli.training.run.evidence import measure_shape
@@ -78,7 +77,7 @@ class Session(Observer):
             StoppedError: a signal ended the run.
         """
         try:
-            with explain_memory(self.run.config.train.batch_size, self._largest_batch):
+            with explain_memory(self.run.config.train.batch_size, self.run.fitting):
                 return self._train(resume=resume)
         except NonFiniteLossError as error:
             raise self._diverged(error) from None
@@ -257,9 +256,6 @@ class Session(Observer):
             self._saver.save(loop.progress)
 
     # How a run ends early.
-
-    def _largest_batch(self) -> int | None:
-        return largest_batch(self.run.learner, self.run.data)
 
     def _diverged(self, error: NonFiniteLossError) -> DivergedError:
         done = self._progress.step
