@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,18 @@ def held_out_run(tmp_path: Path) -> Path:
     lines += [{"step": n, "epoch": n // 2, "held_out_loss": 2 / n} for n in (2, 4)]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return folder
+
+
+def test_a_png_without_its_library_ends_with_3(
+    run: Any, runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "resvg_py" else find(name)
+    )
+    result = run("plot", *runs, "-o", str(tmp_path / "c.png"))
+    result.assert_error(3, "a .png needs resvg-py", "pip install 'modelcli[plot]'")
+    assert not (tmp_path / "c.png").exists()
 
 
 def test_held_out_is_dashed_in_the_colour_of_its_run(

@@ -178,6 +178,8 @@ def test_on_paper_everything_is_there(open_page: Any, lenet: str) -> None:
     page = open_page(lenet).page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 794, "height": 1100})  # a sheet of A4
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794
     for tab in TABS:
         assert page.is_visible(f"#view-{tab}")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(15, 23, 42)"

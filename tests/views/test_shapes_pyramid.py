@@ -86,6 +86,16 @@ def test_a_picture_names_its_layers_and_links_them() -> None:
     assert len(arrows) == len(found) - 1
 
 
+def test_hostile_names_are_text_in_the_picture() -> None:
+    name = "<script>\"'\n\x1b[31m]]>\u202e&amp;"
+    level = Level(sizes=(4, 4), channels=(2,), first=name, last=name, layers=2, field="3")
+    svg = svg_maps([level, level], title=name).svg
+    tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(svg).iter()}
+    assert tags == {"svg", "desc", "style", "rect", "g", "title", "polygon", "path", "text"}
+    assert "\x1b" not in svg
+    assert "\u202e" not in svg
+
+
 def test_nothing_to_draw() -> None:
     assert levels([]) == ()
     assert draw_pyramid([], width=80) == "no layer changes a feature map"

@@ -26,8 +26,8 @@ function drawGraph(panel) {
     button('−', () => zoomGraph(.8), 'Zoom out'), button('+', () => zoomGraph(1.25), 'Zoom in'), button('Fit', fitGraph), button('Save SVG', saveGraph)),
   make('div', {class: 'split'}, make('div', {class: 'stage'}, graph.canvas, graph.legend), graph.side));
   paintGraph(); listenToPointers(); graph.canvas.addEventListener('keydown', graphKey);
-  addEventListener('beforeprint', () => { graph.svg.setAttribute('viewBox', `-10 -10 ${graph.picture.width + 20} ${graph.picture.height + 20}`); graph.view.removeAttribute('transform'); });
-  addEventListener('afterprint', () => { graph.svg.removeAttribute('viewBox'); moveGraph(); });
+  addEventListener('beforeprint', () => { graph.svg.setAttribute('viewBox', `-10 -10 ${graph.picture.width + 20} ${graph.picture.height + 20}`); graph.view.removeAttribute('transform'); graph.svg.style.setProperty('max-width', `${graph.picture.width + 20}px`); });
+  addEventListener('afterprint', () => { graph.svg.removeAttribute('viewBox'); graph.svg.style.removeProperty('max-width'); moveGraph(); });
 }
 /** Open what is closed one level down, while the picture can still be read. */
 function openMore() {
