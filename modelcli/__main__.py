@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
 
 
@@ -19,7 +22,21 @@ def run() -> None:
         code = main() if prepare_streams() else refuse_closed_stdout()
     except KeyboardInterrupt:  # while Python was still reading us
         code = 130
+    if code == 130:
+        _leave_at_once(code)
     sys.exit(code)
+
+
+def _leave_at_once(code: int) -> None:
+    """End the process without taking apart what it holds: Ctrl-C is answered at once.
+
+    A hundred thousand layers and the modules of torch take Python a second or more to free.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # closed, or its reader is gone
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

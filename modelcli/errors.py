@@ -190,4 +190,9 @@ def _by_part(plain: str, known: Mapping[str, str]) -> tuple[str, ...]:
 def describe(error: BaseException) -> str:
     """Return an exception's class and first line: ``ValueError: no such thing``."""
     lines = str(error).strip().splitlines()
+    if lines and lines[0].startswith(_REFUSED_LOAD):  # what follows says how to load it unsafely
+        return f"{type(error).__name__}: {_REFUSED_LOAD}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+_REFUSED_LOAD = "Weights only load failed"  # how torch.load begins

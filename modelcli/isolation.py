@@ -3,9 +3,7 @@
 What a user's code or a pass of ours may change is kept here, in one place: random states, default
 dtype and device, grad mode, the import path, stdout, warnings, threads, training flags.
 
-All of it is the process's, so that one thread at a time may change it: the others wait for the one
-lock below. Within a thread a call may come from inside another's pass (a hook, a forward that
-describes a part of itself); it runs as if alone, and the pass around it sees nothing of it.
+All of it is the process's: one thread at a time may change it (see ``reentry``).
 """
 
 from __future__ import annotations
@@ -22,25 +20,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import _pop_mode as _pop_function_mode
-from torch.overrides import _push_mode as _push_function_mode
-from torch.utils._python_dispatch import _pop_mode as _pop_dispatch_mode
-from torch.utils._python_dispatch import _push_mode as _push_dispatch_mode
 
 from modelcli.modules import modules_of, set_flag
-
-_LOCK = threading.RLock()
-
-
-class _Here(threading.local):
-    """What is open in this thread: how many isolated calls, and what the first found."""
-
-    depth = 0
-    function_modes = 0
-    dispatch_modes = 0
-
-
-_HERE = _Here()
+from modelcli.reentry import apart, lock_here, open_calls, threads_inside
 
 
 @contextlib.contextmanager
@@ -51,45 +33,16 @@ def isolated(folder: Path | None) -> Iterator[None]:
         folder: importable meanwhile; None if nothing beside the model is to be imported.
     """
     with contextlib.ExitStack() as stack:
-        for kept in (_LOCK, _apart(), preserved_state(), _kept(_OF_THE_PROCESS)):
+        for kept in (lock_here(), threads_inside(), apart()):
             stack.enter_context(kept)
+        stack.enter_context(preserved_state())
+        stack.enter_context(_kept(_OF_THE_PROCESS))
         # What the caller's own blocks switch off is none of the model's.
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(importable(folder))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
-
-
-def open_calls() -> int:
-    """Return how many isolated calls this thread is inside of.
-
-    A pass that began at another number has been interrupted by a call that is not its own.
-    """
-    return _HERE.depth
-
-
-@contextlib.contextmanager
-def _apart() -> Iterator[None]:
-    """Let the modes of a pass around this call stand aside, and those of the user stay."""
-    if _HERE.depth == 0:
-        _HERE.function_modes = torch._C._len_torch_function_stack()
-        _HERE.dispatch_modes = torch._C._len_torch_dispatch_stack()
-    function_modes: list[Any] = []
-    dispatch_modes: list[Any] = []
-    _HERE.depth += 1
-    try:
-        while torch._C._len_torch_function_stack() > _HERE.function_modes:
-            function_modes.append(_pop_function_mode())  # type: ignore[no-untyped-call]
-        while torch._C._len_torch_dispatch_stack() > _HERE.dispatch_modes:
-            dispatch_modes.append(_pop_dispatch_mode())
-        yield
-    finally:
-        for mode in reversed(function_modes):
-            _push_function_mode(mode)  # type: ignore[no-untyped-call]
-        for mode in reversed(dispatch_modes):
-            _push_dispatch_mode(mode)
-        _HERE.depth -= 1
 
 
 @contextlib.contextmanager
@@ -102,7 +55,8 @@ def preserved_state() -> Iterator[None]:
 @contextlib.contextmanager
 def preserved_random() -> Iterator[None]:
     """Leave the random states of Python, NumPy and torch as they were."""
-    with _LOCK:
+    alone = open_calls() > 0  # inside of an isolated call, which keeps all others out
+    with contextlib.nullcontext() if alone else lock_here():
         numpy_random = sys.modules.get("numpy.random")  # torch imports numpy, nobody its random
         python_state = random.getstate()
         numpy_state = numpy_random.get_state() if numpy_random is not None else None

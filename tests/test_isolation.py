@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import warnings
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -370,3 +371,39 @@ def test_an_impossible_argument_is_a_mistake_of_usage(given: dict[str, Any], tol
     with pytest.raises(UsageError, match=re.escape(told)):
         modelcli.summary(Small(), **given)
     assert process()["call"] == world["call"]
+
+
+MACS_SEEN: list[int] = []
+
+
+class Asks(nn.Module):
+    """Its forward waits for a thread that describes a part of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.part = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def look() -> None:
+            totals = modelcli.summary(self.part, (1, 3)).totals
+            MACS_SEEN.append(totals.macs)
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+        with futures.ThreadPoolExecutor(2) as pool:
+            other = pool.submit(modelcli.summary, nn.Linear(4, 2), (1, 4))
+            MACS_SEEN.append(other.result(30).totals.macs)
+        return self.part(self.fc(x))
+
+
+def test_a_thread_of_a_forward_may_describe_a_model_while_it_is_waited_for() -> None:
+    model = Asks()
+    modelcli.summary(model, (1, 4))  # what is imported the first time
+    world = process()
+    start = threading.Thread.start
+    assert modelcli.summary(model, (1, 4)).totals.macs == 18
+    assert set(MACS_SEEN) == {6, 8}
+    assert process() == world
+    assert threading.Thread.start is start

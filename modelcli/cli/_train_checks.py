@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from modelcli.config import ARRAY_SUFFIXES, Resolved
@@ -20,6 +21,17 @@ def saved_config(run_dir: str | None) -> str:
             f"there is no run to resume in '{run_dir}'", "leave out --resume to start one"
         )
     return str(path)
+
+
+def owner_remarks(saved: str | None, resolved: Resolved) -> list[str]:
+    """Say that a run to continue is another user's: its configuration names code that is run."""
+    user = getattr(os, "geteuid", None)  # Windows has none
+    if saved is None or user is None or os.stat(saved).st_uid in (user(), 0):
+        return []
+    return [
+        f"note: '{os.path.dirname(saved)}' belongs to another user; resuming runs the model that "
+        f"its config.toml names: {resolved.config.model.target}"
+    ]
 
 
 def check_names(resolved: Resolved) -> None:

@@ -10,7 +10,7 @@ from modelcli.cli._format import Format, TrainFormatOption
 from modelcli.cli._options import QuietOption, SetOption, VerboseOption
 from modelcli.cli._output import Output
 from modelcli.cli._ranks import first_tells, start_processes
-from modelcli.cli._train_checks import check_names, check_sweep, saved_config
+from modelcli.cli._train_checks import check_names, check_sweep, owner_remarks, saved_config
 from modelcli.cli._train_options import GroupedCommand, flags_of, option, with_key_options
 from modelcli.cli._train_run import train
 from modelcli.config import dump_config, load_config
@@ -86,6 +86,8 @@ def command(
         quiet=quiet,
         verbose=verbose,
     )
+    for remark in owner_remarks(saved, resolved):
+        out.note(remark)
     if dry_run:
         out.text(dump_config(resolved).rstrip("\n"))
         return

@@ -50,6 +50,13 @@ def set_import_habits(habits: ImportHabits) -> None:
     _HABITS.set(habits)
 
 
+def say_meanwhile(text: str) -> None:
+    """Say something before what it is about is done, where somebody listens."""
+    habits = _HABITS.get()
+    if habits is not None and habits.notice is not None:
+        habits.notice(text)
+
+
 @contextlib.contextmanager
 def watched_import(shown: str) -> Iterator[list[str]]:
     """Fold what a file prints while it is imported, and notice that it takes seconds.

@@ -22,7 +22,7 @@ from typing import Any
 
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
-from modelcli.isolation import open_calls
+from modelcli.reentry import inside_of, open_calls
 from modelcli.tracing.notes import Frame
 
 _MOMENT_S = 0.2
@@ -96,16 +96,17 @@ class Threads:
 
     def _bound(self, run: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
         """Return a function that runs on another thread what was asked for under a frame."""
-        fakes = fake_modes()
+        fakes, inside = fake_modes(), open_calls()
 
         @functools.wraps(run, updated=())
         def bound(*args: Any, **kwargs: Any) -> Any:
             if self._over or self._calls.followed:
                 return run(*args, **kwargs)
             before, self._calls.frames = self._calls.frames, [frame]
-            self._calls.follow()
             try:
                 with contextlib.ExitStack() as stack:
+                    stack.enter_context(inside_of(inside))
+                    self._calls.follow()
                     for fake in fakes:
                         stack.enter_context(fake)
                     stack.enter_context(self._watch())

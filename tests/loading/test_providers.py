@@ -377,3 +377,48 @@ def test_a_line_of_the_table_is_all_that_a_provider_of_ours_needs(
 
 def test_the_help_of_list_names_the_providers_of_the_table(run: Run):
     assert ", ".join(providers.PROVIDERS) in " ".join(run("list", "--help").out.split())
+
+
+def test_what_the_hub_answers(run: Run, monkeypatch: pytest.MonkeyPatch):
+    import huggingface_hub
+    import transformers
+
+    from modelcli.loading.providers import transformers as ours
+
+    asked: list[tuple[str, Any]] = []
+    answers: list[Any] = []
+
+    def from_pretrained(name: str, *, trust_remote_code: Any) -> Any:
+        asked.append((name, trust_remote_code))
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(ours, "_is_reachable", lambda _endpoint: True)
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", from_pretrained)
+    answers.append(transformers.AutoConfig.for_model("gpt2", n_layer=1, n_embd=8, n_head=2))
+    assert run("summary", "hf:someone/small", "--format", "json").code == 0
+    answers.append(ValueError("Please pass the argument `trust_remote_code=True` to run it"))
+    run("summary", "hf:someone/code").assert_error(2, "its repository's own code", "read that code")
+    answers.append(OSError("404"))
+    run("summary", "hf:someone/none").assert_error(2, "gave no configuration", "is the name right")
+    assert [trusted for _, trusted in asked] == [False, False, False]
+
+
+def test_a_configuration_of_very_many_layers_is_noted_before_it_is_built():
+    from types import SimpleNamespace
+
+    from modelcli.loading.providers import transformers as ours
+    from modelcli.loading.script import ImportHabits, set_import_habits
+
+    said: list[str] = []
+    set_import_habits(ImportHabits(notice=said.append))
+    ours._say_how_many_layers(SimpleNamespace(num_hidden_layers=96))
+    ours._say_how_many_layers(SimpleNamespace(num_hidden_layers="many"))
+    assert said == []
+    ours._say_how_many_layers(SimpleNamespace(num_hidden_layers=100_000))
+    set_import_habits(ImportHabits())
+    assert said == ["the configuration asks for 100,000 layers; Ctrl-C ends the wait"]

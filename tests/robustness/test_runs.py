@@ -207,3 +207,20 @@ def test_a_copy_of_the_directory_elsewhere_continues(run, trained, tmp_path, mon
     monkeypatch.chdir(tmp_path.with_name("elsewhere"))
     assert resume(run, "r", "--steps", "30").code == 0
     assert os.getcwd().endswith("elsewhere")
+
+
+def test_resuming_a_run_of_another_user_says_what_it_runs(
+    run: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from types import SimpleNamespace
+
+    from modelcli.cli import _train_checks
+
+    directory = str(tmp_path / "run")
+    assert run("train", "linear", "--steps", "2", "--out", directory).code == 0
+    words = ("train", "--out", directory, "--resume", "--steps", "3", "--dry-run")
+    assert "another user" not in run(*words).err
+    other = SimpleNamespace(st_uid=_train_checks.os.geteuid() + 4242)
+    fake = SimpleNamespace(geteuid=os.geteuid, stat=lambda _: other, path=os.path)
+    monkeypatch.setattr(_train_checks, "os", fake)
+    assert "belongs to another user; resuming runs the model" in run(*words).err

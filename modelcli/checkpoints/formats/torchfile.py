@@ -96,7 +96,8 @@ def _refusal(path: Path, zipped: bool, message: str) -> CheckpointError:
     asked = _unsafe_names(path, zipped) or sorted(set(_ASKED.findall(message)))
     asked = [name for name in asked if not is_inert(name)]
     if not asked:
-        what = message.strip().splitlines()[-3:][0] if message.strip() else "no reason given"
+        reasons = [line for line in message.splitlines() if "WeightsUnpickler error" in line]
+        what = reasons[0].partition("WeightsUnpickler error: ")[2] if reasons else "no reason given"
         return CheckpointError(
             f"'{path}' was refused by the safe unpickler: {brief(what, 120)[1:-1]}", AGAIN
         )

@@ -17,6 +17,7 @@ from modelcli.files import read_limited
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
+from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
 
 
@@ -45,6 +46,7 @@ class Transformers:
                     f"{type(config).__name__} has no '{key}'", f"{did}see the config's keys"
                 )
             setattr(config, key, plain_argument(value))
+        _say_how_many_layers(config)
         return Source(
             label=f"hf:{reference}",
             construct=lambda: _from_config(transformers, config),
@@ -59,6 +61,16 @@ class Transformers:
         from modelcli.loading.providers.transformers_inputs import transformers_inputs
 
         return transformers_inputs(model)
+
+
+_MANY_LAYERS = 1000
+
+
+def _say_how_many_layers(config: Any) -> None:
+    """Say before a model is built that this takes long: no real one has as many layers."""
+    layers = getattr(config, "num_hidden_layers", None)
+    if isinstance(layers, int) and layers > _MANY_LAYERS:
+        say_meanwhile(f"the configuration asks for {layers:,} layers; Ctrl-C ends the wait")
 
 
 def _architectures(transformers: Any) -> list[str]:
