@@ -21,6 +21,10 @@ _COMMANDS = (
     ("check", "lint verify doctor validate test debug analyze analyse"),
     ("diff", "cmp vs"),
     ("compare", "comparison benchmark sweep leaderboard rank table scatter"),
+    (
+        "time",
+        "bench benchmark latency speed throughput profile profiler timeit perf bottleneck fps",
+    ),
     ("train", "fit learn optimize optimise finetune"),
     ("plot", "curve curves chart draw loss tensorboard"),
     ("list", "ls models zoo names"),
@@ -28,6 +32,11 @@ _COMMANDS = (
     ("run", "forward predict infer eval evaluate exec execute output backward"),
 )
 _OPTIONS = (
+    ("--runs", "--repeats --repeat --reps --n-runs --num-runs --iters --iterations --num-iter"),
+    ("--threads", "--num-threads --nthreads --n-threads --cpus --intra-op --num-workers"),
+    ("--by layer", "--layers --per-layer --by-layer --breakdown --layerwise --parts"),
+    ("--engine graph", "--cuda-graph --cuda-graphs --cudagraph --cudagraphs"),
+    ("--trace", "--profile --profiler --chrome-trace --trace-file --export-trace"),
     ("--device cuda", "--gpu --cuda --gpus --use-gpu --use-cuda"),
     ("--device cpu", "--cpu --no-cuda --no-gpu"),
     ("--device mps", "--mps --metal"),

@@ -83,14 +83,12 @@ class Stopwatch:
         found = self._timer.blocked_autorange(min_run_time=_ALL_S / ROUNDS)
         times = list(found.times)
         needed = min(_ALL_RUNS, int(_MOST_S / found.median)) // ROUNDS
-        if len(times) < needed:
+        is_single = found.number_per_run == 1  # a mean of many passes and one pass do not mix
+        if is_single and len(times) < needed:
             times += self._singly(needed - len(times))
         self._rounds.append(times)
         self._counted += len(times) * found.number_per_run
-        if found.number_per_run == 1:
-            self._singles += times
-        else:
-            self._singles += self._singly(_SINGLES)
+        self._singles += times if is_single else self._singly(_SINGLES)
 
     def _singly(self, runs: int) -> list[float]:
         """Time so many single passes.

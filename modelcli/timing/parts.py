@@ -24,7 +24,7 @@ from modelcli.timing.traffic import moved_bytes
 from modelcli.tracing.record import Trace
 
 DROPPED = 2  # passes after a patch, which finds the interpreter's caches empty
-_ROUND_S = 0.5  # of passes that mark modules; a fifth of it for those that mark functions
+_ROUND_S = 0.5  # of passes that mark modules; a quarter as many mark functions
 _LEAST, _MOST = 3, 50  # passes of a round
 _NS = 1e-9
 
@@ -54,7 +54,7 @@ class PartsWatch:
         """
         count = passes or max(_LEAST, min(_MOST, int(_ROUND_S / pass_s)))
         self._modules += self._block(count, functions=False)
-        self._functions += self._block(max(1, count // 5), functions=True)
+        self._functions += self._block(max(_LEAST, count // 4), functions=True)
 
     def _block(self, count: int, *, functions: bool) -> list[Marked]:
         with collection_off(), Instrument(self._clock, functions=functions) as instrument:
@@ -92,12 +92,12 @@ class PartsWatch:
         )
 
     def _splits(self, residue: Residue) -> dict[str, Split]:
+        """Return proportions: medians, for these need not add up, and one call may be held up."""
         alike, _ = _alike(self._functions)
-        middle = middle_half(alike, key=lambda each: sum(each.tiles.own))
-        own, _, _ = average_tiles([each.tiles for each in middle])
+        columns = zip(*(each.tiles.own for each in alike), strict=True)
         return split_modules(
             name_calls(self._model, alike[0]),
-            [time * _NS for time in own],
+            [statistics.median(times) * _NS for times in columns],
             module_s=residue.module_s,
             function_s=residue.function_s,
         )
