@@ -102,7 +102,8 @@ def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
             values.append(eval(ast.unparse(statement), names))
         else:
             exec(ast.unparse(statement), names)
-    (params, macs), convolutions, field, findings, identical, mlp, mean, loss, _ = values
+    (params, macs), convolutions, field, findings, identical, mlp, mean, latency, *ends = values
+    loss, *_saved = ends
     assert (params, macs) == (61_706, 416_520)
     assert convolutions == 156 + 2_416
     assert field == (16, 16)
@@ -110,6 +111,7 @@ def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert identical is True
     assert mlp == 203_264
     assert abs(mean) < 1
+    assert 0 < latency < 10
     assert 0 < loss < 5
     assert (tmp_path / "mine.svg").read_text(encoding="utf-8").startswith("<svg")
 
