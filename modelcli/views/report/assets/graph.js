@@ -79,8 +79,9 @@ function fitGraph() {
   const wide = (width - 40) / picture.width, high = (height - 40) / picture.height;
   graph.zoom = Math.min(1, wide, high > .62 ? high : 9);
   if (graph.zoom < .45 && graph.zoom < wide) graph.zoom = Math.min(wide, .45);
-  graph.zoom = Math.max(graph.zoom, .05);
-  graph.x = Math.max(20, (width - picture.width * graph.zoom) / 2); graph.y = 20; moveGraph();
+  graph.zoom = Math.max(graph.zoom, width < 600 ? .62 : .05); // on a phone letters stay legible
+  const room = width - picture.width * graph.zoom, first = picture.boxes[1], middle = (first.x + first.width / 2) * graph.zoom;
+  graph.x = room >= 40 ? room / 2 : Math.min(20, Math.max(room - 20, width / 2 - middle)); graph.y = 20; moveGraph();
 }
 function fitGraphOnce() {
   if (graph.fitted || !graph.canvas.clientWidth) return;
