@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def live_table(
     from modelcli.views.curves import sparkline
 
     digits = len(str(point.steps))
-    cells = [
+    cells = [*_epoch(point, step)]
+    cells += [
         ("step", f"{step:>{digits}}/{point.steps}"),
         ("loss", f"{point.loss:<9.4g}"),
         ("", sparkline(losses, width=_SPARKS).ljust(min(_SPARKS, len(losses)))),
@@ -47,7 +49,7 @@ def live_table(
     cells += [("samples/s", f"{point.samples_per_s:,.0f}"), ("left", left)]
     console = console_on(sys.stderr)
     if sum(max(len(title), len(text)) + 2 for title, text in cells) > console.width:
-        del cells[2]  # the sparkline is what can be missed
+        cells = [cell for cell in cells if cell[0]]  # the sparkline is what can be missed
     row = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for title, _ in cells:
         row.add_column(Text(title), justify="left" if title in ("loss", "") else "right",
@@ -58,3 +60,12 @@ def live_table(
     whole.add_row(bar)
     whole.add_row(row)
     return whole
+
+
+def _epoch(point: Point, step: int) -> list[tuple[str, str]]:
+    """Return the pass over the samples that a step belongs to, where there are passes."""
+    if not point.epochs:
+        return []
+    passes = max(1, math.ceil(point.epochs - 1e-9))
+    now = min(passes, max(1, math.ceil(step * point.epochs / point.steps - 1e-9)))
+    return [("epoch", f"{now:>{len(str(passes))}}/{passes}")]

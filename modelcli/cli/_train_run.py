@@ -8,7 +8,7 @@ from modelcli.cli._output import Output
 from modelcli.cli._ranks import among_ranks
 from modelcli.cli._startup import prepare_long_run
 from modelcli.cli._target import note_remarks
-from modelcli.cli._train_show import note_prediction, show, show_sweep
+from modelcli.cli._train_show import note_length, note_prediction, show, show_sweep
 from modelcli.config import Resolved, load_config
 from modelcli.errors import RunFailedError
 from modelcli.views.run_files import write_results
@@ -16,7 +16,7 @@ from modelcli.views.train_verdict import verdict_text
 
 if TYPE_CHECKING:
     from modelcli.training.distributed.world import World
-    from modelcli.training.run.ending import DivergedError
+    from modelcli.training.run.ending import DivergedError, StoppedError
     from modelcli.training.run.verdict import Verdict
 
 
@@ -63,7 +63,7 @@ def _train(
     from modelcli.cli._progress import TrainProgress
     from modelcli.isolation import importable
     from modelcli.planning.fitting import largest_training_batch
-    from modelcli.training.run.ending import DivergedError
+    from modelcli.training.run.ending import DivergedError, StoppedError
     from modelcli.training.run.observer import Observer
     from modelcli.training.run.prepare import prepare
     from modelcli.training.run.session import Session
@@ -77,7 +77,7 @@ def _train(
             check_same_run(there, here, directory=config.train.out)
     shown = TrainProgress(out, lines=lines)
     progress = shown if world.is_first else Observer()
-    failure: DivergedError | None = None
+    failure: DivergedError | StoppedError | None = None
     directory, resume = open_run_dir(config.train.out, world, resume=saved is not None)
     if resume and saved is None:
         progress.note("started again after a failure")
@@ -88,6 +88,8 @@ def _train(
             for remark in run.trained.remarks:
                 progress.note(remark)
             with importable(run.trained.source.folder):
+                if world.is_first:
+                    note_length(run, out, is_named="model.target" in resolved.sources)
                 if find_lr:
                     show_sweep(run, out)
                 session = Session(
@@ -98,13 +100,17 @@ def _train(
                     record = session.train(resume=resume)
                 except DivergedError as error:  # what it came to is told all the same
                     failure, record = error, error.record
+                except StoppedError as error:
+                    if error.record is None:
+                        raise
+                    failure, record, expect = error, error.record, None
         shown.clear()
         if world.is_first:
             note_remarks(out, run.trained.source.remarks)
             show(record, out, lines=lines)
             if run.device.type == "cuda":
                 note_prediction(out, run.config, run.device, record.peak_memory_bytes)
-        if directory is not None:
+        if directory is not None and record.steps_are_done:
             write_results(directory, record)
     except SystemExit as error:  # from where no forward is expected to end the program
         raise RunFailedError(

@@ -11,6 +11,7 @@ from modelcli.cli._output import Output
 from modelcli.cli._terminal import console_on, is_terminal
 from modelcli.views.document import dump_json
 from modelcli.views.train import record_body, record_table, watched_table
+from modelcli.views.train_length import length_lines
 from modelcli.views.train_verdict import advise
 
 if TYPE_CHECKING:
@@ -70,3 +71,17 @@ def note_prediction(
             f"memory: {show_bytes(measured_bytes)} at the peak, "
             f"{show_bytes(predicted)} predicted by 'modelcli memory'"
         )
+
+
+def note_length(run: Run, out: Output, *, is_named: bool) -> None:
+    """Say what is about to be trained where nothing was named, and how long a long run takes."""
+    from modelcli.training.run.estimate import estimate_step_s
+
+    if out.quiet:
+        return
+    step_s = estimate_step_s(run)
+    for line in length_lines(
+        run.config.model.target, run.data.name, run.steps, run.config.train.batch_size,
+        step_s, is_named=is_named,
+    ):  # fmt: skip
+        out.note(line)

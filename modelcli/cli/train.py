@@ -21,6 +21,8 @@ EXAMPLES = (
     "modelcli train lenet --steps 200",
     "modelcli train mlp --data digits --epochs 5 --optimizer sgd --lr 0.05",
     "modelcli train --config configs/linear_regression.toml",
+    "modelcli train hf:gpt2/ --find-lr",
+    "modelcli train torchvision:resnet18 --batch-size 8 --steps 3",
     "modelcli train net.py:Net --input 1x1x28x28 --device cuda --out runs/net",
 )
 
@@ -31,7 +33,8 @@ def command(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="A registered name, PATH.py:NAME, pkg.mod:NAME or timm:NAME.  [default: lenet]",
+            help="A registered name, PATH.py:NAME, pkg.mod:NAME, hf:DIR, torchvision:NAME or "
+            "timm:NAME.  [default: lenet]",
             show_default=False,
         ),
     ] = None,

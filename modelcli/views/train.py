@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import show_bytes, show_count, show_si
+from modelcli.views.text import plural, show_bytes, show_count, show_si
 from modelcli.views.train_lr import sweep_body
 from modelcli.views.train_tokens import language_body, language_rows, perplexity_body
 from modelcli.views.train_verdict import verdict_body, verdict_text
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelcli.training.run.result import Record
     from modelcli.training.run.watch import Watched
 
+_SHOWN_ROWS = 12  # of parameters, at every look
 _SHOWN_WEIGHTS = 8  # a longer row of weights is not printed
 
 
@@ -58,6 +59,7 @@ def record_body(record: Record) -> dict[str, Any]:
         "parallel": record.parallel,
         "peak_memory_bytes_by_rank": list(record.peak_memory_bytes_by_rank),
         "fitted": record.fitted,
+        "symptoms": list(record.symptoms),
         "watched": json_rows(_watched_columns(record.watched), record.watched),
         "run_dir": record.run_dir,
         "diverged": record.diverged,
@@ -144,7 +146,7 @@ def _loss(record: Record) -> str:
         return "no step was taken"
     return (
         f"{record.objective} {record.first_loss:.4g} -> {record.last_loss:.4g}, "
-        f"best {record.best_loss:.4g}; "
+        f"lowest {record.best_loss:.4g}; "
         f"{record.expected_first_loss_is} {record.expected_first_loss:.4g}"
     )
 
@@ -155,7 +157,7 @@ def _accuracy(record: Record) -> str:
         of = of.replace("samples", "tokens")
     text = f"{100 * (record.accuracy or 0):.1f} % of {of}; chance {100 * chance_of(record):.3g} %"
     if record.best_accuracy is not None:
-        text += f", best there is {100 * record.best_accuracy:.1f} %"
+        text += f", best possible {100 * record.best_accuracy:.1f} %"
     return text
 
 
@@ -224,8 +226,8 @@ def _watched_columns(rows: Sequence[Watched]) -> tuple[Column, ...]:
             for key in ("step", "epoch")
         ),
         Column(key="names", title="parameter", get=lambda row: list(row.names), show=" = ".join),
-        Column(key="weight_norm", title="weight", align="right", show=_norm),
-        Column(key="grad_norm", title="gradient", align="right", show=_norm),
+        Column(key="weight_norm", title="weight norm", align="right", show=_norm),
+        Column(key="grad_norm", title="gradient norm", align="right", show=_norm),
         Column(key="update_ratio", title="update / weight", get=lambda row: row.ratio,
                align="right", show=_norm),
         Column(key="warning", title="", style="yellow"),
@@ -233,14 +235,30 @@ def _watched_columns(rows: Sequence[Watched]) -> tuple[Column, ...]:
 
 
 def watched_lines(rows: list[Watched]) -> list[str]:
-    """Return the rows of one look as lines below a heading, in columns that stay where they are."""
-    widths = (8, max(9, *(len(" = ".join(row.names)) for row in rows)), 10, 10, 15)
-    table = watched_table(rows)
+    """Return the rows of one look as lines below a heading, in columns that stay where they are.
+
+    Of many rows those are kept that have a warning, then those that move the most.
+    """
+    kept = _most_telling(rows)
+    widths = (8, max(9, *(len(" = ".join(row.names)) for row in rows)), 11, 13, 15)
+    table = watched_table(kept)
     lines = [_line([column.title for column in table.columns], widths)]
     for row in table.rows:
         texts = [column.text(cell) for column, cell in zip(table.columns, row, strict=True)]
         lines.append(_line(texts, widths))
+    if len(kept) < len(rows):
+        left = plural(len(rows) - len(kept), "more parameter tensor")
+        lines.append(f"{' ' * widths[0]}  {left}; --format json has every row")
     return lines
+
+
+def _most_telling(rows: list[Watched]) -> list[Watched]:
+    """Return as many rows as can be read at a glance, in their order."""
+    if len(rows) <= _SHOWN_ROWS + 1:  # leaving one out would take a line, too
+        return rows
+    ranked = sorted(rows, key=lambda row: (not row.warning, -(row.ratio or 0.0)))
+    kept = {id(row) for row in ranked[:_SHOWN_ROWS]}
+    return [row for row in rows if id(row) in kept]
 
 
 def _line(texts: list[str], widths: tuple[int, ...]) -> str:

@@ -21,7 +21,8 @@ def verdict_text(record: Record) -> str:
     words = {
         "learned": _learned, "learning": _learning, "nothing": _nothing, "overfitted": _overfitted,
     }  # fmt: skip
-    return words[record.verdict](record, evidence) + _cut_off(record, evidence)
+    told = words[record.verdict](record, evidence) + _symptoms(record)
+    return told + _cut_off(record, evidence)
 
 
 def verdict_body(record: Record) -> dict[str, Any]:
@@ -107,6 +108,15 @@ def _overfitted(record: Record, evidence: Evidence) -> str:
         f"overfitted: the loss is {trained:.4g} on what it learned from and "
         f"{evidence.held_out:.4g} held out; more samples, or fewer epochs"
     )
+
+
+def _symptoms(record: Record) -> str:
+    """Return what was seen in a model that learned nothing, and what is known of it."""
+    if record.verdict != "nothing":
+        return ""
+    about_learning = any(word in (record.pitfall or "") for word in ("train", "gradient"))
+    known = f" ({record.pitfall})" if about_learning and record.symptoms else ""
+    return "".join(f"; {each}" for each in record.symptoms) + known
 
 
 def _cut_off(record: Record, evidence: Evidence) -> str:

@@ -79,7 +79,7 @@ def test_a_person_reads_a_row_for_every_fact(run: Any) -> None:
     ]  # fmt: skip
     assert "mlp, 12,730 parameters" in lines[1]
     assert "untrained is ln 10 = 2.303" in lines[3]
-    assert "chance 10 %, best there is 100.0 %" in lines[4]
+    assert "chance 10 %, best possible 100.0 %" in lines[4]
     assert lines[5].startswith("verdict      learn")
     assert lines[7].endswith("on cpu, float32, eager, seed 0")
     progress = result.err.splitlines()
@@ -480,7 +480,7 @@ def test_a_run_that_diverges_leaves_its_record_and_an_error(run: Any, tmp_path: 
     assert "smaller --lr" in hint
     table = run(*words)
     assert table.code == 1
-    assert " -> inf, best " in table.out
+    assert " -> inf, lowest " in table.out
     last = run(*words, "--format", "jsonl").out.splitlines()[-1]
     assert json.loads(last)["record"]["diverged"] is True
 

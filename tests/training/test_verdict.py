@@ -130,7 +130,7 @@ KNOWN: dict[str, tuple[dict[str, object], str, str]] = {
         "nothing", "9 of 18 parameter tensors got no gradient (",
     ),
     "no bias where the data has one": (
-        {"model_target": "list-dense", "train_steps": 1000},
+        {"model_target": "list-dense", "train_steps": 1000, "data_bias": (2.0,)},
         "learned", "of how targets vary, but not their level",
     ),
 }  # fmt: skip

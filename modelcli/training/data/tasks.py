@@ -105,6 +105,7 @@ def _drawn(made: Drawn, wanted: Wanted) -> Data:
         wanted=wanted_samples(config),
         sample_bytes=sample_bytes,
         batch_size=config.train.batch_size,
+        classes=0 if made.facts.language is not None else made.facts.classes,
     )
     draw = _cast(made.draw, DTYPES[config.train.dtype])
     train = draw(n_train, new_generator(device, seed, 1))

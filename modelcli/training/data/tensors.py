@@ -20,6 +20,8 @@ POOL_SAMPLES = 4096  # how many synthetic samples are made unless told otherwise
 POOL_BYTES = 256 * 1000**2  # and how much memory they may take
 LEAST_SAMPLES = 1024  # a short run does not need all of them
 LEAST_BYTES = 8 * 1000**2
+MANY_CLASSES = 100  # from here on more samples are held out
+MANY_HELD_OUT = 256
 CHUNK_BYTES = 2 * 1000**2  # of fresh samples that are drawn at once: more leaves the cache
 
 
@@ -159,6 +161,7 @@ def count_samples(
     wanted: int | None,
     sample_bytes: int,
     batch_size: int,
+    classes: int = 0,
 ) -> tuple[int, int]:
     """Return how many samples to make for training and to hold out.
 
@@ -169,6 +172,8 @@ def count_samples(
         wanted: samples that the run will draw; no more are made. None: unknown.
         sample_bytes: bytes of one sample.
         batch_size: samples of one batch; fewer cannot be trained on.
+        classes: of many, a share of a short run's samples says little: up to 256 are held out,
+            half of what the run draws at most.
 
     Raises:
         UsageError: fewer samples than a batch takes.
@@ -182,6 +187,9 @@ def count_samples(
     train = max(batch_size, pool if wanted is None else min(pool, max(least, wanted)))
     total = math.ceil(train / (1 - validation)) + 1
     held_out = max(1, round(total * validation)) if validation else 0
+    if held_out and classes > MANY_CLASSES:
+        more = min(MANY_HELD_OUT, train // 2, POOL_BYTES // max(1, sample_bytes))
+        total, held_out = total + max(0, more - held_out), max(held_out, more)
     return (batch_size if asked == 0 else total - held_out), held_out
 
 

@@ -74,6 +74,11 @@ class Learner:
             output = self.call(self.model, batch.inputs)
             return output, self.objective.loss(output, batch.targets)
 
+    def forward_outputs(self, batch: Split) -> Tensor:
+        """Return the first floating-point tensor of the model's output, without its graph."""
+        with self.autocast():
+            return first_tensor(self.call(self.model, batch.inputs))
+
     def update(self) -> None:
         """Clip the gradients and step the optimiser."""
         if self.scaler is not None:

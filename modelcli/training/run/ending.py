@@ -35,9 +35,19 @@ class StoppedError(ModelcliError):
         step: steps that were taken.
         steps: steps that were planned.
         directory: where the run was saved, or None.
+        record: what it had come to, or None.
     """
 
-    def __init__(self, signum: int, *, step: int, steps: int, directory: Path | None) -> None:
+    def __init__(
+        self,
+        signum: int,
+        *,
+        step: int,
+        steps: int,
+        directory: Path | None,
+        record: Record | None = None,
+    ) -> None:
+        self.record = record
         done = f"interrupted after step {step} of {steps}"
         if directory is None:
             super().__init__(f"{done}; nothing was saved", "with --out DIR a run can be continued")

@@ -60,6 +60,7 @@ class Plan:
         steps: optimiser steps in all.
         accumulate: batches of one step.
         lr: the learning rate that the schedule scales.
+        epochs: passes over the samples; 0 of fresh samples, and of one batch again and again.
     """
 
     steps: int
@@ -69,6 +70,7 @@ class Plan:
     lr: float
     schedule: ScheduleConfig
     narrate: bool = False
+    epochs: float = 0.0
 
 
 class InterruptedRunError(Exception):
@@ -223,6 +225,7 @@ class Loop:
             lr=self._lr(),
             samples_per_s=steps_per_s * plan.batch_size * plan.accumulate,
             elapsed_s=progress.elapsed_s,
+            epochs=plan.epochs,
         )
         progress.best_loss = min(progress.best_loss, point.loss)
         progress.points.append(point)

@@ -22,6 +22,7 @@ class Point:
         lr: learning rate of the step.
         samples_per_s: since the point before.
         elapsed_s: time spent training so far.
+        epochs: passes over the samples of the whole run; 0 of fresh samples.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Point:
     lr: float
     samples_per_s: float
     elapsed_s: float
+    epochs: float = 0.0
 
 
 class Observer:

@@ -51,6 +51,7 @@ class Run:
     def plan(self, *, narrate: bool = False) -> Plan:
         """Return how long the run trains and how often it looks."""
         train = self.config.train
+        passes = self.data.draw is None and not train.overfit
         return Plan(
             steps=self.steps,
             batch_size=train.batch_size,
@@ -59,6 +60,7 @@ class Run:
             lr=self.config.optimizer.lr or 0.0,
             schedule=self.config.schedule,
             narrate=narrate,
+            epochs=self.steps / self.steps_per_epoch if passes else 0.0,
         )
 
     @property

@@ -23,6 +23,7 @@ from modelcli.training.run.measure import (
 from modelcli.training.run.observer import Point
 from modelcli.training.run.prepare import Run
 from modelcli.training.run.sweep import Sweep
+from modelcli.training.run.symptoms import find_symptoms
 from modelcli.training.run.throughput import flops_per_sample, measure_roofline
 from modelcli.training.run.verdict import Evidence, Verdict, judge
 from modelcli.training.run.watch import Watched
@@ -54,6 +55,8 @@ class Record:
         sweep: what found the learning rate; None where that was given.
         language: what is known of the tokens; None of other data.
         verdict: what came of it, and the evidence that it rests on.
+        symptoms: of a run that learned nothing, what is seen in the model, in words.
+        pitfall: what is known of a registered model.
     """
 
     target: str
@@ -101,6 +104,13 @@ class Record:
     sweep: Sweep | None = None
     verdict: Verdict | None = None
     evidence: Evidence | None = None
+    symptoms: tuple[str, ...] = ()
+    pitfall: str | None = None
+
+    @property
+    def steps_are_done(self) -> bool:
+        """Whether the run came to its end, or as far as it could; else it was interrupted."""
+        return self.diverged or self.steps == self.planned_steps
 
 
 def make_record(
@@ -136,6 +146,7 @@ def make_record(
             run, progress, trivial=expected, floor=floor, held_out=held_out,
             shape_before=shape_before, fitted=fitted,
         )  # fmt: skip
+    verdict = judge(evidence) if points or not measured else None
     samples_per_s = _steps_per_s(progress) * batch * config.train.accumulate
     flops = flops_per_sample(learner, data.train) if measured else None
     roofline = None
@@ -185,7 +196,9 @@ def make_record(
         diverged=not measured,
         language=data.facts.language,
         sweep=run.sweep,
-        verdict=judge(evidence) if points or not measured else None,
+        verdict=verdict,
+        symptoms=find_symptoms(run) if verdict is Verdict.NOTHING else (),
+        pitfall=run.trained.source.spec.pitfall if run.trained.source.spec else None,
         evidence=evidence,
     )
 

@@ -19,6 +19,7 @@ from modelcli.training.run.diagnose import (
     first_nonfinite,
 )
 from modelcli.training.run.ending import DivergedError, NonFiniteWeightsError, StoppedError
+from modelcli.training.run.epochs import Epochs
 from modelcli.training.run.evidence import measure_shape
 from modelcli.training.run.loop import InterruptedRunError, Loop, Progress
 from modelcli.training.run.measure import evaluate
@@ -60,6 +61,7 @@ class Session(Observer):
         self._narrate = narrate
         self._watch = Watch(run.trained.model) if run.config.train.watch else None
         self._watched: list[Watched] = []
+        self._epochs = Epochs(run)
         self._curves: CurveWriter | None = None
         self._engine: Engine | None = None
         self._progress = Progress()
@@ -84,11 +86,11 @@ class Session(Observer):
         except NonFiniteWeightsError as error:
             raise self._diverged_weights(str(error)) from None
         except InterruptedRunError as stop:
-            raise self._stopped(stop.signum) from None
+            raise self._stopped(stop.signum, self._record_so_far()) from None
         except KeyboardInterrupt:
             if self._saver is None or self._saver.saved_step < self.run.steps:
                 raise
-            raise self._stopped(signal.SIGINT) from None
+            raise self._stopped(signal.SIGINT, None) from None
         except ModelcliError:
             raise
         except (Exception, SystemExit) as error:  # whatever the user's forward raises meanwhile
@@ -167,7 +169,7 @@ class Session(Observer):
     def next_stop(self, step: int) -> int:
         """Return the next step at which something is to be done."""
         stops = [self.run.steps]
-        end = self._epoch_end(step)
+        end = self._epochs.end(step)
         if self._watch is not None:
             stops.append(end - 1 if step < end - 1 else end)
         if self.run.config.train.epochs is not None:
@@ -178,16 +180,18 @@ class Session(Observer):
 
     def at(self, step: int, loop: Loop) -> None:
         """Do what is due after a step."""
-        epoch_ends = step == self._epoch_end(step - 1)
+        epoch_ends = step == self._epochs.end(step - 1)
         if self._watch is not None:
             if epoch_ends:
                 factor = self.run.learner.clip_factor()
-                rows = self._watch.look(step=step, epoch=self._epoch(step), clip_factor=factor)
+                rows = self._watch.look(
+                    step=step, epoch=self._epochs.number(step), clip_factor=factor
+                )
                 self._watched += rows
                 self._observer.watched(rows)
-            if step + 1 == self._epoch_end(step):
+            if step + 1 == self._epochs.end(step):
                 self._watch.snapshot()
-        if epoch_ends and self._has_epochs and self.run.config.train.epochs is not None:
+        if epoch_ends and self._epochs.exist and self.run.config.train.epochs is not None:
             self._score(step)
         if self._saver is not None and step < self.run.steps and self._is_due(step):
             self._save(loop)
@@ -196,27 +200,6 @@ class Session(Observer):
         """Tell whether a checkpoint is due, by the clock of the first process."""
         return self._saver is not None and self.run.world.decide(self._saver.is_due(step))
 
-    def _epoch_end(self, step: int) -> int:
-        """Return the last step of the pass over the samples that the next step belongs to."""
-        size = self._epoch_steps
-        return min(self.run.steps, math.ceil(size * (math.floor(step / size + 1e-9) + 1) - 1e-9))
-
-    @property
-    def _epoch_steps(self) -> float:
-        if not self._has_epochs:
-            return float(self.run.plan().log_every)
-        return max(1.0, self.run.steps_per_epoch)
-
-    @property
-    def _has_epochs(self) -> bool:
-        """Tell whether there are passes over the samples to finish."""
-        return not self.run.config.train.overfit and self.run.data.draw is None
-
-    def _epoch(self, step: int) -> int:
-        if not self._has_epochs:
-            return 0
-        return max(1, math.floor(step / self._epoch_steps + 1e-9))
-
     def _score(self, step: int) -> None:
         data = self.run.data
         if data.held_out is None:
@@ -224,9 +207,9 @@ class Session(Observer):
         batch_size = self.run.config.train.batch_size
         self.run.world.share_buffers(self.run.trained.model)
         score = evaluate(self.run.learner, data, data.held_out, batch_size=batch_size)
-        self._observer.scored(self._epoch(step), score)
+        self._observer.scored(self._epochs.number(step), score)
         if self._curves is not None:
-            self._curves.score(score, step=step, epoch=self._epoch(step))
+            self._curves.score(score, step=step, epoch=self._epochs.number(step))
 
     # The run directory.
 
@@ -290,6 +273,20 @@ class Session(Observer):
         )
         return DivergedError(message, hint, record=record)
 
-    def _stopped(self, signum: int) -> StoppedError:
+    def _record_so_far(self) -> Record | None:
+        """Return what an interrupted run came to; None where that cannot be measured now."""
+        if not self._progress.points or self._engine is None or self.run.world.launched:
+            return None
+        try:
+            return make_record(
+                self.run, self._progress, engine=self._engine, watched=self._watched,
+                shape_before=self._shape,
+            )  # fmt: skip
+        except (Exception, KeyboardInterrupt):  # asked again: it is not waited for
+            return None
+
+    def _stopped(self, signum: int, record: Record | None) -> StoppedError:
         where = self._directory.path if self._directory is not None else None
-        return StoppedError(signum, step=self._progress.step, steps=self.run.steps, directory=where)
+        return StoppedError(
+            signum, step=self._progress.step, steps=self.run.steps, directory=where, record=record
+        )

@@ -12,6 +12,7 @@ from modelcli.identity import parameter_groups
 from modelcli.training.distributed.parts import whole
 
 EXPLODING = 1e3  # a gradient norm above this is called exploding
+SMALL_VALUE = 0.01  # a weight near zero, as a new bias is, counts as one of such values
 LARGE_RATIO = 0.5  # an update of half the weight's own size
 
 
@@ -23,7 +24,8 @@ class Watched:
         epoch: passes over the samples so far; 0 where there are none, because they are fresh.
         names: all names of the tensor; more than one where it is tied.
         grad_norm: None where it has no gradient.
-        ratio: norm of the update over norm of the weight before it; None without a snapshot.
+        ratio: norm of the update over that of the weight before it, or of values of 0.01 where
+            it is smaller; None without a snapshot.
         warning: "" or what is wrong.
     """
 
@@ -62,7 +64,7 @@ class Watch:
             grad_norm = _norm(grad) / clip_factor if grad is not None else None
             ratio = None
             if before is not None:
-                size = _norm(before)
+                size = max(_norm(before), SMALL_VALUE * math.sqrt(before.numel()))
                 ratio = _norm(param.detach() - before) / size if size else None
             rows.append(
                 Watched(

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from modelcli.errors import UsageError
+from modelcli.modules import parameters_of
 from modelcli.registry import Task
-from modelcli.training.data.data_set import DataSet, Drawn, Wanted
+from modelcli.training.data.data_set import PROBED_SAMPLES, DataSet, Drawn, Wanted
 from modelcli.training.data.noise import draw_normal
 from modelcli.training.data.tensors import DataFacts, SampleSpec, Split, Tensors, new_generator
+from modelcli.training.run.model import TrainedModel, run_quietly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ def make_linear(
     noise: float,
     device: torch.device,
     seed: int,
+    has_bias: bool = True,
 ) -> tuple[LinearMap, DataFacts]:
     """Return the task of recovering a linear map.
 
@@ -73,13 +76,16 @@ def make_linear(
         drawn = torch.randn((n_in, n_out), generator=generator, device=device)
         true_weight = drawn / math.sqrt(n_in)
     true_bias = _given(bias, (n_out,), "data.bias", device)
+    if true_bias is None and not has_bias:
+        true_bias = torch.zeros((n_out,), device=device)
     if true_bias is None:
         true_bias = torch.randn((n_out,), generator=generator, device=device)
     task = LinearMap(
         weight=true_weight, bias=true_bias, noise=noise, in_shape=spec.shape, out_shape=out_shape
     )
+    plus = " + b" if bool(true_bias.any()) else ""
     facts = DataFacts(
-        description=f"y = x W + b + noise of {noise:g}, {n_in} values to {n_out}",
+        description=f"y = x W{plus} + noise of {noise:g}, {n_in} values to {n_out}",
         clean=task.clean,
         weight=true_weight,
         bias=true_bias,
@@ -112,8 +118,32 @@ def make(wanted: Wanted) -> Drawn:
         noise=wanted.noise,
         device=wanted.device,
         seed=wanted.seed,
+        has_bias=not _passes_through_zero(wanted.trained, wanted.device),
     )
     return Drawn(draw=task, facts=facts)
+
+
+def _passes_through_zero(trained: TrainedModel, device: torch.device) -> bool:
+    """Tell whether a model gives zeros for zeros whatever its weights are: it can have no bias."""
+    zeros = tuple(
+        torch.zeros((PROBED_SAMPLES, *spec.shape), dtype=spec.dtype, device=device)
+        for spec in trained.specs
+    )
+    params = [each for each in parameters_of(trained.model) if each.is_floating_point()]
+    before = [each.detach().clone() for each in params]
+    generator = new_generator(device, 0, 10)
+    try:
+        with torch.no_grad():
+            for each in params:
+                moved = torch.rand(each.shape, generator=generator, device=device)
+                each.add_(moved.to(each.dtype))
+        return not any(bool(output.any()) for output in run_quietly(trained, zeros))
+    except Exception:  # the pass was only to find out more
+        return False
+    finally:
+        with torch.no_grad():
+            for each, value in zip(params, before, strict=True):
+                each.copy_(value)
 
 
 DATA = DataSet(make=make, task=Task.REGRESSION, noise=0.1, keys=("data.weight", "data.bias"))
