@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 
 from modelcli.graphs.record import Box, Wire
 
@@ -39,18 +40,53 @@ def _lead(
     parent.connect(source, target, key, wire)
 
 
-def replace_children(parent: Box, stands_in: Mapping[str, str], gone: Iterable[str]) -> None:
-    """Take children out; the wires of each go to the one that stands in for it.
+def drop_children(
+    parent: Box, stands_in: Mapping[str, str], gone: Collection[str], leads: Mapping[str, str]
+) -> None:
+    """Take children out that others stand in for, as the last of several that are alike.
 
-    Wires between one that goes and another that goes, or stays in its place, go too.
+    Args:
+        parent: whose children they are.
+        stands_in: of the last of those that go, which one stays: what leaves the one that goes
+            leaves the one that stays, unless it reaches the same already.
+        gone: ids of all that go.
+        leads: what is reached by a port, by name.
     """
-    dropped = set(gone)
-    parent.children = [child for child in parent.children if child.id not in dropped]
+    parent.children = [child for child in parent.children if child.id not in gone]
     wires, parent.wires = parent.wires, {}
-    kept = set(stands_in.values())
+    reached: dict[str, set[str]] = defaultdict(set)
     for (source, target), held in wires.items():
-        new_source, new_target = stands_in.get(source, source), stands_in.get(target, target)
-        is_changed = new_source != source or new_target != target
-        if is_changed and new_source in kept and new_target in kept:
-            continue
-        parent.wires.setdefault((new_source, new_target), {}).update(held)
+        if source not in gone and target not in gone:
+            parent.wires[source, target] = held
+            reached[source].add(leads.get(target, target))
+    for (source, target), held in wires.items():
+        kept = stands_in.get(source)
+        leaves = kept is not None and source in gone and target not in gone and target != kept
+        if leaves and kept is not None and leads.get(target, target) not in reached[kept]:
+            parent.wires.setdefault((kept, target), {}).update(held)
+
+
+def prune(root: Box) -> None:
+    """Take ports out that nothing inside reaches or reads any more, and the wires beyond them."""
+    around = {child.id: box for box in root.walk() for child in box.boxes()}
+    for box in reversed(list(root.walk())):
+        fed = {target for _, target in box.wires}
+        read = {source for source, _ in box.wires}
+        outer = around.get(box.id)
+        for held, alive in ((box.outs, fed), (box.ins, read)):
+            dead = {key for key, port in held.items() if port not in alive}
+            for key in dead:
+                del held[key]
+            if dead and outer is not None:
+                _unwire(outer, box.id, dead, is_source=held is box.outs)
+        ports = {*box.ins.values(), *box.outs.values()}
+        box.children = [c for c in box.children if not c.is_port or c.id in ports]
+
+
+def _unwire(outer: Box, id: str, keys: set[str], *, is_source: bool) -> None:
+    for ends in [ends for ends in outer.wires if ends[0 if is_source else 1] == id]:
+        held = outer.wires[ends]
+        for key in keys & held.keys():
+            del held[key]
+        if not held:
+            del outer.wires[ends]

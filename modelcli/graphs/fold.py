@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelcli.graphs.enclose import enclose, replace_children
+from modelcli.graphs.enclose import drop_children, enclose, prune
 from modelcli.graphs.record import Box
 
 LONGEST_PERIOD = 4  # Swin has two kinds of blocks in turn, others three
@@ -21,17 +22,38 @@ def fold(root: Box) -> None:
     """
     numbers: dict[object, int] = {}
     signatures: dict[str, int] = {}
+    leads = _where_ports_lead(root)
     for box in reversed(list(root.walk())):  # what is inside comes first
         if box.is_group:
-            _Folding(box, signatures).fold()
+            _Folding(box, signatures, leads).fold()
         signatures[box.id] = _number(box, signatures, numbers)
+    prune(root)
+
+
+def _where_ports_lead(root: Box) -> dict[str, str]:
+    """Return a name for each port out of a group that tells what reads it, further out.
+
+    Blocks that each hand a tensor to one list of outputs do the same, though by ports of their own.
+    """
+    leads: dict[str, str] = {}
+    for outer in root.walk():  # what is around comes first
+        targets: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for (source, target), held in outer.wires.items():
+            for key in held:
+                targets[source, key].add(leads.get(target, target))
+        for group in outer.boxes():
+            for key, port in group.outs.items():
+                leads[port] = f"{group.id}: {sorted(targets[group.id, key])}"
+    return leads
 
 
 def _number(box: Box, signatures: dict[str, int], numbers: dict[object, int]) -> int:
     """Give equal boxes the same number."""
     place = {child.id: number for number, child in enumerate(box.children)}
+    # A group may be given what it does not use, as a cache that grows from block to block.
+    taken = None if box.is_group else box.input_shapes
     signature = (
-        box.kind, box.type, box.family, box.input_shapes, box.output_shapes, box.row_params,
+        box.kind, box.type, box.family, taken, box.output_shapes, box.row_params,
         box.macs, box.repeat, box.failed,
         tuple(signatures.get(child.id, child.kind) for child in box.children),
         frozenset(
@@ -58,8 +80,9 @@ class _Run:
 class _Folding:
     """Finds and folds the runs among the children of one box."""
 
-    def __init__(self, box: Box, signatures: dict[str, int]) -> None:
+    def __init__(self, box: Box, signatures: dict[str, int], leads: Mapping[str, str]) -> None:
         self.box = box
+        self.leads = leads
         self.children = list(box.boxes())
         self.signs = [signatures[child.id] for child in self.children]
         self.signatures = signatures
@@ -153,16 +176,14 @@ class _Folding:
             for target in self.after[box]:
                 place = self.place.get(target)
                 if place is None or not run.start <= place < run.end:
-                    unit.outside_out.add((offset, target))
+                    unit.outside_out.add((offset, self.leads.get(target, target)))
                 elif place >= first + run.period:
                     unit.carried_out.add((offset, place - first - run.period))
         return unit
 
     def _apply(self, run: _Run) -> None:
         members = self.children[run.start : run.end]
-        unit = members[: run.period]
-        gone = members[run.period :]
-        stands_in = {box.id: unit[number % run.period].id for number, box in enumerate(members)}
+        unit, last = members[: run.period], members[-run.period :]
         for offset, box in enumerate(unit):
             like = members[offset :: run.period]
             _share_ports(box, like[-1])
@@ -170,7 +191,8 @@ class _Folding:
             if run.period == 1:
                 box.repeat = run.count
                 box.name = _name_run(like)
-        replace_children(self.box, stands_in, (box.id for box in gone))
+        stands_in = {old.id: new.id for old, new in zip(last, unit, strict=True)}
+        drop_children(self.box, stands_in, {box.id for box in members[run.period :]}, self.leads)
         if run.period > 1:
             frame = Box(
                 id=f"{unit[0].id}r", kind="frame", name=_name_run([members[0], members[-1]]),

@@ -90,7 +90,8 @@ class _Builder:
             id=f"s{scope}", kind="op" if node.kind == "op" else "module",
             name=self._name(node, record.parent or 0), type=node.type, path=node.path,
             family="norm" if is_norm_class(node.type) else "group", turn=record.turn,
-            runs=node.calls, input_shapes=record.input_shapes, output_shapes=record.output_shapes,
+            runs=self._runs(node, record.parent or 0), input_shapes=record.input_shapes,
+            output_shapes=record.output_shapes,
             params=self._params(node), row_params=node.params, macs=self.scope_flops[scope] // 2,
             output_bytes=node.output_bytes // max(node.calls, 1), names=(node.path,),
         )  # fmt: skip
@@ -102,6 +103,11 @@ class _Builder:
         """Return a row's path from the module that called it."""
         base = self.trace.nodes[self.trace.scopes[scope].node].path
         return node.path.removeprefix(f"{base}.") if base else node.path
+
+    def _runs(self, node: Node, scope: int) -> int:
+        """Return how often a row ran; where the module around it ran as often, that tells it."""
+        around = self.trace.nodes[self.trace.scopes[scope].node].calls
+        return 1 if around == node.calls else node.calls
 
     def _params(self, node: Node) -> int:
         """Return a row's parameters, the first time that it runs."""
@@ -119,7 +125,7 @@ class _Builder:
             id=f"c{call.index}", kind=call.kind,
             name=self._name(node, call.scope) or call.type if named else base,
             type=call.type if named else base, path=node.path,
-            family=family_of(call.base if named else base), runs=node.calls,
+            family=family_of(call.base if named else base), runs=self._runs(node, call.scope),
             input_shapes=call.input_shapes, output_shapes=call.output_shapes,
             output_dtypes=call.output_dtypes, params=self._params(node), row_params=node.params,
             macs=call.flops // 2, failed=failed, names=(node.path,),

@@ -17,6 +17,7 @@ GAP = 26.0  # between ranks, with one track
 TRACK = 9.0  # between tracks
 LEAD = 10.0  # from a rank to its first track
 APART = 20.0  # between boxes
+_STRAIGHT = 0.25  # an arrow that is less off its line than this has no bend
 BEND = 14.0  # what an arrow that passes a rank keeps free
 
 
@@ -224,8 +225,8 @@ class _Placing:
             step
             for step in self.steps[rank]
             if self.ranks.of_cell[step.source] is not self.ranks.of_cell[step.target]
-            or step.entry
-            or step.exit != self.ranks.owner[step.exit]
+            or abs(self._offset(step.source, step.exit) - self._offset(step.target, step.entry))
+            >= _STRAIGHT
         ]
         targets: dict[str, set[tuple[Cell, str]]] = defaultdict(set)
         for step in bent:
@@ -242,17 +243,20 @@ class _Placing:
         box = self.covered.get(cell, cell)
         if isinstance(box, tuple):
             return self._at(cell), self.tops[self.rank_of[cell]]
-        size = self.sizes[box]
-        offset = (size.ports or {}).get(step.exit, size.anchor) - size.anchor
-        return self._at(cell) + offset, self.main[box] + size.main
+        return self._at(cell) + self._offset(box, step.exit), self.main[box] + self.sizes[box].main
 
     def _end(self, step: Step) -> tuple[float, float]:
         cell = step.target
         if isinstance(cell, tuple):
             return self._at(cell), self.tops[self.rank_of[cell]]
+        return self._at(cell) + self._offset(cell, step.entry), self.main[cell]
+
+    def _offset(self, cell: Cell, port: str) -> float:
+        """Return how far from its column an arrow leaves a cell, or comes into it."""
+        if isinstance(cell, tuple):
+            return 0.0
         size = self.sizes[cell]
-        offset = (size.ports or {}).get(step.entry, size.anchor) - size.anchor
-        return self._at(cell) + offset, self.main[cell]
+        return (size.ports or {}).get(port, size.anchor) - size.anchor
 
     def _route(self, rank: int) -> list[Line]:
         """Lead the arrows from one rank to the next: straight down, or along a track."""
@@ -261,7 +265,7 @@ class _Placing:
         lines = []
         for step in drawn:
             start, end = self._start(step), self._end(step)
-            if abs(start[0] - end[0]) < 0.25:
+            if abs(start[0] - end[0]) < _STRAIGHT:
                 points: tuple[tuple[float, float], ...] = (start, (start[0], end[1]))
             else:
                 level = self.ends[rank] + LEAD + TRACK * track[step]
@@ -277,7 +281,7 @@ class _Placing:
         for number, steps in enumerate(self._nets(rank).values()):
             drawn = [step for step in steps if self._is_drawn(step)]
             ends = [at for step in drawn for at in (self._start(step)[0], self._end(step)[0])]
-            if ends and max(ends) - min(ends) >= 0.25:
+            if ends and max(ends) - min(ends) >= _STRAIGHT:
                 middle = sum(self._end(step)[0] - self._start(step)[0] for step in drawn)
                 from_ = self._start(drawn[0])[0]
                 spans.append((middle < 0, from_ if middle < 0 else -from_, number, ends, drawn))

@@ -16,6 +16,7 @@ from modelcli.views.graph_words import (
     Words,
     form_of,
     opens,
+    pill_name,
     sign_of,
     tip_of,
     words_of,
@@ -115,7 +116,6 @@ def sign(drawn: DrawnBox) -> str:
         "+": "M13 7.5V18.5M7.5 13H18.5",
         "-": "M7.5 13H18.5",
         "x": "M9 9 17 17M17 9 9 17",
-        "@": "M9 9 17 17M17 9 9 17M13 7.5V18.5",
         "/": "M7.5 13H18.5M13 9V9.1M13 16.9V17",
     }[sign_of(drawn.box)]
     return (
@@ -129,9 +129,8 @@ def pill(drawn: DrawnBox) -> str:
     is_act = drawn.box.family == "activation"
     look, text = ("g-act", "g-pill g-hot") if is_act else ("g-minor", "g-pill")
     box = f'width="{drawn.width:.1f}" height="{drawn.height:.1f}" rx="{drawn.height / 2:.1f}"'
-    name = words_of(drawn.box).name
     return f'<rect {box} class="{look}"/>' + words(
-        name, drawn.width / 2, 15.2, text, anchor="middle"
+        pill_name(drawn.box), drawn.width / 2, 15.2, text, anchor="middle"
     )
 
 

@@ -8,7 +8,7 @@ from html import escape
 from modelcli.graphs.edges import visible_edges
 from modelcli.graphs.layout import Direction
 from modelcli.graphs.record import Box
-from modelcli.views.graph_words import form_of, opens, show_extent, sign_of, words_of
+from modelcli.views.graph_words import form_of, opens, pill_name, show_extent, sign_of, words_of
 from modelcli.views.pictures.look import MARK, Drawing, Theme, colours
 from modelcli.views.text import printable
 
@@ -67,7 +67,7 @@ def _label(box: Box) -> list[str]:
     if sign := sign_of(box):
         return [{"x": "×", "-": "−", "/": "÷"}.get(sign, sign)]
     if form_of(box) == "pill":
-        return [texts.name]
+        return [pill_name(box)]
     more = "…" if opens(box) else ""
     return [f"{_title(box)}{more}", *([texts.line] if texts.line else [])]
 

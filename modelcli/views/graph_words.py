@@ -17,10 +17,10 @@ CARD_HEIGHT, PILL_HEIGHT, SIGN_SIZE, TERMINAL_HEIGHT = 46.0, 22.0, 26.0, 38.0
 MARGIN = 14.0  # left and right of what is written in a card
 BETWEEN = 7.0  # between a name and its type
 ARROW_ROOM = 16.0  # for the mark of a box that can be opened
-_MOST = 340.0  # widest line of a card
+_MOST = 400.0  # widest line of a card
 _SIGNS = {
     "add": "+", "iadd": "+", "sub": "-", "isub": "-", "mul": "x", "imul": "x", "truediv": "/",
-    "div": "/", "matmul": "@", "bmm": "@", "mm": "@",
+    "div": "/",
 }  # fmt: skip
 
 
@@ -82,8 +82,8 @@ def words_of(box: Box) -> Words:
     if box.kind == "module" and box.runs > 1 and box.repeat == 1 and (box.row_params or box.macs):
         name = f"{name} (run {box.turn + 1} of {box.runs})"
     badge = f"×{box.repeat:,}" if box.repeat > 1 else ""
-    name = cut(name, _MOST * 0.6, NAME_SIZE, "bold")
     type = "" if type == name else cut(type, _MOST * 0.5, TYPE_SIZE)
+    name = cut(name, _MOST * 0.6, NAME_SIZE, "bold")
     return Words(name, type, cut(_line(box), _MOST, LINE_SIZE, "mono"), badge)
 
 
@@ -107,6 +107,13 @@ def _line(box: Box) -> str:
     return " · ".join(parts) + each
 
 
+def pill_name(box: Box) -> str:
+    """Return what stands in a pill: the name, or the class where the name says nothing of it."""
+    name, type = words_of(box).name, words_of(box).type
+    tells = not type or type.lower() in name.lower() or name.lower() in type.lower()
+    return name if tells and not name.isdigit() else type
+
+
 class TextMeasure:
     """Measures boxes by what is written in them; see ``graphs.layout.Measure``."""
 
@@ -116,7 +123,7 @@ class TextMeasure:
         if form == "sign":
             return SIGN_SIZE, SIGN_SIZE
         if form == "pill":
-            return round(text_width(words.name, TYPE_SIZE + 0.5, "bold") + 24, 1), PILL_HEIGHT
+            return round(text_width(pill_name(box), TYPE_SIZE + 0.5, "bold") + 24, 1), PILL_HEIGHT
         line = text_width(words.line, LINE_SIZE, "mono")
         if form == "terminal":
             widest = max(text_width(words.name, NAME_SIZE, "bold"), line)
