@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from modelcli.graphs.geometry import LEAD, Line, Placed, Size
 from modelcli.graphs.hierarchy import ROOT
-from modelcli.graphs.place import LEAD, Line, Placed, Size, place
+from modelcli.graphs.place import place
 from modelcli.graphs.ranks import Ranks, arrange
 from modelcli.graphs.record import Box
 

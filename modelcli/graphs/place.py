@@ -9,58 +9,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from modelcli.graphs.geometry import (
+    APART,
+    BEND,
+    GAP,
+    LEAD,
+    STRAIGHT,
+    TRACK,
+    Line,
+    Placed,
+    Size,
+)
 from modelcli.graphs.ranks import Cell, Column, Ranks, Step
-
-GAP = 26.0  # between ranks, with one track
-TRACK = 9.0  # between tracks
-LEAD = 10.0  # from a rank to its first track
-APART = 20.0  # between boxes
-_STRAIGHT = 0.25  # an arrow that is less off its line than this has no bend
-BEND = 14.0  # what an arrow that passes a rank keeps free
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large a box is.
-
-    Attributes:
-        across: its extent from left to right of the arrows.
-        main: its extent along them.
-        anchor: where the arrows meet it, from its start across.
-        ports: of a group that is open, where each port lies, as ``anchor``.
-    """
-
-    across: float
-    main: float
-    anchor: float
-    ports: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A piece of an arrow: points ``(across, main)``, every bend a right angle."""
-
-    step: Step
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(slots=True)
-class Placed:
-    """Where everything of one group is; the spine is at 0 across.
-
-    Attributes:
-        boxes: of every box, the start of its extents (across, main).
-        lines: the arrows.
-        across: from where to where anything goes.
-        main: how far anything goes; it begins at 0.
-    """
-
-    boxes: dict[str, tuple[float, float]]
-    lines: list[Line]
-    across: tuple[float, float]
-    main: float
 
 
 def place(ranks: Ranks, sizes: Mapping[str, Size]) -> Placed:
@@ -198,6 +159,8 @@ class _Placing:
                 inner = self._extent(cell)[0 if column.side > 0 else 1]
                 apart = self._apart(cell) if used[rank] else 0.0
                 at = max(at, edge[column.side][rank] + apart + inner)
+            if column.side:
+                at = self._clear(column, at)
             self.across[id(column)] = at * column.side
             for rank, cell in zip(column.ranks(), column.cells, strict=True):
                 left, right = self._extent(cell)
@@ -207,6 +170,23 @@ class _Placing:
                     outer = right if side > 0 else left
                     edge[side][rank] = max(edge[side][rank], at + outer)
         return low, high
+
+    def _clear(self, column: Column, at: float) -> float:
+        """Move a column outwards until no line that ends right above it, or begins below, meets it.
+
+        One would be read as going on in the other.
+        """
+        taken = sorted(
+            abs(self.across[id(other)])
+            for other in self.ranks.columns[1:]
+            if id(other) in self.across
+            and other.side == column.side
+            and (other.first == column.last + 1 or other.last == column.first - 1)
+        )
+        for x in taken:
+            if abs(x - at) < BEND - STRAIGHT:
+                at = x + BEND
+        return at
 
     def _apart(self, cell: Cell) -> float:
         return APART if isinstance(self.covered.get(cell, cell), str) else APART / 2
@@ -226,7 +206,7 @@ class _Placing:
             for step in self.steps[rank]
             if self.ranks.of_cell[step.source] is not self.ranks.of_cell[step.target]
             or abs(self._offset(step.source, step.exit) - self._offset(step.target, step.entry))
-            >= _STRAIGHT
+            >= STRAIGHT
         ]
         targets: dict[str, set[tuple[Cell, str]]] = defaultdict(set)
         for step in bent:
@@ -265,7 +245,7 @@ class _Placing:
         lines = []
         for step in drawn:
             start, end = self._start(step), self._end(step)
-            if abs(start[0] - end[0]) < _STRAIGHT:
+            if abs(start[0] - end[0]) < STRAIGHT:
                 points: tuple[tuple[float, float], ...] = (start, (start[0], end[1]))
             else:
                 level = self.ends[rank] + LEAD + TRACK * track[step]
@@ -281,7 +261,7 @@ class _Placing:
         for number, steps in enumerate(self._nets(rank).values()):
             drawn = [step for step in steps if self._is_drawn(step)]
             ends = [at for step in drawn for at in (self._start(step)[0], self._end(step)[0])]
-            if ends and max(ends) - min(ends) >= _STRAIGHT:
+            if ends and max(ends) - min(ends) >= STRAIGHT:
                 middle = sum(self._end(step)[0] - self._start(step)[0] for step in drawn)
                 from_ = self._start(drawn[0])[0]
                 spans.append((middle < 0, from_ if middle < 0 else -from_, number, ends, drawn))

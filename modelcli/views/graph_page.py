@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelcli.graphs import layout, place
+from modelcli.graphs import geometry, layout
 from modelcli.graphs.opening import is_layer
 from modelcli.graphs.ranks import Ranks, arrange
 from modelcli.graphs.record import Box
@@ -57,11 +57,11 @@ def graph_document(root: Box, opened: frozenset[str]) -> dict[str, Any]:
 
 def _sizes() -> dict[str, float]:
     return {
-        "gap": place.GAP,
-        "track": place.TRACK,
-        "lead": place.LEAD,
-        "apart": place.APART,
-        "bend": place.BEND,
+        "gap": geometry.GAP,
+        "track": geometry.TRACK,
+        "lead": geometry.LEAD,
+        "apart": geometry.APART,
+        "bend": geometry.BEND,
         "head": layout.HEAD,
         "pad": layout.PAD,
         "port": layout.PORT,

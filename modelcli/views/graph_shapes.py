@@ -17,6 +17,7 @@ from modelcli.views.graph_words import (
     form_of,
     opens,
     pill_name,
+    share_line,
     sign_of,
     tip_of,
     words_of,
@@ -151,18 +152,19 @@ def frame_title(box: Box, x: float, y: float) -> str:
     return mark(x + 12, y + 15, is_open=True) + line
 
 
-def closed_art(drawn: DrawnBox, *, share: float = 0.0) -> str:
+def closed_art(drawn: DrawnBox, *, share: float = 0.0, told: str = "") -> str:
     """Draw a box without its inside, its corner at 0.
 
     Args:
         drawn: its size is meant, not its place.
         share: of a cost, which the colour of a card tells; 0 tells nothing.
+        told: the share as text, which stands in place of the figures; the size must be for it.
     """
     draw = {"sign": sign, "pill": pill, "terminal": terminal}.get(form_of(drawn.box))
-    return draw(drawn) if draw is not None else _card(drawn, share)
+    return draw(drawn) if draw is not None else _card(drawn, share, told)
 
 
-def _card(drawn: DrawnBox, share: float) -> str:
+def _card(drawn: DrawnBox, share: float, told: str) -> str:
     box, width, height = drawn.box, drawn.width, drawn.height
     texts = words_of(box)
     size = f'width="{width:.1f}" height="{height:.1f}" rx="{RADIUS:.0f}"'
@@ -172,14 +174,12 @@ def _card(drawn: DrawnBox, share: float) -> str:
         parts += [f'<rect x="{d}" y="{d}" {size} class="{look}"/>' for d in (6, 3)]
     parts.append(f'<rect {size} class="{look}"/>')
     if share > 0:
-        parts.append(f'<rect {size} class="g-heat" opacity="{0.08 + 0.5 * share**0.5:.2f}"/>')
+        parts.append(f'<rect {size} class="g-heat" opacity="{0.06 + 0.5 * share**0.5:.2f}"/>')
     parts.append(stripe(height, box.family if not is_layer(box) else family_inside(box)))
     left = MARGIN
     if opens(box):
         parts.append(mark(left + 1, 14.5, is_open=False))
         left += ARROW_ROOM
     parts.append(heading(texts, left, 19))
-    parts.append(words(texts.line, MARGIN, 36, "g-line"))
-    if share >= 0.001:
-        parts.append(words(f"{100 * share:.1f} %", width - 8, 36, "g-share", anchor="end"))
+    parts.append(words(share_line(box, told) if told else texts.line, MARGIN, 36, "g-line"))
     return "".join(parts)

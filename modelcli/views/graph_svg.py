@@ -41,7 +41,6 @@ stroke-linecap:round;fill:none}.g-dot{fill:$ink}.g-name{fill:$ink;font-weight:60
 font-family:MONO;opacity:.75}.g-mark{fill:none;stroke:$mute;stroke-width:1.4;stroke-linecap:round;
 stroke-linejoin:round}.g-group{fill:$badge}.g-heat{fill:$heat}.g-failed{fill:$wrong-wash;
 stroke:$wrong;stroke-width:2}.g-wrong{fill:$wrong;font-size:12.5px;font-weight:600}
-.g-share{fill:$heat;font-size:10.5px;font-weight:600}
 """
     + _KIND_RULES
 )
@@ -81,8 +80,10 @@ def draw_graph(
         direction: where the arrows lead.
         colour: what a card's colour tells: what it does, or its share of a cost.
     """
-    picture = lay_out(root, opened, TextMeasure(), direction=direction)
-    painter = _Painter(picture, colour, total_of(root, colour))
+    shares = Shares(colour, total_of(root, colour))
+    measure = TextMeasure(None if colour == "kind" else shares.text)
+    picture = lay_out(root, opened, measure, direction=direction)
+    painter = _Painter(picture, shares)
     legend = _legend(picture, colour)
     heads, top = _draw_caption(caption, legend)
     body = [
@@ -116,19 +117,32 @@ def _weight(box: Box) -> int:
     return max(box.repeat, 1)
 
 
-class _Painter:
-    def __init__(self, picture: Picture, colour: Colour, total: int) -> None:
-        self.picture = picture
-        self.colour = colour
-        self.total = total
-        self.depths = {box.box.id: box.depth for box in picture.boxes}
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The share of each box of the cost that the colours tell; none where they tell the kind."""
 
-    def share(self, box: Box) -> float:
-        """Return a box's share of the cost that the colours tell; 0 where they tell the kind."""
+    colour: Colour
+    total: int
+
+    def of(self, box: Box) -> float:
+        """Return a box's share, that of all it stands for."""
         if self.colour == "kind" or not self.total:
             return 0.0
         cost = {"params": box.params, "macs": box.macs, "memory": box.output_bytes}[self.colour]
-        return cost / self.total
+        return min(1.0, cost * box.repeat / self.total)
+
+    def text(self, box: Box) -> str:
+        """Return a box's share as text; nothing where it has none."""
+        share = self.of(box)
+        if not share:
+            return ""
+        return "< 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
+
+
+class _Painter:
+    def __init__(self, picture: Picture, shares: Shares) -> None:
+        self.picture = picture
+        self.shares = shares
 
     def frame(self, drawn: DrawnBox) -> str:
         """Draw an open box: its ground and its title."""
@@ -146,7 +160,8 @@ class _Painter:
 
     def closed(self, drawn: DrawnBox) -> str:
         """Draw a box without its inside."""
-        inner = closed_art(drawn, share=min(1.0, self.share(drawn.box) * drawn.box.repeat))
+        share, told = self.shares.of(drawn.box), self.shares.text(drawn.box)
+        inner = closed_art(drawn, share=share, told=told)
         place = f'transform="translate({drawn.x:.1f} {drawn.y:.1f})"'
         return f"<g {place}>{tip(drawn.box)}{inner}</g>"
 
@@ -196,7 +211,8 @@ def _draw_caption(caption: Caption, legend: Sequence[tuple[str, str]]) -> tuple[
         parts.append(words(line, MARGINS, y, "subtitle"))
     for line in caption.failure:
         y += 20
-        parts.append(words(line, MARGINS, y, "g-wrong"))
+        look = "g-wrong" if line == caption.failure[0] else "label"
+        parts.append(words(line, MARGINS, y, look))
     if legend:
         y += 24
         x = MARGINS

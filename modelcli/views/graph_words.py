@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,8 +115,21 @@ def pill_name(box: Box) -> str:
     return name if tells and not name.isdigit() else type
 
 
+def share_line(box: Box, share: str) -> str:
+    """Return the line of a card whose colour tells a share of a cost: its shape, and the share."""
+    shape = "".join(show_extent(shape) for shape in box.output_shapes[:1])
+    return " · ".join(part for part in (cut(shape, _MOST / 2, LINE_SIZE, "mono"), share) if part)
+
+
 class TextMeasure:
-    """Measures boxes by what is written in them; see ``graphs.layout.Measure``."""
+    """Measures boxes by what is written in them; see ``graphs.layout.Measure``.
+
+    Args:
+        share: of a box, its share of a cost as text, which stands in place of its figures.
+    """
+
+    def __init__(self, share: Callable[[Box], str] | None = None) -> None:
+        self._share = share
 
     def closed(self, box: Box) -> tuple[float, float]:
         """Return the width and height of a box without its inside."""
@@ -124,7 +138,9 @@ class TextMeasure:
             return SIGN_SIZE, SIGN_SIZE
         if form == "pill":
             return round(text_width(pill_name(box), TYPE_SIZE + 0.5, "bold") + 24, 1), PILL_HEIGHT
-        line = text_width(words.line, LINE_SIZE, "mono")
+        told = self._share(box) if self._share is not None and form == "card" else ""
+        written = share_line(box, told) if told else words.line
+        line = text_width(written, LINE_SIZE, "mono")
         if form == "terminal":
             widest = max(text_width(words.name, NAME_SIZE, "bold"), line)
             return round(max(widest + 32, 60), 1), TERMINAL_HEIGHT

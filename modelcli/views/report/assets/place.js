@@ -96,6 +96,7 @@ class Placing {
         const isBox = !inside.isBend(this.covered.get(cell) ?? cell), apart = used[rank] ? (isBox ? this.S.apart : this.S.apart / 2) : 0;
         at = Math.max(at, edge[column.side][rank] + apart + inner);
       });
+      if (column.side) at = this.clear(column, at);
       this.across.set(column, at * column.side);
       column.cells.forEach((cell, k) => {
         const rank = column.first + k, [left, right] = this.extent(cell);
@@ -105,8 +106,14 @@ class Placing {
       });
     }
   }
+  clear(column, at) {
+    const last = c => c.first + c.cells.length - 1;
+    const taken = this.inside.columns.slice(1).filter(other => this.across.has(other) && other.side === column.side && (other.first === last(column) + 1 || last(other) === column.first - 1)).map(other => Math.abs(this.across.get(other)));
+    for (const x of taken.sort((a, b) => a - b)) if (Math.abs(x - at) < this.S.bend - .25) at = x + this.S.bend;
+    return at;
+  }
   nets(rank) {
-    const {inside} = this, bent = inside.from[rank].filter(step => inside.columnOf[step.source] !== inside.columnOf[step.target] || step.entry >= 0 || inside.exits[step.exit][1] >= 0);
+    const {inside} = this, bent = inside.from[rank].filter(step => inside.columnOf[step.source] !== inside.columnOf[step.target] || Math.abs(this.offset(step.source, inside.exits[step.exit][1]) - this.offset(step.target, step.entry)) >= .25);
     const targets = new Map(), nets = new Map();
     for (const step of bent) { if (!targets.has(step.exit)) targets.set(step.exit, new Set()); targets.get(step.exit).add(`${step.target}\t${step.entry}`); }
     for (const step of bent) {
@@ -119,13 +126,16 @@ class Placing {
   start(step) {
     const box = this.covered.get(step.source) ?? step.source;
     if (this.inside.isBend(box)) return [this.at(step.source), this.tops[this.inside.rankOf[step.source]]];
-    const size = this.sizes[box], port = size.ports && size.ports.get(this.inside.exits[step.exit][1]);
-    return [this.at(step.source) + ((port ?? size.anchor) - size.anchor), this.main.get(box) + size.main];
+    return [this.at(step.source) + this.offset(box, this.inside.exits[step.exit][1]), this.main.get(box) + this.sizes[box].main];
   }
   end(step) {
     if (this.inside.isBend(step.target)) return [this.at(step.target), this.tops[this.inside.rankOf[step.target]]];
-    const size = this.sizes[step.target], port = size.ports && size.ports.get(step.entry);
-    return [this.at(step.target) + ((port ?? size.anchor) - size.anchor), this.main.get(step.target)];
+    return [this.at(step.target) + this.offset(step.target, step.entry), this.main.get(step.target)];
+  }
+  offset(cell, place) {
+    if (this.inside.isBend(cell)) return 0;
+    const size = this.sizes[cell], port = size.ports && size.ports.get(place);
+    return (port ?? size.anchor) - size.anchor;
   }
   route(rank) {
     const track = this.tracks(rank);
