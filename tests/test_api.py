@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,3 +278,16 @@ def test_a_diverged_run_in_code_leaves_its_results(tmp_path):
     with pytest.raises(RunFailedError):
         modelcli.train("perceptron", settings, out=tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text())["diverged"] is True
+
+
+def test_a_graph_is_a_picture_in_a_notebook_and_saves_itself(tmp_path: Path) -> None:
+    graph = modelcli.graph(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), (1, 3))
+    assert graph._repr_html_() == graph.to_svg()
+    assert " id=" not in graph.to_svg()  # two of them in one notebook share none
+    assert graph.save(tmp_path / "net.svg").read_text() == graph.to_svg()
+    assert graph.to_dot().startswith("// drawn by modelcli\ndigraph")
+    assert [(edge.source, edge.target) for edge in graph.edges] == [
+        ("x0", "c0"), ("c0", "c1"), ("c1", "y0"),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="graph writes"):
+        graph.save(tmp_path / "net.pdf")

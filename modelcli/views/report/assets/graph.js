@@ -42,7 +42,8 @@ function boxElement(drawn) {
     if (box.form === 'card' && share > 0) {
       const heat = vector('rect', {width, height, rx: 8, class: 'g-heat', opacity: (.08 + .5 * Math.sqrt(share)).toFixed(2)});
       const rects = element.querySelectorAll(':scope > rect'); rects[rects.length - 1].after(heat);
-      if (share >= .001) { const text = vector('text', {x: width - 8, y: 36, 'text-anchor': 'end', class: 'g-share'}); text.textContent = `${(100 * share).toFixed(1)} %`; element.append(text); }
+      const line = element.querySelector(':scope > .g-line'), told = line && `${line.textContent.split(' · ')[0]} · ${(100 * share).toFixed(1)} %`;
+      if (share >= .001 && told && told.length * 6.33 < width - 24) line.textContent = told; // what fits in place of the figures
     }
     element.append(vector('rect', {width, height, rx: box.form === 'card' ? 8 : height / 2, class: 'ring none'}));
   }
