@@ -35,6 +35,7 @@ FORMATS = ("terminal", "table", "tsv", "json", "md")
 # What differs from one machine or moment to the next.
 _VARYING = (
     (re.compile(r'("(?:torch|torch_version|python|platform|executable)": )"[^"]*"'), r'\1"..."'),
+    (re.compile(r'("[a-z_]*_by_rank": )\[[^]]*\]'), r"\1[...]"),
     (re.compile(r'("[a-z_0-9]*(?:_s|_per_s|memory_bytes|threads)": )[-0-9.e+null]+'), r"\g<1>0"),
     (
         re.compile(
