@@ -101,6 +101,13 @@ DepthOption = Annotated[
     int | None,
     taking("--depth", "-d", help="Deepest level of --by layer; 0 shows all.  [default: 2]"),
 ]
+ContextOption = Annotated[
+    int | None,
+    taking(
+        "--context", metavar="N", min=1,
+        help="Also a language model's cache, weights by type, prefill and decode at N tokens.",
+    ),
+]  # fmt: skip
 WhatIfOption = Annotated[
     bool,
     typer.Option("--what-if", help="One table: optimizers, types and checkpointing."),

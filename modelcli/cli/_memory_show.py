@@ -19,23 +19,33 @@ from modelcli.views.memory import (
     verdict_error,
 )
 from modelcli.views.memory_choices import what_if_body, what_if_table
+from modelcli.views.memory_language import language_body, language_table
 from modelcli.views.pictures.saving import PICTURES, check_place, save_picture
 
 if TYPE_CHECKING:
+    from modelcli.ledger.language import LanguageMemory
     from modelcli.ledger.record import MemoryRecord
     from modelcli.loading.source import Source
     from modelcli.loading.types import InputRequest
     from modelcli.planning.options import MemoryOptions
 
 
-def write_record(out: Output, record: MemoryRecord, by: By, depth: int | None) -> None:
+def write_record(
+    out: Output,
+    record: MemoryRecord,
+    by: By,
+    depth: int | None,
+    llm: LanguageMemory | None = None,
+) -> None:
     """Write what was found, a row for each kind, layer or phase."""
+    more = () if llm is None else (language_table(llm),)
     if out.format is Format.JSON:
-        out.result(memory_body(record))
+        out.result({**memory_body(record), "llm": None if llm is None else language_body(llm)})
     elif by is By.LAYER:
-        out.result({}, layer_table(record, depth=DEFAULT_DEPTH if depth is None else depth or None))
+        levels = DEFAULT_DEPTH if depth is None else depth or None
+        out.result({}, layer_table(record, depth=levels), *more)
     else:
-        out.result({}, time_table(record) if by is By.TIME else kind_table(record))
+        out.result({}, time_table(record) if by is By.TIME else kind_table(record), *more)
 
 
 def check_picture(path: Path, *, force: bool) -> None:

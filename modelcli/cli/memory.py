@@ -13,6 +13,7 @@ from modelcli.cli._memory_options import (
     By,
     ByOption,
     CheckpointOption,
+    ContextOption,
     DepthOption,
     DeviceMemoryOption,
     DtypeOption,
@@ -81,6 +82,7 @@ def command(
     by: ByOption = None,
     depth: DepthOption = None,
     what_if: WhatIfOption = False,
+    context: ContextOption = None,
     out_file: PictureOption = None,
     force: ForceOption = False,
     amp: AmpOption = None,
@@ -117,9 +119,14 @@ def command(
         write_what_if(out, source, arguments.request, options)
         return
     record = plan_memory(source, arguments.request, options)
+    llm = None
+    if context is not None:
+        from modelcli.planning.language import plan_language
+
+        llm = plan_language(source, arguments.request, options, context=context)
     for attempt in record.attempts:
         out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
-    write_record(out, record, by or By.KIND, depth)
+    write_record(out, record, by or By.KIND, depth, llm)
     if picture is not None:
         write_picture(out, record, picture)
     judge(record, target)

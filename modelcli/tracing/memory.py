@@ -20,12 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from modelcli.identity import named_tensors, plain_storage
 from modelcli.modules import named_modules
 from modelcli.nested import tensors_in
+from modelcli.tracing.answers import ASKS_VALUE, asks_truth
 from modelcli.tracing.attention import unfused
 from modelcli.tracing.memory_record import NEVER, Block, BlockKind, Ledger, Phase, PhaseName
 from modelcli.tracing.record import Failure
 
 _ORIGINAL = "_modelcli_original"  # as of the other observers of ``Module.__call__``
-_VALUE = torch.ops.aten._local_scalar_dense.default
 _TO_COPY = torch.ops.aten._to_copy.default
 
 
@@ -276,10 +276,10 @@ class _Births(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         recorder = self._recorder
-        if func is _VALUE and recorder.answers and args[0].is_meta and args[0].dtype is torch.bool:
+        if recorder.answers and asks_truth(func, args):
             recorder.answered += 1
             return True
-        if func is _VALUE and recorder.is_updating and args[0].is_meta:
+        if func is ASKS_VALUE and recorder.is_updating and args[0].is_meta:
             return torch.ones((), dtype=args[0].dtype).item()  # moves values alone
         output = func(*args, **(kwargs or {}))
         recorder.made(func, args, output)
