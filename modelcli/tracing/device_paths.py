@@ -157,7 +157,8 @@ def _cpu_takes_flash(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: fl
     """Tell what torch asks before it fuses attention on a CPU (``sdp_utils_cpp.cpp``)."""
     plain = q.dim() == 4 and p == 0 and q.shape[-1] == k.shape[-1] == v.shape[-1]
     filled = min(q.shape[-2], k.shape[-2]) > 0
-    heads = q.shape[:2] == k.shape[:2] == v.shape[:2]
+    alike = q.shape[0] == k.shape[0] == v.shape[0] and k.shape[1] == v.shape[1]
+    heads = alike and q.shape[1] % k.shape[1] == 0  # several may share keys and values
     dense = all(t.stride(-1) == 1 for t in (q, k, v))
     return plain and filled and heads and dense and not _asks(mask)
 

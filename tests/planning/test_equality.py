@@ -73,7 +73,19 @@ class Attention(nn.Module):
         return self.attention(x, x, x, need_weights=False, attn_mask=mask)[0]
 
 
+class Grouped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.kv = nn.Linear(32, 32), nn.Linear(32, 16)
+
+    def forward(self, x):
+        q = self.q(x).unflatten(-1, (4, 8)).transpose(1, 2)
+        k = self.kv(x).unflatten(-1, (2, 8)).transpose(1, 2)
+        return F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
+
+
 MODELS = {
+    "grouped attention": (Grouped, torch.zeros(2, 5, 32)),
     "in place": (InPlace, torch.zeros(2, 4, 8, 8)),
     "out of place": (lambda: InPlace(False), torch.zeros(2, 4, 8, 8)),
     "tied": (Tied, torch.zeros(2, 7, dtype=torch.int64)),
