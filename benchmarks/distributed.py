@@ -159,7 +159,7 @@ def kill(times: int = 5) -> None:
     """Kill rank 1 in a step, and inside a save; with restarts the run comes to its end."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "net.py").write_text(NET)
-        calm = [sys.executable, *command(folder, "--nproc", "2")]
+        calm = [sys.executable, *command(folder, "--out", f"{folder}/calm", "--nproc", "2")]
         expected = json.loads(subprocess.run(calm, capture_output=True, text=True).stdout)["loss"]
         for where in ("step", "save"):
             for number in range(times):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,13 +21,14 @@ from training.ranks import Ended, run_ranks
 
 from modelcli.cli import main
 from modelcli.config import OptimizerConfig, RunConfig, load_config
-from modelcli.errors import UsageError
+from modelcli.errors import UnavailableError, UsageError
 from modelcli.loading.build import build
 from modelcli.loading.find import find_source
 from modelcli.loading.grammar import make_request
 from modelcli.loading.inputs import find_inputs
 from modelcli.modules import named_parameters
 from modelcli.training.distributed import sharding  # noqa: F401  # imported once for all processes
+from modelcli.training.distributed.launch import launch
 from modelcli.training.distributed.parts import local, whole
 from modelcli.training.distributed.place import find_place
 from modelcli.training.distributed.refusals import refuse_model, refuse_optimizer
@@ -33,6 +36,7 @@ from modelcli.training.distributed.units import find_units
 from modelcli.training.distributed.world import World
 from modelcli.training.objective import Objective
 from modelcli.training.run.model import build_trained_model
+from modelcli.training.store.run_dir import RunDir
 from modelcli.training.store.shards import read_keys
 
 Result = Any
@@ -42,6 +46,12 @@ WORDS = (
     "train lenet --dtype float64 --batch-size 13 --accumulate 2 --clip 0.5 --log-every 1 "
     "--data prototypes --samples 60 --channels-last off --format jsonl"
 ).split()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported_once() -> None:
+    """Import what a run imports as it goes, before the processes are forked."""
+    assert main(["train", "linear", "--steps", "2", "-q", "--format", "json", "--clip", "1"]) == 0
 
 
 def losses(ended: Ended) -> list[float]:
@@ -439,3 +449,34 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(
     record = json.loads(told.out)
     assert (record["steps"], record["processes"], record["parallel"]) == (8, 2, "ddp")
     assert len(record["peak_memory_bytes_by_rank"]) == 2
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+
+        def work(rank: int) -> None:
+            os.environ["MASTER_PORT"] = str(taken.getsockname()[1])
+            raise SystemExit(main(["train", "linear", "--steps", "3", "--timeout", "5"]))
+
+        (first,) = run_ranks(2, work, ranks=[0])
+    assert first.err.startswith("error: rank 0: port ")
+    assert "is in use" in first.err.splitlines()[0]
+
+
+def test_a_directory_that_another_run_holds_is_refused_once(tmp_path: Path) -> None:
+    held = RunDir(tmp_path / "run")
+    words = ["train", "linear", "--steps", "3", "--out", str(tmp_path / "run")]
+    first, second = run_ranks(2, words)
+    held.close()
+    assert (first.code, second.code, second.err) == (2, 2, "")
+    assert "is in use by process" in first.err.splitlines()[0]
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.version.cuda", "12.6")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(UnavailableError, match="--nproc 3 is more than the GPUs"):
+        launch(["train"], nproc=3, max_restarts=0, device="cuda")
