@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from modelcli.graphs.record import Box, Wire
 
 
-def enclose(parent: Box, members: list[Box], frame: Box) -> None:
-    """Put neighbouring children of a box into a new one; wires across its edge get ports."""
-    inside = {box.id for box in members}
-    first = parent.children.index(members[0])
-    parent.children = [child for child in parent.children if child.id not in inside]
-    parent.children.insert(first, frame)
-    frame.children = list(members)
+def enclose(parent: Box, frames: Sequence[tuple[Box, list[Box]]]) -> None:
+    """Put neighbouring children of a box into new ones; wires across their edges get ports.
+
+    Args:
+        parent: whose children they are.
+        frames: each new box with the children that go into it, in their order.
+    """
+    around = {box.id: frame for frame, members in frames for box in members}
+    firsts = {members[0].id: frame for frame, members in frames}
+    children, parent.children = parent.children, []
+    for child in children:
+        if child.id in firsts:
+            parent.children.append(firsts[child.id])
+        elif child.id not in around:
+            parent.children.append(child)
+    for frame, members in frames:
+        frame.children = list(members)
     wires, parent.wires = parent.wires, {}
     for (source, target), held in wires.items():
+        outer, inner = around.get(source), around.get(target)
         for key, wire in held.items():
-            _lead(parent, frame, inside, (source, target), key, wire)
-    frame.children.sort(key=lambda child: (child.kind == "out", child.kind != "in"))
+            _lead(parent, outer, inner, (source, target), key, wire)
+    for frame, _ in frames:
+        frame.children.sort(key=lambda child: (child.kind == "out", child.kind != "in"))
 
 
 def _lead(
-    parent: Box, frame: Box, inside: set[str], ends: tuple[str, str], key: str, wire: Wire
+    parent: Box,
+    outer: Box | None,
+    inner: Box | None,
+    ends: tuple[str, str],
+    key: str,
+    wire: Wire,
 ) -> None:
+    """Lead a wire out of one new box and into another."""
     source, target = ends
-    if source in inside and target in inside:
-        frame.connect(source, target, key, wire)
+    if outer is inner and outer is not None:
+        outer.connect(source, target, key, wire)
         return
-    if target in inside:
-        port, _ = frame.port("in", key)
-        frame.connect(port, target, key, wire)
-        target = frame.id
-    elif source in inside:
-        port, _ = frame.port("out", key)
-        frame.connect(source, port, key, wire)
-        source = frame.id
+    if inner is not None:
+        port, _ = inner.port("in", key)
+        inner.connect(port, target, key, wire)
+        target = inner.id
+    if outer is not None:
+        port, _ = outer.port("out", key)
+        outer.connect(source, port, key, wire)
+        source = outer.id
     parent.connect(source, target, key, wire)
 
 

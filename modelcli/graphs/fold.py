@@ -203,7 +203,7 @@ class _Folding:
                 output_bytes=unit[-1].output_bytes, output_shapes=unit[-1].output_shapes,
                 input_shapes=unit[0].input_shapes,
             )  # fmt: skip
-            enclose(self.box, unit, frame)
+            enclose(self.box, [(frame, unit)])
             self.signatures[frame.id] = -1 - len(self.signatures)
 
 

@@ -26,6 +26,7 @@ def _divide(box: Box) -> None:
         return
     count = min(max(len(boxes) // MOST_CHILDREN, 2) + 1, 40)
     size = -(-len(boxes) // count)
+    parts: list[tuple[Box, list[Box]]] = []
     for number, start in enumerate(range(0, len(boxes), size), 1):
         members = boxes[start : start + size]
         part = Box(
@@ -38,7 +39,9 @@ def _divide(box: Box) -> None:
             input_shapes=members[0].input_shapes,
             names=tuple(name for m in members for name in m.names),
         )  # fmt: skip
-        enclose(box, members, part)
+        parts.append((part, members))
+    enclose(box, parts)
+    for part, _ in parts:
         _divide(part)
 
 

@@ -121,7 +121,8 @@ class Tree:
         branch = parent.op_rows.get((name, turn))
         if branch is None:
             prefix = f"{parent.path}." if parent.path else ""
-            path, number = f"{prefix}{name}", 0
+            number = turn  # the names of the turns before are taken
+            path = f"{prefix}{name}_{number}" if number else f"{prefix}{name}"
             while path in parent.children or path in self.modules:
                 number += 1
                 path = f"{prefix}{name}_{number}"
