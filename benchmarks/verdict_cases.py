@@ -87,7 +87,7 @@ STUDY: tuple[Case, ...] = (
      {STEPS: 600, "data.samples": 64, "data.validation": 0.5, "train.batch_size": 32},
      "overfitted"),
     ("transformer order 1", "Transformer", {STEPS: 400, "data.order": 1, LR: 3e-3}, "learned"),
-    ("transformer short", "Transformer", {STEPS: 50, "data.order": 1}, "learning"),
+    ("transformer short", "Transformer", {STEPS: 15, "data.order": 1}, "learning"),
     ("transformer 16 fixed sequences", "Transformer",
      {STEPS: 400, "data.samples": 32, "data.validation": 0.5, LR: 3e-3}, "overfitted"),
 )  # fmt: skip

@@ -21,7 +21,7 @@ EXAMPLES = (
     "modelcli train lenet --steps 200",
     "modelcli train mlp --data digits --epochs 5 --optimizer sgd --lr 0.05",
     "modelcli train --config configs/linear_regression.toml",
-    "modelcli train hf:gpt2/ --find-lr",
+    "modelcli train lenet --find-lr",
     "modelcli train torchvision:resnet18 --batch-size 8 --steps 3",
     "modelcli train net.py:Net --input 1x1x28x28 --device cuda --out runs/net",
 )
