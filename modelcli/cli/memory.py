@@ -92,7 +92,7 @@ def command(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Tell what training and inference take, what holds it, and whether it fits."""
+    """Tell what memory training and inference take, and whether it fits."""
     out = Output("memory", target=target, format=format, quiet=quiet, verbose=verbose)
     refuse_amp(amp)
     picture = None if out_file is None else Path(out_file)

@@ -124,7 +124,7 @@ def test_a_single_number_cannot_be_cut(tmp_path, run):
         "        self.l = nn.Linear(4, 2)\n        self.s = nn.Parameter(torch.ones(()))\n"
         "    def forward(self, x):\n        return self.l(x) * self.s\n"
     )
-    cut = run("plan", f"{file}:Net", "--parallel", "fsdp", "--world", "2")
+    cut = run("plan", f"{file}:Net", "--parallel", "fsdp", "--world", "2", "-q")
     cut.assert_error(2, "'s' is a single number", "--parallel ddp")
     assert run("plan", f"{file}:Net", "--world", "2").code == 0
 

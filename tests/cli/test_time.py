@@ -122,7 +122,7 @@ def test_a_forward_that_raises_is_told(run: Any, write: Any) -> None:
         "from torch import nn\n\n\nclass Net(nn.Module):\n"
         "    def forward(self, x):\n        raise ValueError('never')\n",
     )
-    result = run("time", f"{path}:Net", "--input", "1x2", *QUICK)
+    result = run("time", f"{path}:Net", "--input", "1x2", *QUICK, "-q")
     result.assert_error(1, "ValueError: never", "modelcli summary")
 
 

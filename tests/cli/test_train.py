@@ -141,7 +141,7 @@ def test_the_shared_experiment_shows_one_gradient_under_two_names(run: Any) -> N
     assert result.out.count("0.weight = 2.weight") == 1
     assert result.err.count("0.weight = 2.weight") == 10  # once every epoch
     rows = [line for line in result.err.splitlines() if "weight" in line or ".bias" in line]
-    assert rows[0].split() == ["epoch", "parameter", "weight", "gradient", "update", "/", "weight"]
+    assert rows[0].split() == ("epoch parameter weight norm gradient norm update / weight".split())
     assert len(rows) == 1 + 40  # the headings once
     assert {len(row) for row in rows} == {len(rows[0])}  # in columns that stay where they are
     record = run("train", "-c", str(CONFIGS / "shared.toml"), "--format", "json", "-q").json

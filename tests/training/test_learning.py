@@ -212,7 +212,6 @@ def test_weights_and_data_have_the_dtype(dtype: str) -> None:
         ),
         ({"train_freeze": ["nope*"]}, "--freeze 'nope*' matches no parameter"),
         ({"train_freeze": ["*"]}, "--freeze leaves no parameter to train"),
-        ({"optimizer_name": "adm"}, "unknown optimizer 'adm'"),
         (
             {"model_target": "parallel", "data_name": "linear"},
             "linear needs an output row for each input row, "
