@@ -9,6 +9,7 @@ All of it is the process's: one thread at a time may change it (see ``reentry``)
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
 import sys
@@ -232,6 +233,18 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
 # Eight calls of Python a level while a pass is observed: ten thousand are more than a thousand
 # levels, and far from the end of the stack.
 _DEEP = 10_000
+
+
+@contextlib.contextmanager
+def collection_off() -> Iterator[None]:
+    """Let Python free by counting alone: when it looks for cycles is no property of a model."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextlib.contextmanager

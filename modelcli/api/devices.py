@@ -14,7 +14,7 @@ from modelcli.ledger.devices import Cluster, DevicePlan, RankPlan
 from modelcli.ledger.sharded import Parallel
 from modelcli.ledger.sizes import parse_memory
 from modelcli.loading.types import InputRequest
-from modelcli.planning.device_options import DeviceOptions, make_layout
+from modelcli.planning.device_options import DEFAULT_WORLD, DeviceOptions, make_layout
 from modelcli.planning.devices import plan_devices
 from modelcli.planning.options import make_memory_options
 from modelcli.views.plan import plan_body, plan_tables
@@ -49,7 +49,7 @@ def plan(
     model: nn.Module | str,
     inputs: Any = None,
     *,
-    world: int = 8,
+    world: int = DEFAULT_WORLD,
     parallel: Parallel = "ddp",
     batch_size: int | None = None,
     replicas: int | None = None,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from modelcli.cli._options import taking
 from modelcli.errors import UsageError
+from modelcli.ledger.devices import DEFAULT_MFU
 from modelcli.ledger.rates import parse_bandwidth, parse_flops
+from modelcli.ledger.sharded import Parallel
+from modelcli.planning.device_options import DEFAULT_WORLD
 
 ParallelOption = Annotated[
-    Literal["ddp", "fsdp", "hsdp"] | None,
+    Parallel | None,
     taking("--parallel", help="As train has it.  [default: ddp]"),
 ]
 WorldOption = Annotated[
-    int | None, taking("--world", metavar="N", min=1, help="Number of ranks.  [default: 8]")
+    int | None,
+    taking("--world", metavar="N", min=1, help=f"Number of ranks.  [default: {DEFAULT_WORLD}]"),
 ]
 GlobalBatchOption = Annotated[
     int | None,
@@ -52,7 +56,7 @@ FlopsOption = Annotated[
 MfuOption = Annotated[
     float | None,
     taking("--mfu", metavar="SHARE",
-           help="Share of --peak-flops that the model reaches.  [default: 0.4]"),
+           help=f"Share of --peak-flops that the model reaches.  [default: {DEFAULT_MFU}]"),
 ]  # fmt: skip
 WhatIfOption = Annotated[
     bool, taking("--what-if", help="Also plan every strategy on smaller worlds.")
@@ -66,7 +70,7 @@ def check_mfu(mfu: float | None, flops_per_s: float | None) -> float:
         UsageError: it is no share, or there is no peak that it is a share of.
     """
     if mfu is None:
-        return 0.4
+        return DEFAULT_MFU
     if not 0 < mfu <= 1:
         raise UsageError(f"--mfu {mfu:g} is no share", "give a number above 0 and up to 1, as 0.4")
     if flops_per_s is None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelcli.cli._output import Output
 from modelcli.loading.grammar import make_request
 from modelcli.loading.target import Target, model_of, parse_target
 from modelcli.loading.types import InputRequest
+
+if TYPE_CHECKING:
+    from modelcli.loading.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,19 @@ def read_arguments(
         model_kwargs=read_model_kwargs(settings) or {},
         request=make_request(inputs, batch_size, kwargs, factory),
     )
+
+
+def find_model(out: Output, arguments: ModelArguments) -> Source:
+    """Return where a model comes from, and say what the user should know about how it was found.
+
+    Raises:
+        TargetError, UnavailableError: the target leads to no model.
+    """
+    from modelcli.loading.find import find_source
+
+    source = find_source(arguments.target, arguments.model_kwargs)
+    note_remarks(out, source.remarks)
+    return source
 
 
 def note_remarks(out: Output, remarks: Sequence[str]) -> None:

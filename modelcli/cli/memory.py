@@ -48,7 +48,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._target import note_remarks, read_arguments
+from modelcli.cli._target import find_model, read_arguments
 from modelcli.errors import UsageError
 from modelcli.planning.options import make_memory_options
 
@@ -110,11 +110,9 @@ def command(
         overhead_bytes=overhead, execution=execution, allow_real=allow_real,
     )  # fmt: skip
 
-    from modelcli.loading.find import find_source
     from modelcli.planning.memory import plan_memory
 
-    source = find_source(arguments.target, arguments.model_kwargs)
-    note_remarks(out, source.remarks)
+    source = find_model(out, arguments)
     if what_if:
         write_what_if(out, source, arguments.request, options)
         return

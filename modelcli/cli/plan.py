@@ -41,7 +41,7 @@ from modelcli.cli._plan_options import (
     WorldOption,
     check_mfu,
 )
-from modelcli.cli._target import note_remarks, read_arguments
+from modelcli.cli._target import find_model, read_arguments
 from modelcli.errors import RunFailedError
 from modelcli.ledger.devices import Cluster
 from modelcli.planning.device_options import DeviceOptions, make_layout
@@ -114,12 +114,10 @@ def command(
         compare=what_if,
     )  # fmt: skip
 
-    from modelcli.loading.find import find_source
     from modelcli.planning.devices import plan_devices
     from modelcli.views.plan import plan_body, plan_tables, verdict_error
 
-    source = find_source(arguments.target, arguments.model_kwargs)
-    note_remarks(out, source.remarks)
+    source = find_model(out, arguments)
     plan = plan_devices(source, arguments.request, options)
     out.result(plan_body(plan), *plan_tables(plan))
     if plan.fit is not None and plan.fit.verdict == "does not fit":

@@ -30,7 +30,7 @@ from modelcli.cli._run_options import (
     WantedOption,
     WeightsOption,
 )
-from modelcli.cli._target import note_remarks, read_arguments
+from modelcli.cli._target import find_model, read_arguments
 from modelcli.cli._tensor_options import DeviceOption, InitOption, SeedOption
 from modelcli.initialise.rules import parse_init
 from modelcli.running.options import RunOptions, make_options
@@ -112,11 +112,9 @@ def command(
         factory=input_from,
     )
 
-    from modelcli.loading.find import find_source
     from modelcli.running.run import run_model
 
-    source = find_source(arguments.target, arguments.model_kwargs)
-    note_remarks(out, source.remarks)
+    source = find_model(out, arguments)
     record = run_model(source, arguments.request, options)
     if binary:
         out.binary(_npz(record))

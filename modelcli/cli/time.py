@@ -18,7 +18,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._target import note_remarks, read_arguments
+from modelcli.cli._target import find_model, read_arguments
 from modelcli.cli._time_options import (
     AmpOption,
     BatchSizesOption,
@@ -103,12 +103,10 @@ def command(
 
         check_files(*files, force=force)
 
-    from modelcli.loading.find import find_source
     from modelcli.timing.measure import time_model
     from modelcli.views.time import time_body, time_tables
 
-    source = find_source(arguments.target, arguments.model_kwargs)
-    note_remarks(out, source.remarks)
+    source = find_model(out, arguments)
     record = time_model(source, arguments.request, options, tell=out.detail)
     levels = depth or None
     body = time_body(record, depth=levels) if out.format is Format.JSON else {}

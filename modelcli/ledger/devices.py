@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from modelcli.ledger.fit import Fit, Verdict
 from modelcli.ledger.peak import peak_bytes
@@ -21,6 +22,7 @@ from modelcli.tracing.memory_record import Ledger
 
 # A backward pass computes two products for each of the forward: for the input and for the weight.
 STEP_FLOPS = 3
+DEFAULT_MFU = 0.4  # the share of a device's peak that large models commonly reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,14 @@ class PlannedModel:
     Attributes:
         units: the blocks, the model itself last.
         activation_bytes: the most that is alive beside weights, gradients and state, by samples.
+        samples: of the global batch, what each rank of a world takes, by the size of the world.
         forward_flops: of one sample.
     """
 
     units: tuple[Unit, ...]
     buffer_bytes: int
     activation_bytes: Callable[[int], int]
+    samples: Callable[[int], Sequence[int]]
     forward_flops: float
 
 
@@ -58,7 +62,7 @@ class Cluster:
     bandwidth_bits_per_s: float | None = None
     local_bandwidth_bits_per_s: float | None = None
     flops_per_s: float | None = None
-    mfu: float = 0.4
+    mfu: float = DEFAULT_MFU
     budget_bytes: int | None = None
     overhead_bytes: int = 0
 
@@ -166,12 +170,11 @@ def activation_bytes(ledger: Ledger, step: int | None) -> int:
     return peak_bytes(replace(ledger, blocks=kept), step)[0]
 
 
-def plan_ranks(model: PlannedModel, layout: Layout, batch_size: int) -> Iterator[RankPlan]:
+def plan_ranks(model: PlannedModel, layout: Layout) -> Iterator[RankPlan]:
     """Yield what each rank holds."""
     gathered = gathered_bytes(model.units, layout)
-    for rank in range(layout.world):
+    for rank, samples in enumerate(model.samples(layout.world)):
         held = rank_bytes(model.units, layout, rank)
-        samples = layout.samples_of(rank, batch_size)
         micro = -(-samples // layout.accumulate)
         yield RankPlan(
             rank=rank,
@@ -245,13 +248,13 @@ def choices(
 ) -> tuple[Choice, ...]:
     """Return every strategy on worlds of 1, 2, 4, ... ranks up to the one that was asked for."""
     found = []
-    strategies: tuple[Parallel, ...] = ("ddp", "fsdp", "hsdp")
+    strategies: tuple[Parallel, ...] = get_args(Parallel)
     for parallel in strategies:
         for world in _worlds(asked.world, batch_size):
             layout = _layout(parallel, world, asked)
             if layout is None:
                 continue
-            rows = list(plan_ranks(model, layout, batch_size))
+            rows = list(plan_ranks(model, layout))
             peak = max(row.peak_bytes for row in rows)
             fit = fit_of(peak, cluster)
             found.append(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from modelcli.errors import UsageError
+from modelcli.ledger.sizes import SI_PREFIXES
 
-_POWERS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "p": 1000**5}
 _NUMBER = r"(\d+(?:\.\d+)?(?:e\d+)?)"
 
 
@@ -19,7 +19,7 @@ def parse_bandwidth(text: str) -> float:
     found = re.fullmatch(
         rf"{_NUMBER} ?([kKmMgGtT]?)(b|bit|bits|B|bytes)(ps|/s)?", text.strip(), re.ASCII
     )
-    rate = float(found[1]) * _POWERS[found[2].lower()] if found is not None else 0.0
+    rate = float(found[1]) * SI_PREFIXES[found[2].lower()] if found is not None else 0.0
     if found is None or not 0 < rate < float("inf"):
         raise UsageError(
             f"bandwidth '{text}' is no rate",
@@ -37,7 +37,7 @@ def parse_flops(text: str) -> float:
     found = re.fullmatch(
         rf"{_NUMBER} ?([kKmMgGtTpP]?)(flops?(/s)?)?", text.strip(), re.ASCII | re.IGNORECASE
     )
-    rate = float(found[1]) * _POWERS[found[2].lower()] if found is not None else 0.0
+    rate = float(found[1]) * SI_PREFIXES[found[2].lower()] if found is not None else 0.0
     if not 0 < rate < float("inf"):
         raise UsageError(f"'{text}' is no number of operations a second", "write 989T or 312e12")
     return rate

@@ -102,10 +102,6 @@ class Layout:
         """Return which part of the model a rank holds."""
         return rank % self.shards
 
-    def samples_of(self, rank: int, batch_size: int) -> int:
-        """Return how many samples of a global batch a rank takes."""
-        return (rank + 1) * batch_size // self.world - rank * batch_size // self.world
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankBytes:

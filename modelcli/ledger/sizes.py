@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from modelcli.errors import UsageError, did_you_mean
 
-_UNITS = {"": 1, **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)}}
-_UNITS |= {f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)} | {"b": 1}
-_UNITS |= {p: 1000**n for n, p in enumerate("kmgt", 1)}
+SI_PREFIXES = {"": 1, **{prefix: 1000**n for n, prefix in enumerate("kmgtp", 1)}}
+_UNITS = {prefix: power for prefix, power in SI_PREFIXES.items() if prefix != "p"}
+_UNITS |= {f"{prefix}b": power for prefix, power in _UNITS.items()}
+_UNITS |= {f"{prefix}ib": 1024**n for n, prefix in enumerate("kmgt", 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

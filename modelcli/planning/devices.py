@@ -38,6 +38,7 @@ from modelcli.planning.step import OnMeta
 from modelcli.tracing.device_paths import device_paths
 from modelcli.training.distributed.refusals import refuse_model, refuse_optimizer
 from modelcli.training.distributed.units import Units, find_units
+from modelcli.training.distributed.world import World
 
 
 def plan_devices(
@@ -79,9 +80,10 @@ def plan_devices(
         units=_units(subject.model, units.paths, _states(subject, options.step)),
         buffer_bytes=sum(each.nbytes for each in unique_tensors(buffers_of(subject.model))),
         activation_bytes=activations,
+        samples=lambda world: _samples(world, options.batch_size),
         forward_flops=_forward_flops(source, request, inputs),
     )
-    rows = tuple(plan_ranks(model, layout, options.batch_size))
+    rows = tuple(plan_ranks(model, layout))
     largest = max(row.peak_bytes for row in rows)
     return DevicePlan(
         layout=layout,
@@ -139,6 +141,12 @@ class _Activations:
                 "'modelcli memory' shows how far it came",
             )
         return recorded
+
+
+def _samples(world: int, batch_size: int) -> tuple[int, ...]:
+    """Return how many samples of a batch each rank takes, as the ranks of ``train`` share it."""
+    parts = (World(rank=rank, size=world).part(batch_size) for rank in range(world))
+    return tuple(stop - first for first, stop in parts)
 
 
 def _units(

@@ -25,7 +25,7 @@ from modelcli.nested import map_tensors, tensors_in
 from modelcli.planning.batches import Passes
 from modelcli.planning.checkpointing import checkpointed, match_modules
 from modelcli.planning.loss import make_loss
-from modelcli.planning.optimizer import planned_optimizer
+from modelcli.planning.optimizer import describe_optimizer, planned_optimizer
 from modelcli.planning.options import MemoryOptions
 from modelcli.planning.report import Facts, make_record
 from modelcli.planning.step import (
@@ -185,9 +185,7 @@ class Subject:
 
         def noted(params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
             made = make(params)
-            group = made.param_groups[0]
-            chosen = (name for name in ("fused", "foreach") if group.get(name))
-            self.implementation = next(chosen, "loop")
+            self.implementation = describe_optimizer(made)
             return made
 
         return noted

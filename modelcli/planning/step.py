@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import ModelcliError, describe
+from modelcli.isolation import collection_off
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.meta import call_on_meta
 from modelcli.modules import named_parameters, parameters_of
@@ -173,7 +173,7 @@ def _watched(
     failure: Failure | None = None
     found: BaseException | None = None
     taken: dict[str, int] = {}
-    with _counting_alone(), contextlib.ExitStack() as stack:
+    with collection_off(), contextlib.ExitStack() as stack:
         if paths.on_meta:
             taken = stack.enter_context(device_paths(paths.device, paths.attention))
             stack.enter_context(fused_on_meta())
@@ -201,18 +201,6 @@ class OnMeta(TorchFunctionMode):
     ) -> Any:
         """Run one torch function."""
         return call_on_meta(func, args, kwargs or {})
-
-
-@contextlib.contextmanager
-def _counting_alone() -> Iterator[None]:
-    """Let Python free by counting alone: when it looks for cycles is no property of a model."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _host_counts(paths: Paths) -> bool:

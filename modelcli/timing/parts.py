@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from modelcli.isolation import collection_off
 from modelcli.machine.record import Ceilings
 from modelcli.timing.clock import Clock
 from modelcli.timing.instrument import Instrument, Marked
@@ -108,18 +107,6 @@ def _alike(passes: list[Marked]) -> tuple[list[Marked], int]:
     last = passes[-1]
     alike = [each for each in passes if is_same_course(each.tiles, last.tiles)]
     return alike, len(passes) - len(alike)
-
-
-@contextmanager
-def collection_off() -> Iterator[None]:
-    """Collect no garbage, as torch's Timer does not while it measures."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Residue:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_args
+
 import pytest
 import torch
 
+from modelcli.config.sections import TrainConfig
 from modelcli.ledger.sharded import (
     Layout,
+    Parallel,
     Unit,
     Weight,
     gathered_bytes,
@@ -16,6 +21,7 @@ from modelcli.ledger.sharded import (
     rows_per_shard,
     traffic,
 )
+from modelcli.training.distributed.world import World
 
 
 def weight(*shape: int, **more: object) -> Weight:
@@ -101,7 +107,12 @@ def test_ddp_sums_whole_gradients_once_for_a_step() -> None:
 
 @pytest.mark.parametrize(("batch", "world"), [(62, 4), (64, 4), (7, 7), (100, 3)])
 def test_the_parts_of_a_batch_add_up_and_differ_by_one_at_most(batch: int, world: int) -> None:
-    layout = Layout(parallel="ddp", world=world)
-    parts = [layout.samples_of(rank, batch) for rank in range(world)]
+    shares = (World(rank=rank, size=world).part(batch) for rank in range(world))
+    parts = [stop - first for first, stop in shares]
     assert sum(parts) == batch
     assert max(parts) - min(parts) <= 1
+
+
+def test_a_plan_knows_the_strategies_of_train() -> None:
+    parallel = next(f for f in fields(TrainConfig) if f.name == "parallel")
+    assert get_args(Parallel) == parallel.metadata["choices"]
