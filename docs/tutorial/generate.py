@@ -59,13 +59,15 @@ def _run(words: str, code: int) -> list[str]:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
+        places = (str(FOLDER.parents[1]), os.path.relpath(FOLDER.parents[1]))
         ended = main_of_modelcli(shlex.split(words))
     if ended != code:
         raise RuntimeError(f"modelcli {words}: exit {ended}, not {code}\n{err.getvalue()}")
     printed = out.getvalue() + (err.getvalue() if code else "")
-    here = f"{FOLDER.parents[1]}{os.sep}"
-    if here in printed:  # wherever the project lies, and however wide that makes a column
-        printed = re.sub(r"(?<=\S) {2,}", "  ", printed.replace(here, ""))
+    for place in places:  # wherever the project lies, and however wide that makes a column
+        here = f"{place}{os.sep}"
+        if here in printed:
+            printed = re.sub(r"(?<=\S) {2,}", "  ", printed.replace(here, ""))
     return [line.rstrip() for line in printed.rstrip().splitlines()]
 
 
