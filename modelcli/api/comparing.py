@@ -87,13 +87,14 @@ def compare(
         field="receptive_field" in choice.asked, peak="peak_bytes" in choice.asked,
         time="latency_s" in choice.asked,
     )  # fmt: skip
-    words = [model for model in models if isinstance(model, str)]
-    targets = expand(words) if words else []
+    words = dict.fromkeys(model for model in models if isinstance(model, str))
+    named = {word: expand([word]) for word in words}
+    targets = list(dict.fromkeys(target for found in named.values() for target in found))
     measured = {row.target: row for row in sweep(targets, options, jobs=jobs)}
     rows: list[ModelRow] = []
     for model in models:
         if isinstance(model, str):
-            rows += [measured.pop(target) for target in expand([model]) if target in measured]
+            rows += [measured.pop(target) for target in named[model] if target in measured]
         else:
             find = functools.partial(source_for, model)
             rows.append(measure_source(type(model).__name__, find, options))

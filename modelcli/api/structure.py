@@ -271,7 +271,7 @@ def given_inputs(inputs: Any, extra: dict[str, Any], source: Source) -> ExampleI
 def _is_shape(value: Any) -> bool:
     if not isinstance(value, (tuple, list)) or not value:
         return False
-    return all(isinstance(size, int) and not isinstance(size, bool) for size in value)
+    return all(map(is_whole, value))
 
 
 def _tensor_for(value: Any, model: nn.Module | None) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Self, TextIO
 
 from modelcli.comparing.row import ModelRow, row_from
 from modelcli.errors import UsageError, describe
-from modelcli.files import check_regular, read_limited
+from modelcli.files import check_regular, read_limited, write_whole
 
 RESULT_SCHEMA = "modelcli.compare/1"
 _PART_SCHEMA = "modelcli.compare.part/1"
@@ -54,9 +54,7 @@ class Kept:
         body = "".join(f"{line}\n" for line in lines)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-            beside.write_text(body, encoding="utf-8")  # a torn last line goes
-            beside.replace(self.path)
+            write_whole(self.path, body.encode())  # a torn last line goes
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as error:
             raise UsageError(

@@ -31,7 +31,7 @@ def enclose(parent: Box, frames: Sequence[tuple[Box, list[Box]]]) -> None:
         for key, wire in held.items():
             _lead(parent, outer, inner, (source, target), key, wire)
     for frame, _ in frames:
-        frame.children.sort(key=lambda child: (child.kind == "out", child.kind != "in"))
+        frame.sort_children()
 
 
 def _lead(
@@ -79,8 +79,9 @@ def drop_children(
             reached[source].add(leads.get(target, target))
     for (source, target), held in wires.items():
         kept = stands_in.get(source)
-        leaves = kept is not None and source in gone and target not in gone and target != kept
-        if leaves and kept is not None and leads.get(target, target) not in reached[kept]:
+        if kept is None or target in gone or target == kept:
+            continue
+        if leads.get(target, target) not in reached[kept]:
             parent.wires.setdefault((kept, target), {}).update(held)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelcli.tracing.record import Call, Trace
@@ -73,20 +73,19 @@ def find_flow(trace: Trace, *, show_all: bool) -> Flow:
 
 
 def _origins_of(
-    call: Call, hidden: list[bool] | tuple[bool, ...], through: Iterable[tuple[Origin, ...]]
+    call: Call, hidden: Sequence[bool], through: Sequence[tuple[Origin, ...]]
 ) -> tuple[Origin, ...]:
     seen: dict[Origin, None] = {}
-    held: list[tuple[Origin, ...]] | tuple[tuple[Origin, ...], ...] = through  # type: ignore[assignment]
     slots = call.slots or (0,) * len(call.sources)
     for source, slot in zip(call.sources, slots, strict=True):
         if source is None:
             continue
         if source >= 0 and hidden[source]:
-            seen.update(dict.fromkeys(held[source]))
+            seen.update(dict.fromkeys(through[source]))
         else:
             seen[Origin(source, slot)] = None
     for writer in call.after[-_MOST_WRITERS:]:
-        found = held[writer] if hidden[writer] else (Origin(writer, 0),)
+        found = through[writer] if hidden[writer] else (Origin(writer, 0),)
         for origin in found:
             if Origin(origin.source, origin.slot) not in seen:
                 seen[Origin(origin.source, origin.slot, write=True)] = None

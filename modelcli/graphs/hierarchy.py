@@ -70,7 +70,8 @@ class _Builder:
                 self._add_call(call)
         self._add_failure()
         self._add_outputs(box)
-        _ports_last(box)
+        for each in box.walk():
+            each.sort_children()
         return box
 
     def _add(self, parent: Box, box: Box) -> Box:
@@ -203,12 +204,6 @@ def output_ids(trace: Trace) -> dict[str, list[Output]]:
     for output in trace.outputs:
         named.setdefault(_root_of(output.name), []).append(output)
     return {f"y{number}": outputs for number, outputs in enumerate(named.values())}
-
-
-def _ports_last(root: Box) -> None:
-    """Sort children: what comes in, the boxes as they ran, what goes out."""
-    for box in root.walk():
-        box.children.sort(key=lambda child: (child.kind == "out", child.kind != "in"))
 
 
 def _root_of(name: str) -> str:

@@ -1,7 +1,7 @@
 """Nested boxes laid out: each open box by itself, from the inside out, then put in its place.
 
 `lay_out` is all that a picture needs: boxes and arrows with coordinates in pixels, plain records.
-`graph.document` gives the same for a page that opens and closes boxes itself.
+`views.graph_page.graph_document` gives the same for a page that opens and closes boxes itself.
 """
 
 from __future__ import annotations

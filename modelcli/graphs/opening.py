@@ -29,14 +29,12 @@ def open_boxes(
         depth: levels that may be open; None for all.
         budget: how many boxes ``once`` may show; ``all`` stops at `LARGEST`.
     """
-    chosen = {root.id} if not isinstance(how, str) else None
     if how == "none":
         return frozenset({root.id, *_frames(root)})
+    chosen = None if isinstance(how, str) else _with_ancestors(root, how)
     limit = budget if how == "once" else LARGEST
     opened, seen, shown = {root.id}, set[str](), _count(root)
     level, deep = [root], 1
-    if chosen is not None:
-        chosen = _with_ancestors(root, how)
     while level and (depth is None or deep < depth or chosen is not None):
         below: list[Box] = []
         for box in level:

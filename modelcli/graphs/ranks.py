@@ -138,17 +138,12 @@ def _rank(group: Box, links: Sequence[_Link]) -> dict[str, int]:
     for child in reversed(group.children):
         is_free = not before[child.id] and child.kind != "in" and child.id != first_input
         if is_free and after[child.id]:
-            rank[child.id] = max(least_of(after[child.id], rank) - 1, rank[child.id])
+            rank[child.id] = max(min(rank[id] for id in after[child.id]) - 1, rank[child.id])
     last = max((rank[child.id] for child in group.children if child.kind != "out"), default=0)
     for child in group.children:
         if child.kind == "out":
             rank[child.id] = last + 1
     return rank
-
-
-def least_of(ids: Sequence[str], rank: Mapping[str, int]) -> int:
-    """Return the first rank of some boxes."""
-    return min(rank[id] for id in ids)
 
 
 def _steps(links: Sequence[_Link], rank: Mapping[str, int]) -> list[Step]:

@@ -97,6 +97,10 @@ class Box:
             yield box
             stack.extend(reversed([child for child in box.children if not child.is_port]))
 
+    def sort_children(self) -> None:
+        """Put what comes in first and what goes out last; the boxes keep their order."""
+        self.children.sort(key=lambda child: (child.kind == "out", child.kind != "in"))
+
     def connect(self, source: str, target: str, key: str, wire: Wire) -> None:
         """Add a tensor between two children."""
         self.wires.setdefault((source, target), {})[key] = wire

@@ -110,16 +110,6 @@ def _attention(args: tuple[Any, ...], _kwargs: dict[str, Any], _output: Any) -> 
     return int(5 * scores + q.numel() + k.numel())
 
 
-def _lstm(args: tuple[Any, ...], _kwargs: dict[str, Any], output: Any) -> int:
-    """Of a step and a unit: 4 sums, 3 sigmoids and 2 tanh, 3 products and 1 sum."""
-    return 13 * _elements(output)
-
-
-def _recurrent_cell(factor: int) -> Other:
-    """A fused cell: so many per unit of its new state."""
-    return lambda _args, _kwargs, output: factor * _elements(output)
-
-
 def _deformable(args: tuple[Any, ...], _kwargs: dict[str, Any], output: Any) -> int:
     """Every value that a weight meets is read between four cells; a mask scales it."""
     x, weight = args[0], args[1]
@@ -141,6 +131,8 @@ _RESIZED = {
     "nearest": 1, "linear1d": 2, "bilinear2d": 4, "trilinear3d": 8, "bicubic2d": 16,
     "lanczos2d": 36,
 }  # fmt: skip
+# Of a step and a unit of its state: 4 sums, 3 sigmoids and 2 tanh, 3 products and 1 sum.
+_RECURRENT = _times_output(13)
 _OWN: dict[str, Other] = {
     **{
         name: _times_output(factor)
@@ -168,9 +160,9 @@ _OWN: dict[str, Other] = {
     "norm": _vector_norm,
     "linalg_vector_norm": _vector_norm,
     "dist": _vector_norm,
-    "_thnn_fused_lstm_cell": _recurrent_cell(13),
-    "_thnn_fused_gru_cell": _recurrent_cell(13),
-    "mkldnn_rnn_layer": _lstm,
+    "_thnn_fused_lstm_cell": _RECURRENT,
+    "_thnn_fused_gru_cell": _RECURRENT,
+    "mkldnn_rnn_layer": _RECURRENT,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_fused_attention_overrideable": _attention,
     "_scaled_dot_product_flash_attention": _attention,

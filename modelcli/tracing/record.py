@@ -298,3 +298,8 @@ class Trace:
     failure: Failure | None = None
     attempts: tuple[Attempt, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the totals are those of the whole forward."""
+        return self.coverage.complete and self.failure is None

@@ -173,7 +173,8 @@ class _Observer:
         entered = Frame(branch, leaf, scope)
         output = self._enter(entered, run, note if leaf else None)
         with torch._C.DisableTorchFunction():
-            outputs = self._note_output(entered, output)
+            outputs = list(tensors_in(output))
+            self._note_output(entered, output, outputs)
             if leaf:
                 self._note_call(note(), entered, outputs)
             else:
@@ -219,15 +220,14 @@ class _Observer:
             self._calls.frames.pop()
             self.costs.mark_span(self._calls.frames[-1].branch)
 
-    def _note_output(self, frame: Frame, output: Any) -> list[torch.Tensor]:
-        found, branch = list(tensors_in(output)), frame.branch
+    def _note_output(self, frame: Frame, output: Any, found: list[torch.Tensor]) -> None:
+        branch = frame.branch
         with self._lock:
             if branch.output_shapes is None:
                 branch.output_shapes, branch.output_dtypes = shapes_and_dtypes(found)
             branch.output_bytes += sum(count_bytes(t) for t in found)
         if self._listener is not None:
             self._listener.on_output(branch.path, output)
-        return found
 
     def _note_call(self, call: CallNotes, frame: Frame, outputs: list[torch.Tensor]) -> None:
         call.output_shapes, call.output_dtypes = shapes_and_dtypes(outputs)
@@ -291,8 +291,11 @@ class _Observer:
             with Functions(self.notes, self.run_function):
                 output = self._enter(entered, partial(body, *args, **kwargs), None)
         result = args[0] if name == "setitem" else output
-        if any(True for _ in tensors_in(result)):
-            self._note_call(note(), entered, self._note_output(entered, result))
+        outputs = list(tensors_in(result))
+        if outputs:
+            call = note()
+            self._note_output(entered, result, outputs)
+            self._note_call(call, entered, outputs)
         else:
             forget(branch, frame, name, turn)
         return output

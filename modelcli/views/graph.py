@@ -10,7 +10,7 @@ from typing import Any
 from modelcli.graphs.draw import nested_boxes
 from modelcli.graphs.flow import Origin, find_flow
 from modelcli.graphs.hierarchy import build_boxes, output_ids
-from modelcli.graphs.record import Box
+from modelcli.graphs.record import Box, Shape
 from modelcli.tracing.record import Trace
 from modelcli.views.failure import describe_failure, error_body
 from modelcli.views.graph_svg import Caption
@@ -102,9 +102,7 @@ def edge_rows(trace: Trace) -> list[EdgeRow]:
         slots = call.slots or (0,) * len(call.sources)
         for place, (source, slot) in enumerate(zip(call.sources, slots, strict=True)):
             if source is not None:
-                name, output = (f"x{slot}", 0) if source < 0 else (f"c{source}", slot)
-                rows.append(EdgeRow(source=name, output=output, target=target, argument=place,
-                                    shape=call.input_shapes[place]))  # fmt: skip
+                rows.append(_data_edge(source, slot, target, place, call.input_shapes[place]))
         rows += [
             EdgeRow(source=f"c{writer}", output=0, target=target, argument=None, shape=(),
                     kind="write")
@@ -113,11 +111,18 @@ def edge_rows(trace: Trace) -> list[EdgeRow]:
     for target, outputs in output_ids(trace).items():
         for place, made in enumerate(outputs):
             if made.source is not None:
-                is_input = made.source < 0
-                name = f"x{made.slot}" if is_input else f"c{made.source}"
-                rows.append(EdgeRow(source=name, output=0 if is_input else made.slot,
-                                    target=target, argument=place, shape=made.shape))  # fmt: skip
+                rows.append(_data_edge(made.source, made.slot, target, place, made.shape))
     return rows
+
+
+def _data_edge(source: int, slot: int, target: str, place: int, shape: Shape) -> EdgeRow:
+    return EdgeRow(source=_id_of(source, slot), output=0 if source < 0 else slot, target=target,
+                   argument=place, shape=shape)  # fmt: skip
+
+
+def _id_of(source: int, slot: int) -> str:
+    """Return the id of the box that a tensor comes from: an input of the model, or a call."""
+    return f"x{slot}" if source < 0 else f"c{source}"
 
 
 def node_rows(trace: Trace) -> list[NodeRow]:
@@ -171,7 +176,7 @@ def graph_body(trace: Trace) -> dict[str, Any]:
         "edges": json_rows(EDGE_COLUMNS, edge_rows(trace)),
         "coverage": {
             "uncounted": dict(trace.coverage.uncounted),
-            "complete": trace.coverage.complete and trace.failure is None,
+            "complete": trace.is_complete,
         },
         "error": error_body(trace.failure),
     }
@@ -184,12 +189,13 @@ def nodes_table(trace: Trace, *, show_all: bool = False) -> Table:
         trace: one observed pass.
         show_all: also what only moves data.
     """
-    rows = _with_seen_sources(trace, node_rows(trace)) if not show_all else node_rows(trace)
+    rows = node_rows(trace) if show_all else _with_seen_sources(trace, node_rows(trace))
     kept = [row for row in rows if not row.is_group and (show_all or not row.hidden)]
     left_out = sum(row.hidden for row in rows)
     notes = []
     if left_out and not show_all:
-        notes.append(f"note      {plural(left_out, 'function')} that only move data left out; "
+        verb = "moves" if left_out == 1 else "move"
+        notes.append(f"note      {plural(left_out, 'function')} that only {verb} data left out; "
                      "--ops all lists them")  # fmt: skip
     notes.append("note      -o FILE.svg draws the graph; --format tsv lists its edges")
     return table_of(NODE_COLUMNS, kept, notes=tuple(notes), spare=("output_shapes", "type", "id"))
@@ -206,8 +212,7 @@ def _with_seen_sources(trace: Trace, rows: list[NodeRow]) -> list[NodeRow]:
         sources[id] = [o for made in outputs for o in flow.origins(made.source, made.slot)]
     return [
         replace(row, sources=tuple(dict.fromkeys(
-            names.get(f"c{o.source}" if o.source >= 0 else f"x{o.slot}", "")
-            for o in sources.get(row.id, ())
+            names.get(_id_of(o.source, o.slot), "") for o in sources.get(row.id, ())
         )))
         for row in rows
     ]  # fmt: skip
@@ -227,7 +232,7 @@ def caption_of(trace: Trace, label: str) -> Caption:
     """
     inputs = ", ".join(f"{r.dtype} {show_extent(r.shape)}" for r in trace.inputs[:3])
     more = f" and {len(trace.inputs) - 3} more" if len(trace.inputs) > 3 else ""
-    least = "" if trace.coverage.complete and trace.failure is None else "at least "
+    least = "" if trace.is_complete else "at least "
     totals = trace.totals
     lines = [
         f"{label} · input {inputs or 'none'}{more}",

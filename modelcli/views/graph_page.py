@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from modelcli.graphs import geometry, layout
-from modelcli.graphs.opening import is_layer
 from modelcli.graphs.ranks import Ranks, arrange
 from modelcli.graphs.record import Box
-from modelcli.views.graph_shapes import family_inside
+from modelcli.views.graph_shapes import family_shown
 from modelcli.views.graph_words import TextMeasure, form_of, opens, sign_of, tip_of, words_of
 
 
@@ -75,7 +74,7 @@ def _describe(box: Box, measure: TextMeasure) -> dict[str, Any]:
         "name": box.name,
         "type": box.type,
         "path": box.path,
-        "family": family_inside(box) if is_layer(box) else box.family,
+        "family": family_shown(box),
         "turn": box.turn,
         "repeat": box.repeat,
         "names": list(box.names),

@@ -104,9 +104,9 @@ def stripe(height: float, family: str) -> str:
     return f'<path d="{shape}" class="g-{family}"/>'
 
 
-def family_inside(box: Box) -> str:
-    """Return what a group that reads as one layer does."""
-    inside = [child.family for child in box.boxes()]
+def family_shown(box: Box) -> str:
+    """Return what a box does; of a group that reads as one layer, what its one function does."""
+    inside = [child.family for child in box.boxes()] if is_layer(box) else []
     return inside[0] if len(inside) == 1 else box.family
 
 
@@ -175,7 +175,7 @@ def _card(drawn: DrawnBox, share: float, told: str) -> str:
     parts.append(f'<rect {size} class="{look}"/>')
     if share > 0:
         parts.append(f'<rect {size} class="g-heat" opacity="{0.06 + 0.5 * share**0.5:.2f}"/>')
-    parts.append(stripe(height, box.family if not is_layer(box) else family_inside(box)))
+    parts.append(stripe(height, family_shown(box)))
     left = MARGIN
     if opens(box):
         parts.append(mark(left + 1, 14.5, is_open=False))

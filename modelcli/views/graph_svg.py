@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelcli.graphs.layout import Arrow, Direction, DrawnBox, Picture, lay_out
-from modelcli.graphs.opening import is_layer
 from modelcli.graphs.record import Box
 from modelcli.views.graph_shapes import (
     RADIUS,
     closed_art,
-    family_inside,
+    family_shown,
     frame_title,
     head_of,
     path_of,
@@ -187,7 +186,7 @@ def _legend(picture: Picture, colour: Colour) -> list[tuple[str, str]]:
     if colour != "kind":
         return [("heat", f"share of the {_NAMES[colour]}")]
     shown = {
-        family_inside(drawn.box) if is_layer(drawn.box) else drawn.box.family
+        family_shown(drawn.box)
         for drawn in picture.boxes
         if not drawn.is_open and form_of(drawn.box) == "card"
     }

@@ -110,7 +110,8 @@ def _line(box: Box) -> str:
 
 def pill_name(box: Box) -> str:
     """Return what stands in a pill: the name, or the class where the name says nothing of it."""
-    name, type = words_of(box).name, words_of(box).type
+    texts = words_of(box)
+    name, type = texts.name, texts.type
     tells = not type or type.lower() in name.lower() or name.lower() in type.lower()
     return name if tells and not name.isdigit() else type
 

@@ -89,7 +89,7 @@ def summary_notes(trace: Trace, *, verbose: bool = False) -> tuple[str, ...]:
         verbose: also say what was counted where that is everything.
     """
     lines = [f"input     {describe_inputs(trace)}", *_total_lines(trace)]
-    if verbose or not trace.coverage.complete or trace.failure is not None:
+    if verbose or not trace.is_complete:
         lines.append(f"coverage  {describe_coverage(trace)}")
     lines.extend(f"tied      {' = '.join(names)}" for names in trace.ties[:8])
     if len(trace.ties) > 8:
@@ -137,13 +137,8 @@ def show_costs(trace: Trace) -> str:
     return f"{_at_least(trace)}{macs}, {_at_least(trace)}{flops}"
 
 
-def is_complete(trace: Trace) -> bool:
-    """Tell whether the totals are those of the whole forward."""
-    return trace.coverage.complete and trace.failure is None
-
-
 def _at_least(trace: Trace) -> str:
-    return "" if is_complete(trace) else ">= "
+    return "" if trace.is_complete else ">= "
 
 
 def _show_both(cost: int, unit: str) -> str:
@@ -216,7 +211,7 @@ def summary_body(trace: Trace, cut: Cut = USUAL) -> dict[str, Any]:
             "free": trace.coverage.free,
             "uncounted": dict(trace.coverage.uncounted),
             "reasons": dict(trace.coverage.reasons),
-            "complete": is_complete(trace),
+            "complete": trace.is_complete,
         },
         "ties": [list(names) for names in trace.ties],
         "remarks": list(trace.remarks),

@@ -69,7 +69,7 @@ class Shown:
         count = self.counts.get(node.index, 1)
         for step in self._way_to(node):
             repeat = self.repeats.get(step.index)
-            parts.append(f"{{{repeat.label}}}" if repeat else _own_part(self.trace, step))
+            parts.append(f"{{{repeat.label}}}" if repeat else own_part(self.trace, step))
         path = ".".join(part for part in parts if part)
         return (path or self.trace.model_type) + (f" x {count}" if count > 1 else "")
 
@@ -80,8 +80,8 @@ class Shown:
         return way[::-1]
 
 
-def _own_part(trace: Trace, node: Node) -> str:
-    """Return what a row adds to its parent's path; nothing is called in another module's place."""
+def own_part(trace: Trace, node: Node) -> str:
+    """Return what a row adds to its parent's path: ``h.0`` where a list lies between."""
     parent = "" if node.parent is None else trace.nodes[node.parent].path
     return node.path.removeprefix(f"{parent}.") if parent else node.path
 

@@ -9,7 +9,7 @@ from math import sqrt
 from modelcli.views.pictures.look import Canvas, Drawing, Theme, attribute, words
 from modelcli.views.pictures.measure import Face, cut, text_width
 from modelcli.views.pyramid import Level, most_channels, side_of
-from modelcli.views.text import plural, show_dims
+from modelcli.views.text import plural
 
 _EDGE, _GAP, _ARROW = 36, 30, 26
 _TOP, _TALLEST, _THICKEST, _BAR = 84, 210, 74, 160
@@ -83,12 +83,19 @@ class _Box:
 
     @property
     def size(self) -> str:
-        return _times(show_dims(self.level.sizes)) if self.level.sizes else "vector"
+        return _size_of(self.level)
 
     @property
     def channels(self) -> str:
-        kind = self.level.noun if self.level.sizes else "elements"
-        return f"{self.level.channel_text} {kind}"
+        return _channels_of(self.level)
+
+
+def _size_of(level: Level) -> str:
+    return _times(level.size_text)
+
+
+def _channels_of(level: Level) -> str:
+    return f"{level.channel_text} {level.noun if level.sizes else 'elements'}"
 
 
 def _times(text: str) -> str:
@@ -119,11 +126,9 @@ def _place(found: Sequence[Level]) -> list[_Box]:
 
 def _lines(level: Level) -> list[tuple[str, float, Face, str]]:
     """Return what stands below a box: text, size, face and classes of each line."""
-    size = _times(show_dims(level.sizes)) if level.sizes else "vector"
-    noun = level.noun if level.sizes else "elements"
     lines: list[tuple[str, float, Face, str]] = [
-        (size, 13.0, "bold", "strong"),
-        (f"{level.channel_text} {noun}", 11.5, "plain", "label"),
+        (_size_of(level), 13.0, "bold", "strong"),
+        (_channels_of(level), 11.5, "plain", "label"),
         (level.first, 11.0, "mono", "mono"),
     ]
     if level.layers > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _LABEL = 11.5
 _LEAST_RADIUS, _MOST_RADIUS = 3.0, 16.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Roofline:
     """Where a roofline is drawn, and what.
 
@@ -41,7 +42,7 @@ class Roofline:
         yield from self._roofs()
         yield from self._points()
 
-    @property
+    @functools.cached_property
     def _placed(self) -> list[tuple[PartRow, float, float]]:
         """The rows with their operations a byte and a second, the slowest first."""
         found = [
@@ -51,17 +52,17 @@ class Roofline:
         ]
         return sorted(found, key=lambda each: -each[0].time_s)
 
-    @property
+    @functools.cached_property
     def _ridge(self) -> float:
         return self.ceilings.product_flops_per_s / self.ceilings.copy_bytes_per_s
 
-    @property
+    @functools.cached_property
     def _across(self) -> tuple[float, float]:
         """Powers of ten of the intensities that are shown."""
         xs = [self._ridge, *(x for _, x, _ in self._placed)]
         return math.floor(math.log10(min(xs))), math.ceil(math.log10(max(xs)) + 0.2)
 
-    @property
+    @functools.cached_property
     def _up(self) -> tuple[float, float]:
         """Powers of ten of the speeds that are shown."""
         ys = [self.ceilings.product_flops_per_s, *(y for _, _, y in self._placed)]

@@ -39,10 +39,10 @@ def check_place(
     """
     if path.suffix.lower() not in suffixes:
         form = f"{path.with_suffix('') if path.suffix else path}{{}}"
-        listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}" if suffixes[1:] else suffixes[0]
-        hint = did_you_mean(path.suffix, suffixes, form, otherwise=f"name it {listed}")
+        otherwise = f"name it {_listed(suffixes, 'or')}"
         raise UsageError(
-            f"{command} writes {' and '.join(suffixes)}, not '{path.name}'", hint.strip()
+            f"{command} writes {_listed(suffixes, 'and')}, not '{path.name}'",
+            did_you_mean(path.suffix, suffixes, form, otherwise=otherwise),
         )
     if path.is_dir():
         raise UsageError(f"cannot write '{path}': is a directory", f"name a file in it: {option}")
@@ -54,6 +54,11 @@ def check_place(
             f"'{path}' exists and was not drawn by modelcli",
             f"--force replaces it, or choose another {option}",
         )
+
+
+def _listed(suffixes: Sequence[str], last_word: str) -> str:
+    *first, last = suffixes
+    return f"{', '.join(first)} {last_word} {last}" if first else last
 
 
 def save(path: Path, data: bytes, *, option: str) -> None:

@@ -144,8 +144,10 @@ def _provider_of_all(rows: Sequence[ModelRow]) -> str:
 
 def _subtitle(left_out: int, unnamed: int) -> str:
     said = ["dashed: the efficient front, which no other model beats in both"]
-    said += [f"{left_out:,} models left out"] if left_out else []
-    said += [f"{unnamed:,} names have no room: rest the pointer on a dot"] if unnamed else []
+    said += [f"{plural(left_out, 'model')} left out"] if left_out else []
+    verb = "has" if unnamed == 1 else "have"
+    told = f"{plural(unnamed, 'name')} {verb} no room: rest the pointer on a dot"
+    said += [told] if unnamed else []
     return "; ".join(said)
 
 

@@ -10,7 +10,7 @@ from modelcli.checks.record import Finding, Report
 from modelcli.feature_maps.row import MapRow
 from modelcli.graphs.choices import Choices, choose
 from modelcli.loading.types import Shape
-from modelcli.tracing.record import Node, Trace
+from modelcli.tracing.record import Trace
 from modelcli.views.check import describe, fault_lines, show_place, skipped_lines
 from modelcli.views.failure import describe_failure
 from modelcli.views.memory import KIND_NAMES, kind_table
@@ -27,8 +27,8 @@ from modelcli.views.summary import (
     describe_coverage,
     describe_inputs,
     describe_params,
-    is_complete,
 )
+from modelcli.views.summary_cut import own_part
 from modelcli.views.table import for_people
 from modelcli.views.text import plural, printable, show_bytes, show_count, show_si
 
@@ -64,7 +64,7 @@ def _subtitle(content: Content) -> str:
     told = [describe_inputs(content.trace)]
     if content.target != content.heading:
         told.insert(0, content.target)
-    if is_complete(content.trace):
+    if content.trace.is_complete:
         told.append("every operation counted")
     return " · ".join(told)
 
@@ -72,7 +72,7 @@ def _subtitle(content: Content) -> str:
 def _tiles(trace: Trace) -> list[list[str]]:
     """Return name, short value and whole value of each figure on top."""
     totals = trace.totals
-    least = "" if is_complete(trace) else "≥ "
+    least = "" if trace.is_complete else "≥ "
     ran = sum(node.kind == "module" and node.executed for node in trace.nodes)
     weight_bytes = totals.param_bytes + totals.buffer_bytes
     told = describe_params(totals, failed=trace.failure is not None)
@@ -130,7 +130,7 @@ def _rows(trace: Trace, texts: dict[str, int]) -> list[list[Any]]:
         )
         rows.append(
             [
-                printable(_name_below(node, trace.nodes)),
+                printable(own_part(trace, node)),
                 -1 if node.parent is None else node.parent,
                 _KIND_NUMBERS[node.kind], number(node.type), number(show_times(node.input_shapes)),
                 number(show_times(node.output_shapes) if node.executed else ""), node.params,
@@ -138,12 +138,6 @@ def _rows(trace: Trace, texts: dict[str, int]) -> list[list[Any]]:
             ]
         )  # fmt: skip
     return rows
-
-
-def _name_below(node: Node, nodes: Sequence[Node]) -> str:
-    """Return a row's name without its parent's: ``h.0`` where a list lies between."""
-    above = nodes[node.parent].path if node.parent is not None else ""
-    return node.path.removeprefix(f"{above}.") if above else node.path
 
 
 def show_times(shapes: Sequence[Shape]) -> str:
