@@ -149,9 +149,7 @@ def make_record(
     verdict = judge(evidence) if points or not measured else None
     samples_per_s = _steps_per_s(progress) * batch * config.train.accumulate
     flops = flops_per_sample(learner, data.train) if measured else None
-    roofline = None
-    if config.train.roofline and measured:
-        roofline = measure_roofline(run.device, dtype=config.train.dtype, amp=config.train.amp)
+    roofline = _roofline(run) if config.train.roofline and measured else None
     return Record(
         target=config.model.target,
         device=device_label(run.device),
@@ -201,6 +199,10 @@ def make_record(
         pitfall=run.trained.source.spec.pitfall if run.trained.source.spec else None,
         evidence=evidence,
     )
+
+
+def _roofline(run: Run) -> float:
+    return measure_roofline(run.device, dtype=run.config.train.dtype, amp=run.config.train.amp)
 
 
 def _steps_per_s(progress: Progress) -> float:
