@@ -14,6 +14,7 @@ from modelcli.checks.catalogue import all_rules
 from modelcli.checks.record import Finding, Options, Report, Severity
 from modelcli.checks.runner import run_checks
 from modelcli.checks.settings import check_names
+from modelcli.loading.example import ExampleInputs
 from modelcli.loading.types import InputRequest
 from modelcli.losses import find_loss
 from modelcli.views.check import check_body, describe, findings_table
@@ -86,8 +87,7 @@ def check(
     check_names((*select, *ignore), [rule.id for rule in all_rules()])
     request = InputRequest()
     if inputs is not None:
-        specs = tuple(record.spec() for record in given_inputs(inputs, {}, source).records)
-        request = InputRequest(specs=specs)
+        request = sizes_of(given_inputs(inputs, {}, source))
     options = Options(
         loss=find_loss(loss).name if loss is not None else None,
         object_size=object_size,
@@ -97,3 +97,8 @@ def check(
         ignore=tuple(ignore),
     )
     return Checked(report=run_checks(source, request, options))
+
+
+def sizes_of(given: ExampleInputs) -> InputRequest:
+    """Return the shapes and types of what was given, which is all that a check uses of it."""
+    return InputRequest(specs=tuple(record.spec() for record in given.records))

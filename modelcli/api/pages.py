@@ -10,14 +10,19 @@ from typing import Any
 
 from torch import nn
 
-from modelcli.api.judging import check
-from modelcli.api.structure import given_inputs, observed, source_for
+from modelcli.api.judging import sizes_of
+from modelcli.api.structure import asked_for
+from modelcli.checks.record import Options
+from modelcli.checks.runner import run_checks
 from modelcli.feature_maps.flow import trace_rows
+from modelcli.loading.example import ExampleInputs
+from modelcli.loading.source import Source
 from modelcli.loading.types import InputRequest, Mode
+from modelcli.observe import observe
 from modelcli.planning.known import find_memory
 from modelcli.tracing.record import Trace
 from modelcli.views.pictures.saving import check_place, save
-from modelcli.views.report.content import Content, read_runs
+from modelcli.views.report.content import Content, RunCurves, read_runs
 from modelcli.views.report.page import page_of
 
 _FRAME_HEIGHT = 640
@@ -98,23 +103,61 @@ def report(
         UsageError: the inputs do not fit, or a directory is no run.
         TargetError, UnavailableError: a target that leads to no model.
     """
-    source = source_for(model)
-    training = read_runs([str(run) for run in runs])
-    trace = observed(model, inputs, batch_size=batch_size, mode=mode, allow_real=allow_real)
-    found = check(model, inputs, allow_real=allow_real).report if checked else None
+    source, request, given = asked_for(model, inputs, batch_size=batch_size, mode=mode)
+    content = look(
+        source,
+        request,
+        inputs=given,
+        target=model if isinstance(model, str) else type(model).__name__,
+        title=title,
+        training=read_runs([str(run) for run in runs]),
+        checked=checked,
+        mode=mode,
+        allow_real=allow_real,
+    )
+    return ModelReport(content=content)
+
+
+def look(
+    source: Source,
+    request: InputRequest,
+    *,
+    target: str,
+    title: str = "",
+    inputs: ExampleInputs | None = None,
+    training: RunCurves | None = None,
+    checked: bool = True,
+    mode: Mode = "eval",
+    allow_real: bool = False,
+) -> Content:
+    """Make the passes that a page needs, and return what it shows.
+
+    Args:
+        source: what to build.
+        request: what was said about inputs.
+        target: what the page is about, as it was typed.
+        title: the heading; empty takes the class of the model.
+        inputs: what to run on, in place of what the request or the model says.
+        training: the curves of runs.
+        checked: look for faults as `check` does.
+        mode: the training flag during the pass.
+        allow_real: run for real, if it must be, whatever memory that takes.
+    """
+    trace = observe(source, request, mode=mode, allow_real=allow_real, inputs=inputs)
     memory, reason = None, ""
     if trace.failure is None:
-        given = None if inputs is None else given_inputs(inputs, {}, source)
-        request = InputRequest(batch_size=batch_size)
-        memory, reason = find_memory(source, request, inputs=given, allow_real=allow_real)
-    content = Content(
-        target=model if isinstance(model, str) else type(model).__name__,
+        memory, reason = find_memory(source, request, inputs=inputs, allow_real=allow_real)
+    found = None
+    if checked:
+        sizes = request if inputs is None else sizes_of(inputs)
+        found = run_checks(source, sizes, Options(allow_real=allow_real))
+    return Content(
+        target=target,
         title=title,
         trace=trace,
         maps=trace_rows(trace),
         check=found,
         memory=memory,
         training=training,
-        remarks=(reason,) if reason else (),
+        remarks=(*source.remarks, *([reason] if reason else ())),
     )
-    return ModelReport(content=content)

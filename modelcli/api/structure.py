@@ -174,6 +174,24 @@ def observed(
     allow_real: bool = False,
 ) -> Trace:
     """Run a copy of a model once; the arguments and errors are those of `summary`."""
+    source, request, given = asked_for(
+        model, inputs, kwargs=kwargs, batch_size=batch_size, mode=mode, method=method
+    )
+    return observe(
+        source, request, mode=mode, backward=backward, allow_real=allow_real, inputs=given
+    )
+
+
+def asked_for(
+    model: nn.Module | str,
+    inputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    mode: Mode = "eval",
+    method: str | None = None,
+) -> tuple[Source, InputRequest, ExampleInputs | None]:
+    """Return what to build and to run it on, if that fits; arguments and errors of `summary`."""
     extra = _checked_arguments(kwargs, batch_size, mode)
     source = replace(source_for(model), method=method or "")
     given = None
@@ -181,14 +199,7 @@ def observed(
         if batch_size is not None:
             raise UsageError("batch_size goes with no inputs", "give the inputs that batch")
         given = given_inputs(inputs, extra, source)
-    return observe(
-        source,
-        InputRequest(batch_size=batch_size, kwargs=extra),
-        mode=mode,
-        backward=backward,
-        allow_real=allow_real,
-        inputs=given,
-    )
+    return source, InputRequest(batch_size=batch_size, kwargs=extra), given
 
 
 _LARGEST_BATCH = 2**31 - 1

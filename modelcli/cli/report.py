@@ -21,13 +21,11 @@ from modelcli.cli._options import (
 )
 from modelcli.cli._output import Output
 from modelcli.cli._report_options import FileOption, NoCheckFlag, RunOption, TitleOption
-from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
+from modelcli.cli._target import ModelArguments, find_model, read_arguments
 from modelcli.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from modelcli.loading.source import Source
-    from modelcli.loading.types import Mode
-    from modelcli.views.report.content import Content, RunCurves
+    from modelcli.views.report.content import Content
 
 EXAMPLES = (
     "modelcli report lenet",
@@ -76,14 +74,13 @@ def command(
     check_place(path, (".html",), option="--out", force=force, command="report")
     training = read_runs([*_own_run(arguments), *(run or ())])
 
-    from modelcli.loading.find import find_source
+    from modelcli.api.pages import look
 
-    source = find_source(arguments.target, arguments.model_kwargs)
-    content = _look(
-        source, arguments, training, mode=mode or "eval", allow_real=allow_real, check=not no_check,
-        title=title or "",
+    source = find_model(out, arguments)
+    content = look(
+        source, arguments.request, target=arguments.target.text, title=title or "",
+        training=training, checked=not no_check, mode=mode or "eval", allow_real=allow_real,
     )  # fmt: skip
-    note_remarks(out, source.remarks)
     _write(out, content, path)
     if content.trace.failure is not None:
         from modelcli.views.failure import describe_failure
@@ -98,40 +95,6 @@ def _own_run(arguments: ModelArguments) -> list[str]:
     folder = Path(arguments.target.text)
     is_run = Path(arguments.target.place) == folder / CONFIG and (folder / METRICS).is_file()
     return [str(folder)] if is_run else []
-
-
-def _look(
-    source: Source,
-    arguments: ModelArguments,
-    training: RunCurves | None,
-    *,
-    mode: Mode,
-    allow_real: bool,
-    check: bool,
-    title: str,
-) -> Content:
-    from modelcli.checks.record import Options
-    from modelcli.checks.runner import run_checks
-    from modelcli.feature_maps.flow import trace_rows
-    from modelcli.observe import observe
-    from modelcli.planning.known import find_memory
-    from modelcli.views.report.content import Content
-
-    trace = observe(source, arguments.request, mode=mode, allow_real=allow_real)
-    memory, reason = None, ""
-    if trace.failure is None:
-        memory, reason = find_memory(source, arguments.request, allow_real=allow_real)
-    options = Options(allow_real=allow_real)
-    return Content(
-        target=arguments.target.text,
-        title=title,
-        trace=trace,
-        maps=trace_rows(trace),
-        check=run_checks(source, arguments.request, options) if check else None,
-        memory=memory,
-        training=training,
-        remarks=(*source.remarks, *([reason] if reason else ())),
-    )
 
 
 def _write(out: Output, content: Content, path: Path) -> None:

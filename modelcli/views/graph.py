@@ -16,7 +16,7 @@ from modelcli.views.failure import describe_failure, error_body
 from modelcli.views.graph_svg import Caption
 from modelcli.views.graph_words import show_extent
 from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import plural, show_brief, show_count
+from modelcli.views.text import plural, show_brief, show_cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ NODE_COLUMNS = (
         show=lambda shapes: ", ".join(map(show_extent, shapes[:2])) + (", ..." * (len(shapes) > 2)),
     ),
     Column(key="sources", title="from", only="people", show=lambda names: _short_list(names)),
-    Column(key="params", title="params", align="right", show=show_count),
-    Column(key="macs", title="MACs", align="right", show=show_count),
+    Column(key="params", title="params", align="right", show=show_cost),
+    Column(key="macs", title="MACs", align="right", show=show_cost),
     Column(key="flops", title="FLOPs", only="data"),
     Column(key="output_bytes", title="bytes", only="data"),
     Column(key="hidden", title="hidden", only="data"),

@@ -11,6 +11,7 @@ from modelcli.ledger.layers import LayerMemory
 from modelcli.ledger.record import Assumptions, MemoryRecord, PassMemory
 from modelcli.ledger.timeline import Moment
 from modelcli.ledger.unknown import Unknown
+from modelcli.views.failure import error_body
 from modelcli.views.memory_time import time_lines
 from modelcli.views.pictures.memory import MemoryPicture
 from modelcli.views.table import Column, Table, json_rows, table_of
@@ -45,7 +46,6 @@ _KIND_KEYS: Mapping[str, str] = {
 def memory_body(record: MemoryRecord) -> dict[str, Any]:
     """Return the JSON document, without its envelope."""
     fit, batch = record.fit, record.batch
-    failure = record.failure
     return {
         "assumptions": asdict(record.assumptions),
         "inputs": [asdict(given) for given in record.inputs],
@@ -65,9 +65,7 @@ def memory_body(record: MemoryRecord) -> dict[str, Any]:
         },
         "fit": None if fit is None else asdict(fit),
         "unknown": [asdict(each) for each in record.unknown],
-        "error": None
-        if failure is None
-        else {"path": failure.path, "type": failure.type, "message": failure.message},
+        "error": error_body(record.failure),
         "remarks": list(record.remarks),
     }
 

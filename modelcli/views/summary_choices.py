@@ -13,7 +13,7 @@ from modelcli.tracing.record import Node
 from modelcli.views.naming import read_names, read_order
 from modelcli.views.shapes import show_axes
 from modelcli.views.summary_cut import Shown, running_macs
-from modelcli.views.text import show_bytes, show_count, show_percent, show_shapes
+from modelcli.views.text import show_bytes, show_cost, show_percent, show_shapes
 
 
 def marked_type(shown: Shown) -> Callable[[Node], str]:
@@ -24,11 +24,6 @@ def marked_type(shown: Shown) -> Callable[[Node], str]:
         return f"{node.type}{calls}{' ...' if node.index in shown.hidden else ''}"
 
     return mark
-
-
-def show_cost(cost: int) -> str:
-    """Write a cost; nothing is a dash."""
-    return show_count(cost) if cost else "-"
 
 
 def output_of(node: Node) -> Any:

@@ -12,11 +12,10 @@ from modelcli.views.summary_choices import (
     choice_of,
     marked_type,
     output_of,
-    show_cost,
 )
 from modelcli.views.summary_cut import Shown
 from modelcli.views.table import Column
-from modelcli.views.text import show_count, show_shapes
+from modelcli.views.text import show_cost, show_count, show_shapes
 
 _INDENT = "  "
 NOT_PRINTED = "*"  # beside the name of a row that print(model) does not show

@@ -67,6 +67,11 @@ def show_count(value: int) -> str:
     return f"{value:,}"
 
 
+def show_cost(cost: int) -> str:
+    """Write a cost; nothing is a dash."""
+    return show_count(cost) if cost else "-"
+
+
 def show_si(value: float, unit: str = "") -> str:
     """Write a value with three significant decimals and a power of 1000: ``4.089 G``."""
     power = 0

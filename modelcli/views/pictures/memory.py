@@ -28,7 +28,7 @@ _LAYERS: Mapping[str, str] = {
     "saved": "series7",
     "temporary": "activation",
 }
-_RULES = "".join(f".m-{kind}{{fill:${colour}}}" for kind, colour in _LAYERS.items()) + (
+RULES = "".join(f".m-{kind}{{fill:${colour}}}" for kind, colour in _LAYERS.items()) + (
     ".phase{stroke:$edge;stroke-width:1;stroke-dasharray:3 4}.top-line{fill:none;stroke:$ink;"
     "stroke-width:1.2;stroke-linejoin:round}.peak{fill:$heat}.peak-line{stroke:$heat;"
     "stroke-width:1.2}.peak-text{fill:$heat;font-size:12.5px;font-weight:700}"
@@ -71,7 +71,7 @@ def svg_memory(picture: MemoryPicture, theme: Theme = "auto") -> Drawing:
     most = plot.peak
     spoken = f"{picture.title}: peak {show_bytes(most.live_bytes)} in {most.phase}"
     canvas = Canvas(
-        width=width, height=_TOP + _PLOT_HEIGHT + _BOTTOM, title=spoken, theme=theme, rules=_RULES
+        width=width, height=_TOP + _PLOT_HEIGHT + _BOTTOM, title=spoken, theme=theme, rules=RULES
     )
     return canvas.draw(parts)
 

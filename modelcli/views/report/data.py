@@ -13,10 +13,10 @@ from modelcli.loading.types import Shape
 from modelcli.tracing.record import Trace
 from modelcli.views.check import describe, fault_lines, show_place, skipped_lines
 from modelcli.views.failure import describe_failure
-from modelcli.views.memory import KIND_NAMES, kind_table
-from modelcli.views.pictures.areas import svg_areas
+from modelcli.views.memory import kind_table, memory_picture
 from modelcli.views.pictures.look import KINDS, MARK
 from modelcli.views.pictures.maps import svg_maps
+from modelcli.views.pictures.memory import svg_memory
 from modelcli.views.pictures.saving import file_name
 from modelcli.views.plot import draw_curves
 from modelcli.views.pyramid import levels
@@ -180,13 +180,8 @@ _MONO = ("path", "input", "output", "formula")
 def _memory(content: Content) -> dict[str, Any]:
     record = content.memory
     assert record is not None
-    title = "A step of training" if record.train is not None else "A pass of inference"
     notes = [" ".join(line.split()) for line in kind_table(record).notes]
-    told = next((line for line in notes if line.startswith("assumes")), "")
-    drawing = svg_areas(
-        content.moments, KIND_NAMES, title=f"{title} of {content.heading}",
-        subtitle=printable(told), theme="page",
-    )  # fmt: skip
+    drawing = svg_memory(memory_picture(record, content.heading), "page")
     return {
         "svg": drawing.svg,
         "notes": [printable(line) for line in notes if not line.startswith(("time", "assumes"))],

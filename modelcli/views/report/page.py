@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from modelcli.views.graph_svg import RULES as GRAPH_RULES
 from modelcli.views.pictures.look import MARK, MONO, RULES, SANS, style, variables
+from modelcli.views.pictures.memory import RULES as MEMORY_RULES
 from modelcli.views.report.content import Content
 from modelcli.views.report.data import page_data
 from modelcli.views.report.graph_data import PAGE_RULES
@@ -55,7 +56,7 @@ def _asset(name: str) -> str:
 
 def _style() -> str:
     light, dark = variables("light"), variables("dark")
-    drawn = style(RULES + GRAPH_RULES + PAGE_RULES, "page", ".mc-page")
+    drawn = style(RULES + GRAPH_RULES + MEMORY_RULES + PAGE_RULES, "page", ".mc-page")
     rules = _asset("page.css").replace("SANS", SANS).replace("MONO", MONO)
     return (
         f":root{{color-scheme:light dark;{light}}}"

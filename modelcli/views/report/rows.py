@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelcli.views.failure import error_body
 from modelcli.views.report.content import Content
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_bytes
@@ -27,13 +28,10 @@ def report_table(content: Content, path: Path, size_bytes: int) -> Table:
 
 def report_body(content: Content, path: Path, size_bytes: int) -> dict[str, Any]:
     """Return the JSON document's own keys."""
-    failure = content.trace.failure
     return {
         "file": str(path),
         "file_bytes": size_bytes,
         "title": content.heading,
         "sections": json_rows(_COLUMNS, _rows(content)),
-        "error": None
-        if failure is None
-        else {"path": failure.path, "type": failure.type, "message": failure.message},
+        "error": error_body(content.trace.failure),
     }

@@ -9,8 +9,8 @@ import pytest
 from torch import nn
 
 import modelcli
-from modelcli.views.memory import KIND_NAMES
-from modelcli.views.pictures.areas import svg_areas
+from modelcli.views.memory import memory_picture
+from modelcli.views.pictures.memory import svg_memory
 
 
 def test_areas_are_as_high_as_what_is_alive() -> None:
@@ -19,9 +19,9 @@ def test_areas_are_as_high_as_what_is_alive() -> None:
     ).record
     assert record.main is not None
     moments = record.main.timeline
-    drawing = svg_areas(moments, KIND_NAMES, title="a < b")
+    drawing = svg_memory(memory_picture(record, "a < b"))
     root = ElementTree.fromstring(drawing.svg)
-    paths = [each for each in root.iter() if re.fullmatch(r"a\d+", each.get("class") or "")]
+    paths = [each for each in root.iter() if re.fullmatch(r"m-[a-z]+", each.get("class") or "")]
     areas = [each for each in paths if each.tag.endswith("path")]
     top = max(moment.live_bytes for moment in moments)
     highest = min(
