@@ -14,6 +14,7 @@ A number is exact or has bounds. Imports no torch.
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcli.errors import ConfigError, did_you_mean
-from modelcli.files import read_limited, write_whole
+from modelcli.files import parse_toml, read_limited, write_whole
 from modelcli.tracing.record import Trace
 
 KEYS = (
@@ -105,10 +106,10 @@ def read_expectations(path: Path, target: str, *, may_lack: bool = False) -> dic
         ConfigError: no such file or table, or something in it is wrong.
     """
     hint = "--update writes what is found now"
-    if not path.exists() and may_lack:
+    if not os.path.exists(path) and may_lack:
         return {}
     try:
-        document = tomllib.loads(read_limited(path, ConfigError).decode("utf-8"))
+        document = parse_toml(read_limited(path, ConfigError).decode("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"file '{path}' does not exist", hint) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -182,7 +183,7 @@ def update_expectations(path: Path, target: str, found: Mapping[str, Any]) -> di
                 f"a bound is not updated: change it in '{path}' if it is to be another",
             )
         after[key] = value if isinstance(value, dict) else found[key]
-    text = path.read_text(encoding="utf-8") if path.exists() else f"{_FIRST_LINE}\n"
+    text = path.read_text(encoding="utf-8") if os.path.exists(path) else f"{_FIRST_LINE}\n"
     try:
         write_whole(path, _with_table(text, target, after).encode())
     except OSError as error:
@@ -235,7 +236,7 @@ def _heads(line: str, target: str) -> bool:
 
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError:
         return None
 

@@ -6,9 +6,12 @@ like a file in a listing. Whoever opens a file by its name asks here first. Impo
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from modelcli.errors import ModelcliError, UsageError
 
@@ -111,6 +114,50 @@ def read_limited(
     if len(raw) > limit:
         raise kind(f"'{path}' is above {limit / 1e6:,.0f} MB", "is it the right file?")
     return raw
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what a text says.
+
+    Raises:
+        TOMLDecodeError: it is not TOML, is nested too deeply, or has a number of too many digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
+    except ValueError:  # Python's own limit, of 4300 digits
+        raise tomllib.TOMLDecodeError("a number has too many digits") from None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what a text says.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or has a number of too many digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def why_not_writable(path: Path) -> str:
+    """Return why no file of this name can be written, as the system says it; empty if it may be.
+
+    Asked before anything is computed: a name that is too long is known then, a full disk is not.
+    """
+    if os.path.isdir(path):
+        return "is a directory"
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return "" if os.path.isdir(path.parent) else "no such file or directory"
+    except (OSError, ValueError) as error:
+        return (getattr(error, "strerror", "") or str(error)).lower()
+    return ""
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -162,7 +162,7 @@ def import_roots(folder: Path) -> list[Path]:
 def package_root(folder: Path) -> Path | None:
     """Return the folder that holds the package which a folder is part of; None if of none."""
     root = folder
-    while (root / "__init__.py").is_file() and root.parent != root:
+    while os.path.isfile(root / "__init__.py") and root.parent != root:
         root = root.parent
     return None if root == folder else root
 
@@ -176,7 +176,7 @@ def _current_folder() -> Path | None:
 
 def _repository_root(folder: Path) -> Path | None:
     for root in [folder, *folder.parents][:_MOST_FOLDERS_UP]:
-        if any((root / mark).exists() for mark in _MARKS_OF_A_ROOT):
+        if any(os.path.exists(root / mark) for mark in _MARKS_OF_A_ROOT):
             return root
     return None
 

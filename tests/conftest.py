@@ -42,6 +42,15 @@ class Result:
         assert lines[1].startswith("hint: ")
         assert hint in lines[1]
 
+    def assert_told(self, code: int = 2) -> None:
+        """Check that a mistake was told in lines of a sane length, and nothing was printed."""
+        lines = self.err.splitlines()
+        assert self.code == code, self.err
+        assert lines[0].startswith("error: ")
+        assert "Traceback" not in self.err
+        assert max(map(len, lines)) < 2000
+        assert self.out == ""
+
 
 Run = Callable[..., Result]
 

@@ -203,6 +203,15 @@ def test_a_fact_of_loading_has_one_home(pattern: str, home: str) -> None:
     assert found <= {home}, found
 
 
+def test_paths_are_asked_by_functions_that_answer_for_every_name() -> None:
+    """``Path.exists`` raises where a name is too long or a folder is closed; os.path says no."""
+    asking = re.compile(r"(?<!os\.path)\.(is_file|is_dir|exists)\(")
+    found = [
+        path.name for path in _files().values() if asking.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def test_only_the_output_module_prints() -> None:
     for path in _files().values():
         if path.name == "_output.py":

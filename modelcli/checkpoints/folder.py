@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def choose_in_folder(folder: Path) -> tuple[Path, ...]:
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder is what ``modelcli train --out`` wrote: a configuration, weights."""
-    return all((folder / name).is_file() for name in (RUN_CONFIG, RUN_WEIGHTS))
+    return all(os.path.isfile(folder / name) for name in (RUN_CONFIG, RUN_WEIGHTS))
 
 
 def _refuse_distributed(folder: Path, names: list[str]) -> None:
@@ -82,13 +83,13 @@ def _snapshot(folder: Path) -> Path | None:
     Raises:
         CheckpointError: it has several, and none is the branch ``main``.
     """
-    if not (folder / "snapshots").is_dir():
+    if not os.path.isdir(folder / "snapshots"):
         return None
-    found = sorted(entry for entry in (folder / "snapshots").iterdir() if entry.is_dir())
+    found = sorted(entry for entry in (folder / "snapshots").iterdir() if os.path.isdir(entry))
     if len(found) == 1:
         return found[0]
     main = folder / "refs" / "main"
-    named = main.read_text(errors="replace").strip() if main.is_file() else ""
+    named = main.read_text(errors="replace").strip() if os.path.isfile(main) else ""
     for snapshot in found:
         if snapshot.name == named:
             return snapshot
@@ -108,7 +109,7 @@ def _by_content(folder: Path, names: list[str]) -> list[str]:
 
 def _list(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+        return sorted(entry.name for entry in folder.iterdir() if os.path.isfile(entry))
     except OSError as error:
         raise CheckpointError(f"cannot list folder '{folder}': {error.strerror}") from None
 
@@ -182,7 +183,7 @@ def _folders_with_one(folder: Path) -> list[str]:
     """Return the folders one level down that hold something to read, those of weights first."""
     found = []
     for entry in folder.iterdir():
-        if entry.is_dir():
+        if os.path.isdir(entry):
             names = _list(entry)
             files = [name for name in names if family(name) and not _NOT_WEIGHTS.match(name)]
             if files or _is_dcp(names):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelcli.checkpoints.records import brief
 from modelcli.errors import CheckpointError
-from modelcli.files import check_regular
+from modelcli.files import check_regular, parse_json
 
 _MAX_INDEX_BYTES = 100_000_000
 
@@ -60,8 +59,8 @@ def _load(path: Path) -> Any:
             "fetch the data: git lfs install && git lfs pull",
         )
     try:
-        return json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw.decode("utf-8"))
+    except ValueError as error:
         what = brief(str(error))[1:-1]
         raise CheckpointError(
             f"'{path}' is not valid JSON: {what}", "download or save it again"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from modelcli.checks.catalogue import all_rules
 from modelcli.errors import ConfigError, UsageError, did_you_mean
-from modelcli.files import read_limited
+from modelcli.files import parse_toml, read_limited
 
 _KEYS = ("select", "ignore")
 
@@ -31,15 +31,15 @@ def read_pyproject(folder: Path) -> RuleChoice:
     """
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
-        if path.is_file():
+        if os.path.isfile(path):
             return _read(path)
     return RuleChoice()
 
 
 def _read(path: Path) -> RuleChoice:
     try:
-        document = tomllib.loads(read_limited(path, ConfigError).decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = parse_toml(read_limited(path, ConfigError).decode("utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"'{path}' cannot be read: {error}", "is it valid TOML?") from error
     table: Any = document
     for key in ("tool", "modelcli", "check"):

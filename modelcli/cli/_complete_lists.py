@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def _files(incomplete: str) -> list[str]:
         return []
     typed = [f"{head}{path.name}" for path in found
              if not path.name.startswith((".", "__")) and
-             (path.is_dir() or path.name.endswith(suffixes))]  # fmt: skip
+             (os.path.isdir(path) or path.name.endswith(suffixes))]  # fmt: skip
     return [each for each in typed if each.startswith(incomplete)] if incomplete else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def _command_for(word: str) -> str:
     """Return the command that a word is a target of; ``""`` where it is none."""
     from modelcli.loading.target import TargetKind, parse_target
 
-    if Path(word).is_dir():
+    if os.path.isdir(Path(word)):
         return ""
     if word.endswith((".py", ".toml")):
         return "summary"

@@ -16,7 +16,7 @@ def saved_config(run_dir: str | None) -> str:
     if run_dir is None:
         raise UsageError("--resume needs the run's directory", "give it with --out DIR")
     path = Path(run_dir) / "config.toml"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(
             f"there is no run to resume in '{run_dir}'", "leave out --resume to start one"
         )
@@ -43,7 +43,7 @@ def check_names(resolved: Resolved) -> None:
 
         parse_init(resolved.config.model.init)
     data = Path(resolved.config.data.name)
-    if data.suffix in ARRAY_SUFFIXES and not data.is_file():
+    if data.suffix in ARRAY_SUFFIXES and not os.path.isfile(data):
         raise UsageError(f"data file '{data}' does not exist", "it holds arrays named x and y")
     train = resolved.config.train
     for flag, given in (

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from modelcli.cli._terminal import wants_colour
 from modelcli.errors import ModelcliError, UsageError
-from modelcli.views.text import Styled, printable, safe_line, shorten
+from modelcli.views.text import Styled, safe_line, shorten
 
 
 def write_error(error: ModelcliError) -> None:
@@ -22,7 +22,7 @@ def write_error(error: ModelcliError) -> None:
         lines.append(("hint: ", error.hint, "cyan"))
     colour = wants_colour(sys.stderr)
     for label, text, style in lines:
-        one_line = printable(shorten(" ".join(text.split())))
+        one_line = shorten(" ".join(text.split()))
         shown = f"\x1b[{_ANSI[style]}m{label}\x1b[0m" if colour else label
         write_remark(Styled(shown + one_line))
 

@@ -28,6 +28,7 @@ from modelcli.cli._tensor_options import (
     SecondArgument,
 )
 from modelcli.errors import ExitCode, UsageError
+from modelcli.files import why_not_writable
 from modelcli.tensors.open import BuildOptions, Opened
 from modelcli.tensors.sides import compare_sides, open_sides
 
@@ -94,13 +95,11 @@ def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool)
 
 def _check_folder(path: Path) -> None:
     """Refuse a file that cannot be written before anything is read or shown."""
-    if path.is_dir():
+    reason = why_not_writable(path)
+    if reason == "is a directory":
         raise UsageError(f"cannot write '{path}': it is a folder", "name a file in it")
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"cannot write '{path}': No such file or directory",
-            "name a file in a folder that exists",
-        )
+    if reason:
+        raise UsageError(f"cannot write '{path}': {reason}", "name a file in a folder that exists")
 
 
 def _emit(

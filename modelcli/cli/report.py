@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ def _own_run(arguments: ModelArguments) -> list[str]:
     from modelcli.training.store.metrics import CONFIG, METRICS
 
     folder = Path(arguments.target.text)
-    is_run = Path(arguments.target.place) == folder / CONFIG and (folder / METRICS).is_file()
+    is_run = Path(arguments.target.place) == folder / CONFIG and os.path.isfile(folder / METRICS)
     return [str(folder)] if is_run else []
 
 

@@ -16,7 +16,7 @@ from typing import Any, Self, TextIO
 
 from modelcli.comparing.row import ModelRow, row_from
 from modelcli.errors import UsageError, describe
-from modelcli.files import check_regular, read_limited, write_whole
+from modelcli.files import check_regular, parse_json, read_limited, write_whole
 
 RESULT_SCHEMA = "modelcli.compare/1"
 _PART_SCHEMA = "modelcli.compare.part/1"
@@ -31,7 +31,7 @@ def part_of(path: Path) -> Path:
 def part_of_any(paths: Sequence[Path]) -> Path:
     """Return the rows that an unfinished sweep has left beside one of its files, or the place."""
     parts = [part_of(path) for path in paths]
-    return next((part for part in parts if part.exists()), parts[0])
+    return next((part for part in parts if os.path.exists(part)), parts[0])
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Kept:
         """Return the header and the whole lines that are there, and take their rows."""
         head = json.dumps({"schema": _PART_SCHEMA, "options": dict(self.options)})
         check_regular(self.path)
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return [head]
         text = read_limited(self.path, limit=_LARGEST_BYTES).decode("utf-8", "replace")
         first, *rest = text.split("\n")
@@ -91,7 +91,7 @@ class Kept:
         kept = [head]
         for line in rest[:-1]:  # what stands behind the last newline is torn
             try:
-                row = row_from(json.loads(line))
+                row = row_from(parse_json(line))
             except (ValueError, TypeError, AttributeError):
                 continue  # a torn line in the middle: measured once more
             self.rows[row.target] = row
@@ -100,7 +100,7 @@ class Kept:
 
     def _check_head(self, line: str) -> None:
         try:
-            head = json.loads(line)
+            head = parse_json(line)
         except ValueError:
             head = None
         if not isinstance(head, dict) or head.get("schema") != _PART_SCHEMA:
@@ -134,11 +134,11 @@ def read_result(path: str) -> list[ModelRow]:
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}", hint) from error
     try:
-        document = json.loads(raw)
+        document = parse_json(raw)
         if document["schema"] != RESULT_SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}")
         return [row_from(body) for body in document["rows"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"'{path}' is no comparison: {describe(error)}", hint) from error
 
 

@@ -74,9 +74,21 @@ def row_from(body: Mapping[str, Any]) -> ModelRow:
         raise ValueError("a row without a target")
     for key in NUMBERS:
         value = values.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and not _is_number(value):
             raise ValueError(f"{key} is {value!r}, not a number")
     shape = values.get("input_shape")
-    values["input_shape"] = None if shape is None else tuple(shape)
-    values["uncounted"] = tuple(values.get("uncounted") or ())
+    values["input_shape"] = None if shape is None else _each(shape, int, "input_shape")
+    values["uncounted"] = _each(values.get("uncounted") or (), str, "uncounted")
+    if not isinstance(values.get("error"), str | None):
+        raise ValueError(f"error is {values['error']!r}, not text")
     return ModelRow(**values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
+
+
+def _each(values: Any, kind: type, name: str) -> tuple[Any, ...]:
+    if not isinstance(values, list | tuple) or not all(type(each) is kind for each in values):
+        raise ValueError(f"{name} is {values!r}, no list of {kind.__name__}")
+    return tuple(values)

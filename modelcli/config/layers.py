@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcli.config.keys import KEYS, OPEN_SECTIONS, SECTIONS, keys_named
-from modelcli.config.values import check_value, parse_argument, parse_value, read_toml
+from modelcli.config.values import check_value, parse_argument, parse_value
 from modelcli.errors import ConfigError, ask, did_you_mean
-from modelcli.files import read_limited
+from modelcli.files import parse_toml, read_limited
 
 _SEE_ALL = "'modelcli train --dry-run' prints every key with its value"
 
@@ -77,7 +77,7 @@ def _read_toml(file: str | Path) -> dict[str, object]:
             f"cannot read the configuration {file}: it is not UTF-8 text", "is it TOML?"
         ) from None
     try:
-        return read_toml(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{file} is not TOML: {error}", "strings need quotes, tables look like [train]"

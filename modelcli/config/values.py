@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 from modelcli.config.data_names import DATA_NAMES, DATA_SUFFIXES
 from modelcli.config.keys import Key
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.files import parse_toml
 from modelcli.losses import canonical_name
 
 _BARE_WORD = re.compile(r"[^\s\"'\[\]{}=,#][^\"'\[\]{}#\n]*")
@@ -30,28 +31,12 @@ def parse_value(text: str) -> object:
     if text == "None":
         raise ValueError("is read as TOML, which has no None; leave the key out")
     try:
-        parsed = read_toml(f"value = {text}\n")
+        parsed = parse_toml(f"value = {text}\n")
     except tomllib.TOMLDecodeError as error:
         return _bare_word(text, error)
     if len(parsed) > 1:
         raise ValueError(f"is not one TOML value: {_cut(repr(text))}")
     return parsed["value"]
-
-
-def read_toml(text: str) -> dict[str, Any]:
-    """Return what a text says.
-
-    Raises:
-        TOMLDecodeError: it is not TOML, is nested too deeply, or has a number of too many digits.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
-    except RecursionError:
-        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
-    except ValueError:  # Python's own limit, of 4300 digits
-        raise tomllib.TOMLDecodeError("a number has too many digits") from None
 
 
 def parse_argument(text: str) -> object:

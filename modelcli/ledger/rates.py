@@ -20,12 +20,14 @@ def parse_bandwidth(text: str) -> float:
         rf"{_NUMBER} ?([kKmMgGtT]?)(b|bit|bits|B|bytes)(ps|/s)?", text.strip(), re.ASCII
     )
     rate = float(found[1]) * SI_PREFIXES[found[2].lower()] if found is not None else 0.0
-    if found is None or not 0 < rate < float("inf"):
+    if found is not None and found[3].startswith("B"):
+        rate *= 8
+    if not 0 < rate < float("inf"):
         raise UsageError(
             f"bandwidth '{text}' is no rate",
             "write 400Gb (bits a second) or 50GB (bytes a second)",
         )
-    return rate * 8 if found[3].startswith("B") else rate
+    return rate
 
 
 def parse_flops(text: str) -> float:

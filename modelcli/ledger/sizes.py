@@ -12,6 +12,8 @@ _UNITS = {prefix: power for prefix, power in SI_PREFIXES.items() if prefix != "p
 _UNITS |= {f"{prefix}b": power for prefix, power in _UNITS.items()}
 _UNITS |= {f"{prefix}ib": 1024**n for n, prefix in enumerate("kmgt", 1)}
 
+_LARGEST = 1 << 63  # beyond what any address reaches
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
@@ -67,9 +69,9 @@ def parse_bytes(text: str, *, flag: str = "--overhead", least: int = 0) -> int:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", text.strip(), re.ASCII)
     if found is not None and found[2].lower() in _UNITS:
-        nbytes = int(float(found[1]) * _UNITS[found[2].lower()])
-        if nbytes >= least:
-            return nbytes
+        nbytes = float(found[1]) * _UNITS[found[2].lower()]
+        if least <= nbytes < _LARGEST:
+            return int(nbytes)
     card = ", or a card as rtx-4090" if flag == "--device-memory" else ""
     raise UsageError(f"{flag} '{text}' is no size", f"write 24GB (24e9 bytes) or 24GiB{card}")
 

@@ -5,6 +5,7 @@ Imports no torch; numpy, safetensors and Pillow only where a file of theirs is r
 
 from __future__ import annotations
 
+import os
 import wave
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def split_file(text: str) -> tuple[str | None, str] | None:
     if not text.lower().endswith(SUFFIXES):
         return None
     name, colon, file = text.partition(":")
-    if not colon or Path(text).is_file():
+    if not colon or os.path.isfile(Path(text)):
         return None, text
     return name, file
 
@@ -40,7 +41,7 @@ def read_arrays(file: str, channels: int) -> dict[str, Any]:
         UnavailableError: the package that reads images is not installed.
     """
     path = Path(file)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"input file '{file}' does not exist", "look at the path")
     suffix = path.suffix.lower()
     try:

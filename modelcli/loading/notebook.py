@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 
 from modelcli.errors import TargetError, describe
+from modelcli.files import parse_json
 
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -20,7 +20,7 @@ def read_notebook(path: Path, shown: str) -> ast.Module:
         TargetError: it is no notebook, or a cell has a syntax error.
     """
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = parse_json(path.read_text(encoding="utf-8"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TargetError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -63,7 +64,7 @@ def _file_module(path: Path, shown: str, again: bool) -> ModuleType:
     if known is not None:
         return known
     root = package_root(path.parent)
-    if path.suffix == ".py" and root is not None and path.is_file():
+    if path.suffix == ".py" and root is not None and os.path.isfile(path):
         name = ".".join(path.relative_to(root).with_suffix("").parts)
         if name.replace(".", "").isidentifier() and _is_free(name, root):
             try:

@@ -6,6 +6,7 @@ and ``arange`` are torch's functions of these names; a file is one that ``--inpu
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def parse_given(text: str, flag: str) -> Given:
         return Given(text=text, maker=stripped)
     if stripped.lower().endswith(SUFFIXES):
         path = Path(stripped)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UsageError(
                 f"{flag}: file '{stripped}' does not exist", f"it is one of {', '.join(SUFFIXES)}"
             )

@@ -45,9 +45,12 @@ _LONGEST_ECHO, _LONGEST_PATH, _LONGEST_LINE = 80, 255, 1500
 
 
 def shorten(text: str) -> str:
-    """Cut what an error echoes: a word or a quoted value above 80 characters, a path above 255."""
+    """Cut what an error echoes: a word or a quoted value above 80 characters, a path above 255.
+
+    What is returned is printable; escapes make a line longer, so the whole line is cut last.
+    """
     text = re.sub(r"'[^']{81,}'", _cut, text)
-    text = re.sub(r"\S{81,}", _cut, text)
+    text = printable(re.sub(r"\S{81,}", _cut, text))
     return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} ..."
 
 

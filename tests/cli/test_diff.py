@@ -234,7 +234,7 @@ def test_a_map_that_cannot_be_written(run, folder, tmp_path):
     missing = str(tmp_path / "no" / "map.json")
     result = run("diff", "lenet", str(folder / "dp.pt"), "--emit-map", missing)
     assert result.code == 2
-    assert f"cannot write '{missing}': No such file or directory" in result.err
+    assert f"cannot write '{missing}': no such file or directory" in result.err
 
 
 BN = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

@@ -13,7 +13,7 @@ from torch import nn
 
 from modelcli.checkpoints.records import brief
 from modelcli.errors import TargetError, UnavailableError, UsageError, describe, did_you_mean
-from modelcli.files import read_limited
+from modelcli.files import parse_json, read_limited
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library
@@ -169,7 +169,7 @@ def _is_reachable(endpoint: str) -> bool:
 
 def _local_config(transformers: Any, path: Path) -> Any:
     try:
-        values = json.loads(read_limited(path, TargetError).decode("utf-8"))
+        values = parse_json(read_limited(path, TargetError).decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
             f"'{path}' cannot be read: {describe(error)}", "name a config.json"
@@ -178,7 +178,7 @@ def _local_config(transformers: Any, path: Path) -> Any:
         raise TargetError(
             f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
         ) from error
-    except (ValueError, RecursionError) as error:  # a number of many digits, or too deep
+    except ValueError as error:  # a number of many digits, or too deep
         raise TargetError(
             f"'{path}' cannot be read: {describe(error)}", "name a config.json"
         ) from None

@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
     Raises:
         UsageError: it is not there, empty, or no text in UTF-8.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"data file '{path}' does not exist", "a text ends in .txt")
     raw = read_limited(path, UsageError, limit=TEXT_BYTES)
     if not raw.strip():
@@ -120,8 +120,8 @@ def _tokenizer_folder(wanted: Wanted) -> Path | None:
     if target.kind is not TargetKind.PROVIDER or target.place != "hf":
         return None
     path = Path(target.attribute)
-    folder = path if path.is_dir() else path.parent
-    found = path.exists() and any((folder / name).is_file() for name in _TOKENIZERS)
+    folder = path if os.path.isdir(path) else path.parent
+    found = os.path.exists(path) and any(os.path.isfile(folder / name) for name in _TOKENIZERS)
     return folder if found else None
 
 

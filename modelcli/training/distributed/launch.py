@@ -192,8 +192,8 @@ def _no_log() -> Iterator[None]:
 
 def _read_code(folder: str) -> int | None:
     path = Path(folder) / "exit"
-    return int(path.read_text(encoding="ascii")) if path.exists() else None
+    return int(path.read_text(encoding="ascii")) if os.path.exists(path) else None
 
 
 def _was_told(folder: str, last: int) -> bool:
-    return (Path(folder) / f"told.{last}").exists()
+    return os.path.exists(Path(folder) / f"told.{last}")

@@ -11,6 +11,7 @@ is damaged or half renamed, and not the pair.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -123,7 +124,7 @@ def load_checkpoint(
     damaged = [
         f"'{name}' is missing"
         for name in (MODEL, STATE)
-        if not (path / name).exists() and (path / previous_name(name)).exists()
+        if not os.path.exists(path / name) and os.path.exists(path / previous_name(name))
     ]
     for pair in _pairs(path, damaged):
         try:
@@ -134,8 +135,8 @@ def load_checkpoint(
             damaged.append(f"'{pair.files[1].name}' is damaged ({describe(error)[:80]})")
             continue
         return replace(pair, damaged=tuple(dict.fromkeys(damaged)))
-    exist = [name for name in (MODEL, STATE) if (path / name).exists()]
-    first = exist == [MODEL] and not (path / previous_name(MODEL)).exists()
+    exist = [name for name in (MODEL, STATE) if os.path.exists(path / name)]
+    first = exist == [MODEL] and not os.path.exists(path / previous_name(MODEL))
     if not damaged and (first or not exist):
         return None  # a first model without its state was being written when the run was killed
     told = "; ".join(dict.fromkeys(damaged)) or f"{' and '.join(exist)} do not belong together"
@@ -157,7 +158,7 @@ def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
         for name in (MODEL, previous_name(MODEL), temporary_name(MODEL)):
             told = damaged if name != temporary_name(MODEL) else []
             file = path / name
-            if file.exists() and _model_step(file, told) == state["step"]:
+            if os.path.exists(file) and _model_step(file, told) == state["step"]:
                 tensors = _read_model(file, state, told)
                 if tensors is not None:
                     yield Checkpoint(
@@ -166,7 +167,7 @@ def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
 
 
 def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     try:
         with zipfile.ZipFile(path) as archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def open_run_dir(path: str, world: World, *, resume: bool) -> tuple[RunDir | Non
 
 def _is_of_job(path: Path, job: str) -> bool:
     """Tell whether a directory has a run that this job has begun."""
-    if not job or not has_begun(path) or not (path / "config.toml").is_file():
+    if not job or not has_begun(path) or not os.path.isfile(path / "config.toml"):
         return False
     try:
         return read_limited(path / JOB, limit=1000).decode() == job

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelcli.errors import ModelcliError, UsageError, did_you_mean
-from modelcli.files import check_regular, read_limited
+from modelcli.files import check_regular, parse_json, parse_toml, read_limited
 
 METRICS = "metrics.jsonl"
 CONFIG = "config.toml"
@@ -19,16 +17,24 @@ _LARGEST = 1e300
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl``; one that is torn or damaged is left out."""
+    """Return the lines of ``metrics.jsonl``; one that is torn or damaged is left out.
+
+    Raises:
+        UsageError: there is something of that name that cannot be read.
+    """
     file = directory / METRICS
     check_regular(file)
     if not os.path.exists(file):
         return []
+    try:
+        content = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"'{file}' cannot be read: {error.strerror}", "is it a file?") from None
     lines = []
-    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in content.splitlines():
         try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):  # torn, too deep, or a number of many digits
+            line = parse_json(text)
+        except ValueError:  # torn, too deep, or a number of many digits
             continue
         if isinstance(line, dict) and _is_step(line.get("step")):
             lines.append(line)
@@ -117,7 +123,7 @@ def model_of_run(run: Path) -> str:
     file = run / CONFIG
     try:
         text = read_limited(file).decode("utf-8")
-        target = tomllib.loads(text)["model"]["target"]
+        target = parse_toml(text)["model"]["target"]
     except (ModelcliError, OSError, ValueError, KeyError, TypeError):
         return ""
     return target if isinstance(target, str) else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelcli.errors import ModelcliError
-from modelcli.files import read_limited
+from modelcli.files import parse_json, read_limited
 
 SUMMARY = "summary.json"
 
@@ -34,8 +33,8 @@ class Outcome:
 def read_outcome(run: Path) -> Outcome:
     """Return what a run came to; a summary that is damaged or not there yet tells nothing."""
     try:
-        found: Any = json.loads(read_limited(run / SUMMARY))
-    except (ModelcliError, OSError, ValueError, RecursionError):
+        found: Any = parse_json(read_limited(run / SUMMARY))
+    except (ModelcliError, OSError, ValueError):
         return Outcome(run=str(run))
     found = found if isinstance(found, dict) else {}
     verdict, steps, elapsed = (found.get(key) for key in ("verdict", "steps", "elapsed_s"))

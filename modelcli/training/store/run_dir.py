@@ -138,7 +138,7 @@ class RunDir:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
             for name in (MODEL, STATE):
-                if (self.path / name).exists():
+                if os.path.exists(self.path / name):
                     self._name(self.path / name, previous_name(name))
             new_model.replace(self.path / MODEL)
             new_state.replace(self.path / STATE)
@@ -148,7 +148,7 @@ class RunDir:
         with self._telling(MODEL):
             new = self._unlinked(temporary_name(MODEL))
             write(new)
-            if (self.path / MODEL).exists():
+            if os.path.exists(self.path / MODEL):
                 self._name(self.path / MODEL, previous_name(MODEL))
             new.replace(self.path / MODEL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,10 +13,10 @@ _STEP = re.compile(r"step-(\d+)")
 
 def steps_in(run: Path) -> list[int]:
     """Return the steps of the complete checkpoints of a run directory, the newest first."""
-    if not (run / FOLDER).is_dir():
+    if not os.path.isdir(run / FOLDER):
         return []
     found = [(_STEP.fullmatch(each.name), each) for each in (run / FOLDER).iterdir()]
-    steps = [int(name[1]) for name, each in found if name and (each / RUN).is_file()]
+    steps = [int(name[1]) for name, each in found if name and os.path.isfile(each / RUN)]
     return sorted(steps, reverse=True)
 
 

@@ -98,7 +98,7 @@ def read_state(folder: Path, world: World) -> dict[str, Any]:
         for name in names[world.rank :: world.size]:  # each file is read by one process
             size, crc = state["files"][name]
             path = folder / Path(name).name
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise ValueError(f"'{name}' is missing")
             if [path.stat().st_size, checksum(path)] != [size, crc]:
                 raise ValueError(f"the checksum of '{name}' is wrong")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import zlib
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def require_png() -> None:
     """
     if importlib.util.find_spec("resvg_py") is None:
         raise UnavailableError("a .png needs resvg-py, which is not installed", _HINT)
-    if not all(file.is_file() for file in _font_files()):
+    if not all(os.path.isfile(file) for file in _font_files()):
         raise UnavailableError(
             "a .png needs the fonts of matplotlib, which is not installed", _HINT
         )

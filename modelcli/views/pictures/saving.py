@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelcli.errors import UsageError, did_you_mean
-from modelcli.files import check_regular, write_whole
+from modelcli.files import check_regular, why_not_writable, write_whole
 from modelcli.views.pictures.look import MARK, Drawing, Theme
 
 PICTURES = (".svg", ".png")
@@ -44,12 +45,13 @@ def check_place(
             f"{command} writes {_listed(suffixes, 'and')}, not '{path.name}'",
             did_you_mean(path.suffix, suffixes, form, otherwise=otherwise),
         )
-    if path.is_dir():
-        raise UsageError(f"cannot write '{path}': is a directory", f"name a file in it: {option}")
-    if not path.parent.is_dir():
-        raise _unwritable(path, "no such file or directory", option)
+    reason = why_not_writable(path)
+    if reason == "is a directory":
+        raise UsageError(f"cannot write '{path}': {reason}", f"name a file in it: {option}")
+    if reason:
+        raise _unwritable(path, reason, option)
     check_regular(path)
-    if path.exists() and not force and not _is_ours(path):
+    if os.path.exists(path) and not force and not _is_ours(path):
         raise UsageError(
             f"'{path}' exists and was not drawn by modelcli",
             f"--force replaces it, or choose another {option}",

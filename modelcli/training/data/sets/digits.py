@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _digits_table() -> Any:
     import numpy as np
 
     path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if path.is_file():
+    if os.path.isfile(path):
         import gzip
 
         text = gzip.decompress(path.read_bytes()).decode()
