@@ -7,10 +7,12 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+from modelcli.cli import main
 from modelcli.cli._app import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -32,18 +34,16 @@ def _examples() -> list[str]:
     return list(dict.fromkeys(indented + helps))
 
 
-@pytest.fixture
-def workplace(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the examples name."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the examples name, made once; three short runs among them."""
     import torch
     from safetensors.torch import save_file
 
     from modelcli.models.lenet import LeNet
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (tmp_path / "net.py").write_text(
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "net.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n"
         "        super().__init__(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
@@ -51,17 +51,28 @@ def workplace(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     state = LeNet().state_dict()
     for name in ("checkpoint", "weights"):
-        torch.save(state, tmp_path / f"{name}.pt")
+        torch.save(state, folder / f"{name}.pt")
     for name in ("old", "new", "model", "a", "b"):
-        save_file(state, tmp_path / f"{name}.safetensors")
+        save_file(state, folder / f"{name}.safetensors")
     result = {"schema": "modelcli.compare/1", "rows": [{"target": "lenet", "params": 61_706}]}
     for name in ("before", "after", "resnets"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(result))
-    (tmp_path / "DIR").mkdir()
+        (folder / f"{name}.json").write_text(json.dumps(result))
+    (folder / "DIR").mkdir()
     config = {"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 50}
-    (tmp_path / "DIR" / "config.json").write_text(json.dumps(config))
+    (folder / "DIR" / "config.json").write_text(json.dumps(config))
     for name in ("lenet", "a", "b"):
-        run("train", "lenet", "--steps", "2", "--device", "cpu", "--out", f"runs/{name}")
+        run_dir = str(folder / "runs" / name)
+        assert main(["train", "lenet", "--steps", "2", "--device", "cpu", "--out", run_dir]) == 0
+    return folder
+
+
+@pytest.fixture
+def workplace(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the examples name."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     return tmp_path
 
 

@@ -23,7 +23,7 @@ def sweep_text(sweep: Sweep) -> str:
     return (
         f"find lr: of {len(sweep.rates)} rates from {sweep.rates[0]:.0e} to "
         f"{sweep.rates[-1]:.2g}, {sweep.reached:.2g} has brought nine tenths of the loss's fall; "
-        f"the run takes a quarter of it: --lr {sweep.suggested:g}"
+        f"the run takes a tenth of it: --lr {sweep.suggested:g}"
     )
 
 

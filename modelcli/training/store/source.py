@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 import zlib
@@ -11,7 +12,9 @@ from torch import nn
 
 from modelcli.modules import modules_of
 
-_INSTALLED = ("site-packages", "dist-packages")
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_OURS = f"{Path(__file__).parents[2]}{os.sep}"
+_PYTHON = f"{sysconfig.get_paths()['stdlib']}{os.sep}"
 
 
 def source_checksums(model: nn.Module, folder: Path | None) -> dict[str, str]:
@@ -28,7 +31,7 @@ def source_checksums(model: nn.Module, folder: Path | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not file.endswith(".py") or not _is_users(Path(file)):
+        if not isinstance(file, str) or not file.endswith(".py") or not _is_users(file):
             continue
         path = Path(file).resolve()
         inside = folder is not None and path.is_relative_to(folder.resolve())
@@ -42,8 +45,5 @@ def source_checksums(model: nn.Module, folder: Path | None) -> dict[str, str]:
     return found
 
 
-def _is_users(path: Path) -> bool:
-    ours = Path(__file__).parents[2]
-    python = sysconfig.get_paths()["stdlib"]
-    inside = any(path.is_relative_to(folder) for folder in (ours, python))
-    return not inside and not any(word in path.parts for word in _INSTALLED)
+def _is_users(file: str) -> bool:
+    return not file.startswith((_OURS, _PYTHON)) and not any(part in file for part in _INSTALLED)
