@@ -1,136 +1,122 @@
-"""Hostile files by the hundred and kills of a training run: does anything break, run or get lost?
+"""Campaigns against the command line: does anything break, run that should not, or get lost?
 
-Run: python benchmarks/robustness.py [--files 300] [--kills 30] [--seed 0]
+    python benchmarks/robustness.py [words] [files] [kills] [points] [streams] [--seed N] ...
 
-Every file is a sound one with a few bytes, a length or a record changed, and is listed by a
-process of its own. A fault is a traceback, a signal, an exit code that is none of ours, a hang, or
-a file named ``pwned``. Every kill hits a run at a random moment; what `--resume` makes of it must
-be the weights of the run that was left alone, bit for bit. Exits 1 if there is a fault.
+words    malformed command lines of every command, in a folder full of hostile files
+files    every kind of file that is read, with values, lengths or bytes changed
+kills    training runs hit by KILL, TERM, INT and HUP at random moments, and resumed
+points   the same, dead before and after each file operation of the first and the later saves
+streams  broken environments and closed, full or abandoned streams, in processes of their own
+
+Each command line runs in a child forked from one warm process, with a limit of 20 s and 3 GB. A
+fault is a traceback, a signal, an exit code that is none of ours, a failure in silence, an error
+of more than six lines or with output beside it, a hang, more memory, a file changed that should
+not be, anything named ``pwned`` (something was executed), a terminal escape passed on, or a run
+that is lost or another after it was killed. Exits 1 if there is one. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import pickle
-import random
-import signal
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors.torch import save_file
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
 
-LIMIT_S = 20.0
-CODES = {0, 1, 2, 3}
-MODELCLI = [sys.executable, "-m", "modelcli"]
+from attack import box, child, files, kills, streams
+from attack.report import Report
+from attack.words import Lines, read_commands
 
-
-class Attack:
-    """Leaves a file behind when it is unpickled."""
-
-    def __reduce__(self) -> object:
-        """Ask for a command."""
-        return os.system, ("touch pwned",)
+CAMPAIGNS = ("words", "files", "kills", "points", "streams")
 
 
 def main() -> int:
-    """Run both campaigns and print what was found."""
+    """Run the campaigns that are asked for, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=", ".join(CAMPAIGNS))
     parser.add_argument("--seed", type=int, default=0)
-    words = parser.parse_args()
-    chance = random.Random(words.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        faults = files(Path(folder), words.files, chance)
-        faults += kills(Path(folder), words.kills, chance)
-    print("\n".join(faults) or "no fault")
-    return 1 if faults else 0
+    parser.add_argument("--calls", type=int, default=4000, help="command lines of words")
+    parser.add_argument("--skip", type=int, default=0, help="of them, run by an earlier call")
+    parser.add_argument("--only", action="append", default=[], help="a command of words")
+    parser.add_argument("--changed", type=int, default=40, help="changed files a kind")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--every", type=int, default=1, help="each so many-th file and point")
+    parser.add_argument("--group", action="append", default=[], help="a kind of file")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of words: stop then")
+    parser.add_argument("--keep", type=Path, help="a folder for files that made a fault")
+    given = parser.parse_args()
+    wanted = given.campaigns or list(CAMPAIGNS)
+    if unknown := set(wanted) - set(CAMPAIGNS):
+        parser.error(f"no campaign {', '.join(unknown)}; there are {', '.join(CAMPAIGNS)}")
+    child.warm()
+    faulty = 0
+    for name in wanted:
+        with tempfile.TemporaryDirectory(prefix="robust", ignore_cleanup_errors=True) as folder:
+            report = Report(name, given.keep)
+            _CAMPAIGNS[name](Path(folder), given, report)
+            faulty += report.print()
+    return 1 if faulty else 0
 
 
-def seeds(folder: Path) -> list[Path]:
-    """Write a sound file of every kind, and two that ask for a command."""
-    state = {"a.weight": torch.randn(8, 4), "a.bias": torch.zeros(8)}
-    torch.save({"state_dict": state, "epoch": 1}, folder / "zip.pt")
-    torch.save(state, folder / "legacy.pt", _use_new_zipfile_serialization=False)
-    torch.save({"w": Attack()}, folder / "attack.pt")
-    (folder / "attack.pkl").write_bytes(pickle.dumps({"w": Attack()}, protocol=2))
-    save_file(state, folder / "w.safetensors")
-    np.savez_compressed(folder / "w.npz", x=np.zeros((8, 4)), y=np.arange(8))
-    (folder / "c.toml").write_text('[model]\ntarget = "linear"\n[train]\nsteps = 2\n')
-    return sorted(path for path in folder.iterdir() if path.is_file())
+def _words(base: Path, given: argparse.Namespace, report: Report) -> None:
+    commands = read_commands()
+    commands = {name: commands[name] for name in given.only or commands}
+    words_campaign(
+        base, Lines(given.seed, commands), given.calls, report, given.skip, given.seconds
+    )
 
 
-def files(folder: Path, count: int, chance: random.Random) -> list[str]:
-    """Change sound files and let each be listed."""
-    found = []
-    sound = seeds(folder)
+def words_campaign(
+    base: Path, lines: Lines, count: int, report: Report, skip: int = 0, seconds: float = 1e9
+) -> None:
+    """Run so many command lines, each in a folder as it was before the first.
+
+    Args:
+        base: an empty folder.
+        lines: what is typed.
+        count: of command lines, those that are skipped included.
+        report: where faults are counted.
+        skip: so many are not run.
+        seconds: after which no further one is started.
+    """
+    began, home, sandbox = time.monotonic(), base / "home", base / "a" / "box"
+    home.mkdir()
+    (base / "first").mkdir()
+    kept = ["compare", "lenet", "mlp", "-o", "kept.json", "-q"]
+    child.run(kept, base / "first", home=home)
+    rows = (base / "first" / "kept.json").read_bytes()
+    box.fill(sandbox, rows)
+    before = child.snapshot(base)
     for number in range(count):
-        path = chance.choice(sound)
-        changed = folder / f"case_{number}{path.suffix}"
-        changed.write_bytes(mutated(path.read_bytes(), chance))
-        command = "summary" if path.suffix == ".toml" else "params"
-        fault = listed([*MODELCLI, command, str(changed)], folder)
-        if fault:
-            found.append(f"{command} of {path.name}, case {number}: {fault}")
-        changed.unlink()
-    print(f"{count} files, {len(found)} faults")
-    return found
+        words = lines.next()
+        if number < skip:
+            continue
+        if time.monotonic() - began > seconds:
+            print(f"stopped before command line {number}")
+            break
+        ended = child.run(words, sandbox, home=home)
+        changed = child.changes(before, child.snapshot(base))
+        report.count(ended, child.faults(ended, changed))
+        if changed:
+            shutil.rmtree(base / "a", ignore_errors=True)
+            box.fill(sandbox, rows)
+            before = child.snapshot(base)
 
 
-def mutated(raw: bytes, chance: random.Random) -> bytes:
-    """Return a file with some of it changed, cut off or doubled."""
-    content = bytearray(raw)
-    kind = chance.randrange(4)
-    if kind == 0:
-        return bytes(content[: chance.randrange(len(content))])
-    if kind == 1:
-        at = chance.randrange(len(content))
-        return bytes(content[:at] + content[at // 2 : at] + content[at:])
-    for _ in range(chance.randint(1, 8)):
-        at = chance.randrange(min(len(content), 400) if kind == 2 else len(content))
-        content[at] = chance.randrange(256)
-    return bytes(content)
-
-
-def listed(words: list[str], folder: Path) -> str:
-    """Return what is wrong with the answer to a file; empty if nothing is."""
-    try:
-        done = subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S * 3, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "it hangs"
-    if (folder / "pwned").exists():
-        return "something in it was executed"
-    if done.returncode not in CODES:
-        return f"exit {done.returncode}"
-    return "a traceback" if "Traceback" in done.stderr else ""
-
-
-def kills(folder: Path, count: int, chance: random.Random) -> list[str]:
-    """Kill one run again and again, and compare its end with that of a run left alone."""
-    words = ["train", "mlp", "--steps", "4000", "--checkpoint-every", "50", "--seed", "1", "-q"]
-    subprocess.run([*MODELCLI, *words, "--out", "alone"], cwd=folder, check=True)
-    for _ in range(count):
-        more = ["--resume"] if (folder / "killed/config.toml").exists() else []
-        run = subprocess.Popen([*MODELCLI, *words, "--out", "killed", *more], cwd=folder)
-        time.sleep(chance.uniform(2.0, 6.0))
-        run.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP]))
-        run.wait()
-    more = ["--resume"] if (folder / "killed/config.toml").exists() else []
-    done = subprocess.run([*MODELCLI, *words, "--out", "killed", *more], cwd=folder, check=False)
-    print(f"{count} kills")
-    if done.returncode:
-        return [f"after {count} kills --resume exits {done.returncode}"]
-    alone, killed = ((folder / n / "model.safetensors").read_bytes() for n in ("alone", "killed"))
-    return [] if alone == killed else ["the killed run has other weights"]
-
+_CAMPAIGNS = {
+    "words": _words,
+    "files": lambda base, given, report: files.attack(
+        base, given.changed, given.seed, report, every=given.every, wanted=given.group
+    ),
+    "kills": lambda base, given, report: kills.storm(base, given.kills, given.seed, report),
+    "points": lambda base, given, report: kills.crash_points(base, report, every=given.every),
+    "streams": lambda base, given, report: streams.attack(base, report),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

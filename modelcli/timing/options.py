@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -88,6 +89,12 @@ def make_options(
     ):  # fmt: skip
         if count is not None and not least <= count < _MOST:
             raise UsageError(f"{flag} {count} is not possible", f"give {least} or more")
+    most_threads = max(256, 4 * (os.cpu_count() or 1))  # OpenMP ends the process where it gets none
+    if threads is not None and threads > most_threads:
+        raise UsageError(
+            f"--threads {threads} is not possible",
+            f"give at most {most_threads:,}, better a core each",
+        )
     if optimizer is not None and others.get("mode") != "train":
         raise UsageError(f"--optimizer {optimizer} goes with --mode train", "add it")
     _check_word("--engine", engine, ENGINES)

@@ -27,6 +27,7 @@ WORDS = [
     (["train", "linear", "--set", f"train.steps={'9' * 5000}"], "too many digits", 2),
     (["train", "linear", "--set", f"optimizer.lr={'9' * 400}"], "must be a finite number", 2),
     (["train", "linear", "--set", "a=" + "[" * 5000], "nested too deeply", 2),
+    (["time", "mlp", "--threads", "100000"], "--threads 100000 is not possible", 2),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Campaigns against the command line: hostile words, hostile files, kills. Linux only."""
