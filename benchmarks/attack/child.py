@@ -56,11 +56,18 @@ def warm() -> None:
     import torch
 
     import modelcli
+    from modelcli.errors import ModelcliError
 
     torch.set_num_threads(1)
     for item in pkgutil.walk_packages(modelcli.__path__, "modelcli."):
         if "__main__" not in item.name and ".models." not in item.name:
             importlib.import_module(item.name)
+    from modelcli.loading.providers.libraries import import_library, lenient_torchvision
+
+    with lenient_torchvision():
+        for library in ("torchvision", "timm", "transformers"):
+            with contextlib.suppress(ModelcliError):
+                import_library(library)
 
 
 def start(
