@@ -28,9 +28,11 @@ def owner_remarks(saved: str | None, resolved: Resolved) -> list[str]:
     user = getattr(os, "geteuid", None)  # Windows has none
     if saved is None or user is None or os.stat(saved).st_uid in (user(), 0):
         return []
+    names = [resolved.config.model.target, resolved.config.optimizer.name]
+    code = names if ":" in names[1] else names[:1]
     return [
         f"note: '{os.path.dirname(saved)}' belongs to another user; resuming runs the model that "
-        f"its config.toml names: {resolved.config.model.target}"
+        f"its config.toml names: {' and the optimizer '.join(code)}"
     ]
 
 

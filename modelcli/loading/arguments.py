@@ -13,6 +13,7 @@ import enum
 import importlib
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -133,13 +134,15 @@ def _read(text: str, name: str, label: str) -> Any:
 def _named(text: str, name: str, label: str) -> Any:
     """Return the class, function or constant of a dotted name; the text if it begins no module.
 
+    A module that is not imported yet stays so: ``weights.pt`` in a configuration from elsewhere
+    must not run a ``weights.py`` beside it. What the model's own file needs is imported by then.
+
     Raises:
         UsageError: the module is there, and the name in it is not.
     """
     words = text.split(".")
-    try:
-        found: Any = importlib.import_module(words[0])
-    except Exception:  # a text with dots in it
+    found: Any = sys.modules.get(words[0])
+    if found is None:  # a text with dots in it
         return text
     reached = words[0]
     for word in words[1:]:
@@ -148,9 +151,10 @@ def _named(text: str, name: str, label: str) -> Any:
                 importlib.import_module(f"{reached}.{word}")
             except Exception:
                 did = did_you_mean(word, [n for n in dir(found) if n[:1] != "_"], f"{reached}.{{}}")
+                whose = f"'{name}' of '{label}'" if name else "an argument"
                 raise UsageError(
-                    f"'{name}' of '{label}' is to be '{text}', and '{reached}' has no '{word}'",
-                    f"{did}quote a text twice: --set '{name}=\"{text}\"'",
+                    f"{whose} is to be '{text}', and '{reached}' has no '{word}'",
+                    f"{did}quote a text twice: --set '{name or 'KEY'}=\"{text}\"'",
                 ) from None
         found = getattr(found, word)
         reached = f"{reached}.{word}"

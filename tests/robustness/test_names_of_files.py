@@ -117,3 +117,29 @@ def test_rates_beyond_every_device(digits):
         parse_bandwidth(f"{digits}GB")
     with pytest.raises(ModelcliError, match="no number of operations"):
         parse_flops(f"{digits}T")
+
+
+NET = """import torch
+class Net(torch.nn.Module):
+    def __init__(self, weights=None):
+        super().__init__()
+        self.l = torch.nn.Linear(2, 2)
+    def forward(self, x):
+        return self.l(x)
+"""
+
+
+def test_a_value_with_a_dot_imports_nothing(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as python -m has it
+    (tmp_path / "evil.py").write_text("open('pwned', 'w')")
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "c.toml").write_text('[model]\ntarget = "lenet"\nnum_classes = "evil.x"\n')
+    assert run("summary", "net.py:Net", "--input", "1x2", "--set", "weights=evil.pt").code == 0
+    run("summary", "c.toml").assert_told()
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_dotted_name_that_leads_nowhere_is_told(run):
+    words = ("summary", "torch.nn:Linear", "--set", "in_features=torch.nothing")
+    run(*words).assert_error(2, "'torch' has no 'nothing'", "quote a text twice")
