@@ -134,7 +134,8 @@ def test_a_fault_of_a_rule_is_said_and_the_other_rules_go_on(run: Run, folder: P
     }
     assert [finding["rule"] for finding in done.json["findings"]] == ["ACME101", "ACME102"]
     assert done.json["rules_run"] == ["MC101", "ACME101"]
-    assert done.err.splitlines() == [
+    said = [line for line in done.err.splitlines() if "gave no answer" in line]
+    assert said == [
         f"note: {rule} gave no answer: {skipped[rule]}" for rule in ("ACME102", "ACME103")
     ]
     assert (
