@@ -24,6 +24,7 @@ from modelcli.tracing.answers import ASKS_VALUE, asks_truth
 from modelcli.tracing.attention import unfused
 from modelcli.tracing.memory_record import NEVER, Block, BlockKind, Ledger, Phase, PhaseName
 from modelcli.tracing.record import Failure
+from modelcli.tracing.remembered import Remembered
 
 _ORIGINAL = "_modelcli_original"  # as of the other observers of ``Module.__call__``
 _TO_COPY = torch.ops.aten._to_copy.default
@@ -271,6 +272,7 @@ class _Births(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._recorder = recorder
+        self._remembered = Remembered()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -281,6 +283,6 @@ class _Births(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return True
         if func is ASKS_VALUE and recorder.is_updating and args[0].is_meta:
             return torch.ones((), dtype=args[0].dtype).item()  # moves values alone
-        output = func(*args, **(kwargs or {}))
+        output = self._remembered.run(func, args, kwargs or {})
         recorder.made(func, args, output)
         return output

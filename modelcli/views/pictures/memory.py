@@ -10,10 +10,10 @@ from modelcli.ledger.timeline import Moment
 from modelcli.views.pictures.chart import ticks
 from modelcli.views.pictures.look import Canvas, Drawing, Theme, attribute, words
 from modelcli.views.pictures.measure import cut, text_width
-from modelcli.views.text import show_bytes
+from modelcli.views.text import show_brief, show_bytes
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 640, 330
-_TOP, _BOTTOM, _EDGE = 84, 40, 24
+_TOP, _BOTTOM, _EDGE = 84, 56, 24
 _ROW, _SAMPLE = 22, 14
 _NARROW = 46  # a phase below this width has no name beside its mark
 
@@ -87,7 +87,7 @@ class _Plot:
     @classmethod
     def of(cls, moments: Sequence[Moment]) -> _Plot:
         high = max(m.live_bytes for m in moments)
-        labels = [show_bytes(round(tick)) for tick in ticks(0, high or 1, log=False)]
+        labels = [show_brief(tick, "B") for tick in ticks(0, high or 1, log=False)]
         widest = max(text_width(label, 11.5) for label in labels)
         return cls(moments=moments, left=_EDGE + widest + 10, high=high or 1)
 
@@ -107,8 +107,7 @@ class _Plot:
         for tick in ticks(0, self.high, log=False):
             y = self.y(tick)
             yield f'<path d="M{self.left:.1f} {y:.1f}H{right:.1f}" class="grid"/>'
-            label = show_bytes(round(tick))
-            yield words(label, self.left - 8, y + 4, "label", anchor="end")
+            yield words(show_brief(tick, "B"), self.left - 8, y + 4, "label", anchor="end")
         yield f'<path d="M{self.left:.1f} {bottom}H{right:.1f}" class="axis"/>'
 
     def areas(self, kinds: Sequence[str], names: Mapping[str, str]) -> Iterator[str]:
@@ -143,6 +142,8 @@ class _Plot:
                 yield f'<path d="M{start:.1f} {_TOP}V{bottom}" class="phase"/>'
             if end - start >= _NARROW:
                 yield words(name, (start + end) / 2, bottom + 20, "label", anchor="middle")
+        order, right = "allocations and releases, in order", self.left + _PLOT_WIDTH
+        yield words(order, right, bottom + 40, "subtitle", anchor="end")
 
     def peak_mark(self, told: str) -> Iterator[str]:
         """Mark the highest moment, with its bytes and what ran then."""

@@ -21,9 +21,11 @@ from modelcli.views.text import printable
 _MOST_NAMES = 200
 # Beside those of a saved picture: what the reader has chosen and found.
 PAGE_RULES = (
-    ".g-edge.on{stroke:$accent;stroke-width:2.6}.node{cursor:pointer;outline:none}"
+    ".g-edge.on{stroke:$accent;stroke-width:2.6}.g-head.on{fill:$accent}"
+    ".node{cursor:pointer;outline:none}"
     ".none{fill:none;stroke:none;pointer-events:none}.node:hover>.ring{stroke:$edge}"
     ".node.hit>.ring{stroke:$hit;stroke-width:4}.node.on>.ring{stroke:$accent;stroke-width:2.4}"
+    ".node.failed.on>.ring{stroke:$wrong}"
     ".node:focus-visible>.ring{stroke:$accent;stroke-width:3.2}.node>text{pointer-events:none}"
 )
 

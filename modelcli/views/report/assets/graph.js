@@ -32,7 +32,7 @@ function spoken(box) {
 }
 function boxElement(drawn) {
   const {id, box, depth, open, x, y, width, height} = drawn, group = opensUp(box);
-  const element = vector('g', {class: 'node', 'data-id': id, transform: `translate(${x.toFixed(2)} ${y.toFixed(2)})`, tabindex: '-1', role: group ? 'button' : 'img', 'aria-expanded': group ? String(open) : null, 'aria-label': spoken(box)});
+  const element = vector('g', {class: box.failed ? 'node failed' : 'node', 'data-id': id, transform: `translate(${x.toFixed(2)} ${y.toFixed(2)})`, tabindex: '-1', role: group ? 'button' : 'img', 'aria-expanded': group ? String(open) : null, 'aria-label': spoken(box)});
   if (open) {
     const size = `width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="10"`, look = box.failed ? 'g-failed' : `g-box${Math.min(depth, 3)}`;
     element.innerHTML = (box.repeat > 1 ? [8, 4].map(d => `<rect x="${d}" y="${d}" ${size} class="${look}"/>`).join('') : '') + `<rect ${size} class="${look} ring"/>${box.frame}`;
@@ -50,15 +50,16 @@ function boxElement(drawn) {
   return element;
 }
 function paintGraph() {
-  const picture = graph.picture = layOut(graph.data, graph.open), frames = [], closed = [], trees = new Map(), heads = new Map();
+  const picture = graph.picture = layOut(graph.data, graph.open), frames = [], closed = [], trees = new Map(), heads = new Set();
   for (const drawn of picture.boxes.slice(1)) (drawn.open ? frames : closed).push(boxElement(drawn));
   for (const arrow of picture.arrows) {
-    const key = `${arrow.parent}\n${arrow.source || arrow.exit}\n${arrow.write}`, tree = trees.get(key) || {arrows: [], write: arrow.write, ends: new Set([arrow.source].filter(Boolean))};
+    const key = `${arrow.parent}\n${arrow.source || arrow.exit}\n${arrow.write}`, tree = trees.get(key) || {arrows: [], write: arrow.write, heads: [], ends: new Set([arrow.source].filter(Boolean))};
     tree.arrows.push(arrow); if (arrow.target) tree.ends.add(arrow.target); trees.set(key, tree);
-    if (arrow.head) { const [[px, py], [x, y]] = arrow.points.slice(-2); heads.set(`M${x.toFixed(1)} ${y.toFixed(1)}${Math.abs(y - py) >= Math.abs(x - px) ? 'l-3.6 -7.5h7.2z' : 'l-7.5 -3.6v7.2z'}`, 1); }
+    if (arrow.head) { const [[px, py], [x, y]] = arrow.points.slice(-2); const head = `M${x.toFixed(1)} ${y.toFixed(1)}${Math.abs(y - py) >= Math.abs(x - px) ? 'l-3.6 -7.5h7.2z' : 'l-7.5 -3.6v7.2z'}`; heads.add(head); tree.heads.push(head); }
   }
-  const lines = [...trees.values()].map(tree => vector('path', {d: tree.arrows.map(arrow => bent(arrow.points, arrow.head)).join(''), class: `g-edge${tree.write ? ' g-write' : ''}`, 'data-ends': [...tree.ends].join(' ')}));
-  graph.view.replaceChildren(...frames, ...lines, vector('path', {d: [...heads.keys()].join(''), class: 'g-head'}), ...closed);
+  const lines = [...trees.values()].map(tree => vector('path', {d: tree.arrows.map(arrow => bent(arrow.points, arrow.head)).join(''), class: `g-edge${tree.write ? ' g-write' : ''}`, 'data-ends': [...tree.ends].join(' '), 'data-heads': tree.heads.join('')}));
+  graph.lit = vector('path', {class: 'g-head on'});
+  graph.view.replaceChildren(...frames, ...lines, vector('path', {d: [...heads].join(''), class: 'g-head'}), graph.lit, ...closed);
   graph.nodes = new Map([...frames, ...closed].map(element => [element.dataset.id, element]));
   markGraph(); moveGraph();
 }
@@ -68,6 +69,7 @@ function markGraph() {
   const stop = graph.chosen || order[0];
   for (const [id, element] of graph.nodes) { element.classList.toggle('on', id === graph.chosen); element.classList.toggle('hit', found.has(id)); element.setAttribute('tabindex', id === stop ? '0' : '-1'); }
   for (const line of graph.view.querySelectorAll('.g-edge')) line.classList.toggle('on', !!graph.chosen && line.dataset.ends.split(' ').includes(graph.chosen));
+  graph.lit.setAttribute('d', [...graph.view.querySelectorAll('.g-edge.on')].map(line => line.dataset.heads).join(''));
 }
 const moveGraph = () => graph.view.setAttribute('transform', `translate(${graph.x.toFixed(2)} ${graph.y.toFixed(2)}) scale(${graph.zoom.toFixed(4)})`);
 function zoomGraph(by, x = graph.canvas.clientWidth / 2, y = graph.canvas.clientHeight / 2) {
@@ -88,19 +90,19 @@ function fitGraphOnce() {
   if (graph.fitted || !graph.canvas.clientWidth) return;
   graph.fitted = true; fitGraph();
   const failed = graph.picture.boxes.find(drawn => drawn.box.failed);
-  if (failed) { chooseBox(failed.id); centre(failed.id); }
+  if (failed) { chooseBox(failed.id); fitGraph(); reveal(failed.id, .7); } // what ran leads down to it
 }
-function centre(id) {
+function centre(id, high = .38) {
   const drawn = graph.picture.boxes.find(each => each.id === id);
   if (!drawn) return;
   if (graph.zoom < .6) graph.zoom = Math.min(1, Math.max(.8, graph.zoom));
   graph.x = graph.canvas.clientWidth / 2 - (drawn.x + Math.min(drawn.width, graph.canvas.clientWidth) / 2) * graph.zoom;
-  graph.y = graph.canvas.clientHeight * .38 - drawn.y * graph.zoom; moveGraph();
+  graph.y = graph.canvas.clientHeight * high - drawn.y * graph.zoom; moveGraph();
 }
 /** Bring a box that has the focus into sight. */
-function reveal(id) {
+function reveal(id, high) {
   const element = graph.nodes.get(id), seen = graph.canvas.getBoundingClientRect(), its = element.getBoundingClientRect();
-  if (its.top < seen.top || its.left < seen.left || its.left + 40 > seen.right || its.top + 30 > seen.bottom) centre(id);
+  if (its.top < seen.top || its.left < seen.left || its.left + 40 > seen.right || its.top + 30 > seen.bottom) centre(id, high);
 }
 function toggleBox(id) {
   const before = graph.nodes.get(id).getBoundingClientRect(), focused = graph.view.contains(document.activeElement);

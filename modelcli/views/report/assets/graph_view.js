@@ -19,7 +19,7 @@ function drawGraph(panel) {
   graph.svg = vector('svg', {class: 'mc-page', role: 'group', 'aria-label': 'Boxes of the model, in the order of execution'}); graph.svg.append(graph.view);
   graph.canvas = make('div', {class: 'canvas', tabindex: '-1'}); graph.canvas.append(graph.svg);
   const kinds = new Set(Object.values(graph.data.boxes).map(box => box.family));
-  graph.legend = make('div', {class: 'legend float'}, DATA.kinds.filter(([kind]) => kinds.has(kind)).map(([kind, words]) => make('span', {}, make('i', {class: 'swatch', style: {background: `var(--${kind})`}}), words)));
+  graph.legend = make('div', {class: 'legend'}, DATA.kinds.filter(([kind]) => kinds.has(kind)).map(([kind, words]) => make('span', {}, make('i', {class: 'swatch', style: {background: `var(--${kind})`}}), words)));
   graph.side = make('aside', {'aria-live': 'polite', hidden: true});
   panel.append(make('div', {class: 'bar'}, make('label', {class: 'find'}, 'Find ', find), graph.found, make('label', {}, 'Colour', colour), make('span', {class: 'space'}),
     button('Open more', () => openMore()), button('Close all', () => { graph.open = new Set([graph.data.root]); paintGraph(); fitGraph(); }), button('As at first', () => { graph.open = new Set(Object.entries(graph.data.boxes).filter(([, box]) => box.open).map(([id]) => id)); paintGraph(); fitGraph(); }),
@@ -92,7 +92,7 @@ function graphSvg() {
   const root = document.documentElement, dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme:dark)').matches, theme = dark ? 'dark' : 'light';
   const copyOf = graph.view.cloneNode(true), {width, height} = graph.picture;
   copyOf.removeAttribute('transform');
-  for (const element of copyOf.querySelectorAll('*')) for (const name of ['tabindex', 'role', 'aria-expanded', 'aria-label', 'data-id', 'data-ends']) element.removeAttribute(name);
+  for (const element of copyOf.querySelectorAll('*')) for (const name of ['tabindex', 'role', 'aria-expanded', 'aria-label', 'data-id', 'data-ends', 'data-heads']) element.removeAttribute(name);
   for (const element of copyOf.querySelectorAll('.ring.none')) element.remove();
   for (const element of copyOf.querySelectorAll('.on,.hit')) element.classList.remove('on', 'hit');
   const svg = vector('svg', {class: `mc-${theme}`, viewBox: `-24 -24 ${Math.ceil(width + 48)} ${Math.ceil(height + 48)}`, width: Math.ceil(width + 48), height: Math.ceil(height + 48), 'font-family': graph.data.font});
