@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from modelcli.identity import storage_bytes, storage_key
+
 _SCALARS = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _MAKES_NEW: dict[Any, bool] = {}
 
@@ -85,7 +87,7 @@ class _Outputs:
         """Return how to make these again; None where that is not to be had from the sizes."""
         several = isinstance(output, (tuple, list))
         made: list[tuple[Any, ...] | None] = []
-        storages = {a.untyped_storage()._cdata for a in args if isinstance(a, torch.Tensor)}
+        storages = {storage_key(a) for a in args if isinstance(a, torch.Tensor)}
         for item in output if several else (output,):
             if item is None and several:
                 made.append(None)
@@ -93,10 +95,9 @@ class _Outputs:
             if type(item) is not torch.Tensor or not item.is_meta or item.storage_offset():
                 return None
             again = torch.empty_strided(item.shape, item.stride(), dtype=item.dtype, device="meta")
-            storage = item.untyped_storage()
-            if storage._cdata in storages or storage.nbytes() != again.untyped_storage().nbytes():
+            if storage_key(item) in storages or storage_bytes(item) != storage_bytes(again):
                 return None
-            storages.add(storage._cdata)
+            storages.add(storage_key(item))
             made.append((item.shape, item.stride(), item.dtype))
         return cls(type(output) if several else None, made)
 
