@@ -19,6 +19,7 @@ from modelcli.loading.build import (
 )
 from modelcli.loading.elsewhere import noting_absent
 from modelcli.loading.example import ExampleInputs, on_meta, with_values
+from modelcli.loading.indices import kept_indices
 from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.method import call_by
@@ -152,6 +153,9 @@ class _Ladder:
                 return trace
             real, real_error = self._try_real()
             return real if real is not None and real_error is None else trace
+        kept = self._try_with_indices()
+        if kept is not None:
+            return kept
         fake = self._try_fake()
         if fake is not None and fake.failure is None:
             return fake
@@ -165,6 +169,22 @@ class _Ladder:
         except (RunFailedError, MemoryGuardError, UnavailableError) as error:
             return None, error
         return self._run(model, self._real_inputs(), "real")
+
+    def _try_with_indices(self) -> Trace | None:
+        """Run on meta once more, with the values of indices; None where that does not do."""
+        assert self.inputs is not None
+        try:
+            model = self._prepared(build(self.source, execution="meta"))
+        except RunFailedError:
+            return None
+        with kept_indices() as chosen:
+            trace, error = self._run(model, self.inputs, "meta")
+        if error is not None:
+            return None
+        if not chosen:
+            return trace
+        spread = f"what {' and '.join(sorted(chosen))} choose is spread evenly: there are no values"
+        return dataclasses.replace(trace, remarks=(*trace.remarks, spread))
 
     def _try_fake(self) -> Trace | None:
         try:

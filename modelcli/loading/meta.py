@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from modelcli.loading.elsewhere import names_device, stay_here
+from modelcli.loading.indices import are_kept, run_with_indices
 from modelcli.loading.user_code import names_library, user_frame
 
 # Factories whose result is a weight more often than an index.
@@ -56,6 +57,10 @@ class MetaFactories(TorchFunctionMode):
 def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a torch function so that big factories land on meta and devices do not mix."""
     name = getattr(func, "__name__", "")
+    if are_kept():
+        found = run_with_indices(func, name, args, kwargs)
+        if found is not NotImplemented:
+            return found
     if names_device(name, kwargs):
         given = stay_here(name, args, kwargs)
         if given is None:

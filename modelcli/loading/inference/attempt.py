@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from modelcli.loading.bodies import uncompiled_bodies
 from modelcli.loading.copying import copy_to_meta
 from modelcli.loading.example import ExampleInputs
+from modelcli.loading.indices import kept_indices
 from modelcli.loading.meta import call_on_meta
 from modelcli.modules import modules_of
 
@@ -32,12 +33,20 @@ def what_stops(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
     """Return what a forward on meta raises with these inputs; None where it gets through."""
     if any(isinstance(m, LazyModuleMixin) for m in modules_of(model)):
         model = copy_to_meta(model)  # a failed try would fix the lazy layers' sizes
+    error = _error_of(model, inputs)
+    if error is not None and needs_values(error):
+        with kept_indices():
+            error = _error_of(model, inputs)
+    # Values that meta cannot give are no fault of the shape: the ladder deals with them.
+    return None if error is None or needs_values(error) else error
+
+
+def _error_of(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
     try:
         with uncompiled_bodies(), _MetaCalls(), torch.no_grad():
             _call(model, inputs)
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
-        # Values that meta cannot give are no fault of the shape: the ladder deals with them.
-        return None if needs_values(error) else error
+        return error
     return None
 
 

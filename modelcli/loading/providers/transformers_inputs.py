@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterator, Mapping
+import linecache
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 from torch import nn
 
 from modelcli.loading.example import ExampleInputs, example_from, forward_parameters, from_specs
+from modelcli.loading.providers.transformers_arguments import (
+    TEXT,
+    describe_argument,
+    has_codebooks,
+    is_known,
+)
+from modelcli.loading.providers.transformers_facts import Facts
 from modelcli.loading.types import InputSpec
 from modelcli.modules import parameters_of
 
-_MOST_TRIES = 16
+_MOST_VARIANTS = 12  # of one set of arguments
+_MOST_SETS = 8
+_LINES_ABOVE = 4  # of a raise, in which its condition stands
 # Arguments that a model may declare optional and yet insist on.
 _WANTED = ("input_ids", "pixel_values", "bbox", "input_features", "input_values")
 
@@ -22,103 +35,129 @@ def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
 
     A model of text alone has one candidate, and nothing is tried.
     """
-    candidates = list(itertools.islice(_candidates(model), _MOST_TRIES))
-    if len(candidates) < 2:
-        return candidates[0] if candidates else None
-    from modelcli.loading.copying import copy_to_meta
-    from modelcli.loading.inference import runs
-
-    on_meta = model if all(p.is_meta for p in parameters_of(model)) else copy_to_meta(model)
-    return next((inputs for inputs in candidates if runs(on_meta, inputs)), candidates[0])
-
-
-def _candidates(model: Any) -> Iterator[ExampleInputs]:
-    main = str(model.main_input_name)
-    parameters = forward_parameters(model)
-    dummy = _dummy(model) if main == "input_ids" and main in parameters else None
-    if dummy is not None:
-        yield dummy
-    required = [n for n, p in parameters.items() if p.default is p.empty and _known(n, p)]
-    wanted = [name for name in _WANTED if name in parameters]
-    # Models of parts inherit a main input that their own forward need not take.
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    takes = [main] if main in parameters or (open_ended and not required) else []
-    decoder = ["decoder_input_ids"] if _has_decoder(model.config) else []
-    seen: set[tuple[str, ...]] = {("input_ids",)} if dummy is not None else set()
-    for extra in ([], required, [*required, *wanted]):
-        names = tuple(dict.fromkeys([*takes, *extra, *decoder]))
-        if not names or names in seen:
-            continue
-        seen.add(names)
-        variants = [list(_specs(name, model.config)) for name in names]
-        for specs in itertools.product(*variants):
-            yield from_specs(specs, model, origin="config")
-
-
-def _dummy(model: Any) -> ExampleInputs | None:
-    found = getattr(model, "dummy_inputs", None)
-    if not isinstance(found, Mapping) or "input_ids" not in found:
+    search = _Search(model)
+    sets = list(search.sets())
+    if not sets and search.dummy is None:
         return None
-    inputs = dict(found)
-    if _has_decoder(model.config) and "decoder_input_ids" not in inputs:
-        inputs["decoder_input_ids"] = inputs["input_ids"]
-    return example_from(inputs, "dummy_inputs")
+    if search.is_of_text and len(sets) < 2:
+        return search.dummy or next(search.variants(sets[0]))
+    return search.first_that_runs(sets)
+
+
+class _Search:
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.parameters = forward_parameters(model)
+        main = model.main_input_name
+        self.main = [main] if isinstance(main, str) else [str(name) for name in main]
+        self.is_coded = has_codebooks(Facts(model.config, frozenset()))
+        self.dummy = None if self.is_coded else self._dummy()
+        self.is_of_text = not self.is_coded and self.parameters.keys() <= TEXT
+
+    def first_that_runs(self, sets: list[tuple[str, ...]]) -> ExampleInputs:
+        """Try sets of arguments, and what the failures ask for besides."""
+        from modelcli.loading.copying import copy_to_meta
+        from modelcli.loading.inference.attempt import what_stops
+
+        is_meta = all(p.is_meta for p in parameters_of(self.model))
+        on_meta = self.model if is_meta else copy_to_meta(self.model)
+        first: ExampleInputs | None = self.dummy
+        if first is not None:
+            error = what_stops(on_meta, first)
+            if error is None:
+                return first
+            sets = [*sets, (*first.kwargs, *self._asked_for(error, first.kwargs))]
+        seen: set[frozenset[str]] = set()
+        while sets and len(seen) < _MOST_SETS:
+            names = sets.pop(0)
+            if frozenset(names) in seen:
+                continue
+            seen.add(frozenset(names))
+            asked: list[str] = []
+            for inputs in self.variants(names):
+                first = first or inputs
+                error = what_stops(on_meta, inputs)
+                if error is None:
+                    return inputs
+                asked = asked or self._asked_for(error, names)
+            if asked:
+                sets.insert(0, (*names, *asked))
+        return first or ExampleInputs()
+
+    def sets(self) -> Iterator[tuple[str, ...]]:
+        """Yield the arguments to give together, the fewest first."""
+        parameters = self.parameters
+        required = [n for n, p in parameters.items() if p.default is p.empty and _is_named(n, p)]
+        wanted = [name for name in _WANTED if name in parameters]
+        # Models of parts inherit a main input that their own forward need not take.
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        mains = [name for name in self.main if name in parameters]
+        takes = mains or (self.main if open_ended and not required else [])
+        decoder = [] if not _has_decoder(self.model.config) else ["decoder_input_ids"]
+        if "decoder_input_values" in parameters:
+            decoder = ["decoder_input_values"]
+        decoder = [name for name in decoder if open_ended or name in parameters]
+        seen: set[tuple[str, ...]] = {("input_ids",)} if self.dummy is not None else set()
+        for extra in ([], required, [*required, *wanted]):
+            names = tuple(dict.fromkeys([*takes, *extra, *decoder]))
+            if names and names not in seen and set(required) <= set(names):
+                seen.add(names)
+                yield names
+
+    def variants(self, names: Sequence[str]) -> Iterator[ExampleInputs]:
+        """Yield inputs of these names: every argument's likeliest shape, then the others."""
+        facts = Facts(self.model.config, frozenset(names))
+        told = [describe_argument(name, facts) for name in names]
+        together = [
+            tuple(own[min(n, len(own) - 1)] for own in told) for n in range(max(map(len, told)))
+        ]
+        seen: list[tuple[InputSpec, ...]] = []
+        for specs in itertools.chain(together, itertools.product(*told)):
+            if specs in seen:
+                continue
+            seen.append(specs)
+            yield from_specs(specs, self.model, origin="config")
+            if len(seen) >= max(_MOST_VARIANTS, len(together)):
+                return
+
+    def _dummy(self) -> ExampleInputs | None:
+        if self.main != ["input_ids"] or "input_ids" not in self.parameters:
+            return None
+        found = getattr(self.model, "dummy_inputs", None)
+        if not isinstance(found, Mapping) or "input_ids" not in found:
+            return None
+        inputs = dict(found)
+        if _has_decoder(self.model.config) and "decoder_input_ids" not in inputs:
+            inputs["decoder_input_ids"] = inputs["input_ids"]
+        return example_from(inputs, "dummy_inputs")
+
+    def _asked_for(self, error: BaseException, given: Any) -> list[str]:
+        """Return the arguments, not given, that a failure speaks of or fails without."""
+        optional = [n for n in self.parameters if n not in given and is_known(n)]
+        said = set(re.findall(r"\w+", str(error)))
+        found = [name for name in optional if name in said]
+        return (found or [n for n in optional if n in _missed(error.__traceback__)])[:2]
 
 
 def _has_decoder(config: Any) -> bool:
     return bool(getattr(config, "is_encoder_decoder", False))
 
 
-def _known(name: str, parameter: Any) -> bool:
+def _is_named(name: str, parameter: inspect.Parameter) -> bool:
     kinds = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     return parameter.kind in kinds and name != "self"
 
 
-def _specs(name: str, config: Any) -> Iterator[InputSpec]:
-    """Yield what an argument of that name may look like, the likeliest first."""
-    if name == "pixel_values":
-        yield from _images(config)
-    elif name == "input_features":
-        yield from _spectra(config)
-    elif name == "input_values":
-        yield from _waves(config)
-    elif name == "bbox":
-        yield InputSpec(name=name, dtype="int64", shape=(1, 8, 4))
-    elif name in ("query_embeds", "inputs_embeds", "hidden_states"):
-        yield InputSpec(name=name, shape=(1, 16, getattr(config, "hidden_size", 768)))
-    else:
-        yield InputSpec(name=name, dtype="int64", shape=(1, 8))
-
-
-def _images(config: Any) -> Iterator[InputSpec]:
-    vision = getattr(config, "vision_config", None) or config
-    size = getattr(vision, "image_size", None) or getattr(vision, "img_size", None) or 224
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
-    channels = getattr(vision, "num_channels", None) or 3
-    frames = getattr(vision, "num_frames", None) or getattr(vision, "frames_per_clip", None)
-    if isinstance(frames, int):
-        yield InputSpec(name="pixel_values", shape=(1, frames, channels, height, width))
-    yield InputSpec(name="pixel_values", shape=(1, channels, height, width))
-    if getattr(vision, "image_size", None) is None:
-        for side in (384, 512, 640, 1024, 1536):
-            yield InputSpec(name="pixel_values", shape=(1, channels, side, side))
-    yield InputSpec(name="pixel_values", shape=(1, 2, channels, height, width))
-
-
-def _spectra(config: Any) -> Iterator[InputSpec]:
-    audio = getattr(config, "audio_config", None) or getattr(config, "encoder_config", None)
-    holders = [c for c in (config, audio) if c is not None]
-    names = ("num_mel_bins", "input_feat_size", "feature_size", "input_dim", "num_mels")
-    bins = next((v for n in names for c in holders if (v := getattr(c, n, None))), 80)
-    length = 2 * next((v for c in holders if (v := getattr(c, "max_source_positions", 0))), 500)
-    yield InputSpec(name="input_features", shape=(1, bins, length))
-    yield InputSpec(name="input_features", shape=(1, length, bins))
-    yield InputSpec(name="input_features", shape=(1, 1, length, bins))
-
-
-def _waves(config: Any) -> Iterator[InputSpec]:
-    length, bins = getattr(config, "max_length", None), getattr(config, "num_mel_bins", None)
-    if length and bins:
-        yield InputSpec(name="input_values", shape=(1, length, bins))
-    yield InputSpec(name="input_values", shape=(1, 16000))
-    yield InputSpec(name="input_values", shape=(1, 1, 16000))
+def _missed(traceback: TracebackType | None) -> set[str]:
+    """Return the names that were None in the lines at which an exception passed."""
+    names: set[str] = set()
+    while traceback is not None:
+        frame, number = traceback.tb_frame, traceback.tb_lineno
+        line = linecache.getline(frame.f_code.co_filename, number)
+        if line.lstrip().startswith("raise"):
+            above = range(max(number - _LINES_ABOVE, 1), number)
+            line += "".join(linecache.getline(frame.f_code.co_filename, n) for n in above)
+        words = set(re.findall(r"\w+", line))
+        names |= {name for name in words if frame.f_locals.get(name, names) is None}
+        traceback = traceback.tb_next
+    return names
