@@ -93,8 +93,12 @@ def model_names(library: str) -> list[str]:
     """Return the classification models of torchvision, all of timm's, transformers' types."""
     from modelcli.loading.providers import list_names
 
-    if library != "torchvision":
-        return list_names({"timm": "timm", "transformers": "hf"}[library])
+    if library == "timm":
+        return list_names("timm")
+    if library == "transformers":  # also the parts of models, which the provider does not list
+        from modelcli.loading.providers.libraries import import_library
+
+        return sorted(import_library("transformers").CONFIG_MAPPING)
     list_names("torchvision")  # imports it, also beside a torch that it was not built for
     import torchvision
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import torch
@@ -154,12 +155,14 @@ class _Ladder:
             real, real_error = self._try_real()
             return real if real is not None and real_error is None else trace
         kept = self._try_with_indices()
-        if kept is not None:
+        if kept is not None and kept.failure is None:
             return kept
         fake = self._try_fake()
         if fake is not None and fake.failure is None:
             return fake
         if self.guard_bytes is not None and param_bytes > self.guard_bytes:
+            if kept is not None:
+                return kept
             raise MemoryGuardError(param_bytes, self.guard_bytes)
         return self._run_real()
 
@@ -171,7 +174,7 @@ class _Ladder:
         return self._run(model, self._real_inputs(), "real")
 
     def _try_with_indices(self) -> Trace | None:
-        """Run on meta once more, with the values of indices; None where that does not do."""
+        """Run on meta once more, with the values of indices; None where those do not do."""
         assert self.inputs is not None
         try:
             model = self._prepared(build(self.source, execution="meta"))
@@ -179,7 +182,7 @@ class _Ladder:
             return None
         with kept_indices() as chosen:
             trace, error = self._run(model, self.inputs, "meta")
-        if error is not None:
+        if error is not None and needs_values(error):
             return None
         if not chosen:
             return trace
@@ -294,7 +297,4 @@ def _may_be_ours(error: BaseException) -> bool:
 
 
 def _numel(shape: Sequence[int]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+    return math.prod(shape)

@@ -193,7 +193,8 @@ def asked_for(
 ) -> tuple[Source, InputRequest, ExampleInputs | None]:
     """Return what to build and to run it on, if that fits; arguments and errors of `summary`."""
     extra = _checked_arguments(kwargs, batch_size, mode)
-    source = replace(source_for(model), method=method or "")
+    source = source_for(model)
+    source = replace(source, method=method or source.method)
     given = None
     if inputs is not None:
         if batch_size is not None:

@@ -111,7 +111,7 @@ def command(
     from modelcli.tracing.counting import counting
 
     source = find_source(arguments.target, arguments.model_kwargs)
-    source = replace(source, method=method or "")
+    source = replace(source, method=method or source.method)
     if style is Style.TORCH:
         print_torch(out, source)
         return

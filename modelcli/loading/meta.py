@@ -30,6 +30,9 @@ _CPU_IDS = frozenset(
     "lstm gru rnn_tanh rnn_relu".split()
 )
 
+# Functions that want even the one number that they fill in on the device of the tensor.
+_FILLS = frozenset(["masked_fill", "masked_fill_"])
+
 _MEMORY_LIBRARIES = frozenset({"ctypes", "_ctypes", "cffi", "_cffi_backend", "numpy"})
 _GROUPED = frozenset({"_grouped_mm", "grouped_mm"})
 
@@ -81,6 +84,8 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     devices = _Devices()
     devices.look(args)
     devices.look(kwargs)
+    if devices.meta and name in _FILLS:
+        args = tuple(a.to("meta") if isinstance(a, torch.Tensor) else a for a in args)
     if devices.meta and devices.real:
         keep_ids = name in _CPU_IDS
         args, kwargs = _to_meta(args, keep_ids), _to_meta(kwargs, keep_ids)

@@ -1,4 +1,4 @@
-"""Formulas beside those of ATen's contractions: Fourier transforms, torchvision's operators."""
+"""Formulas beside those of ATen's contractions: transforms, solvers, torchvision's operators."""
 
 from __future__ import annotations
 
@@ -47,8 +47,25 @@ def _deform_conv2d_backward(grad: Any, _x: Any, weight: Any, *_args: Any, **_: A
     return 2 * _deform_conv2d(None, weight, out_val=grad)
 
 
+def _solve_triangular(a: Any, b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
+    """Each right-hand side meets every number beside the diagonal once."""
+    size, columns = a.shape[-1], out_val.numel() // max(a.shape[-1], 1)
+    return int(size * (size - 1) * columns)
+
+
+def _euclidean_dist(a: Any, b: Any, *_args: Any, out_val: Any, **_: Any) -> int:
+    """The product of every row of one with every row of the other; the squares are cheap."""
+    return int(2 * out_val.numel() * a.shape[-1])
+
+
 MORE: dict[str, dict[str, Callable[..., int]]] = {
-    "aten": {"_fft_c2c": _fft_c2c, "_fft_r2c": _fft_r2c, "_fft_c2r": _fft_c2r},
+    "aten": {
+        "_fft_c2c": _fft_c2c,
+        "_fft_r2c": _fft_r2c,
+        "_fft_c2r": _fft_c2r,
+        "linalg_solve_triangular": _solve_triangular,
+        "_euclidean_dist": _euclidean_dist,
+    },
     "torchvision": {
         "deform_conv2d": _deform_conv2d,
         "_deform_conv2d_backward": _deform_conv2d_backward,

@@ -53,6 +53,9 @@ COUNTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
         (r(1, 4, 5, 4), r(1, 2, 5, 4), r(1, 2, 5, 4)), 4 * 25 * 8),
     "bilinear": (F.bilinear, (r(2, 3), r(2, 4), r(5, 3, 4)), 2 * 60),
+    "triangular system": (lambda a, b: torch.linalg.solve_triangular(a, b, upper=True),
+                          (r(2, 4, 4).triu() + torch.eye(4), r(2, 4, 5)), 2 * 5 * 6),
+    "distances by a product": (torch.cdist, (r(30, 3), r(40, 3)), 30 * 40 * 3),
     "cosine similarity": (F.cosine_similarity, (r(2, 3), r(2, 3)), 0),
     "layer norm": (lambda x: F.layer_norm(x, (4,)), (r(2, 4),), 0),
     "softmax": (lambda x: x.softmax(-1), (r(2, 4),), 0),
@@ -66,8 +69,6 @@ COUNTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {
 }  # fmt: skip
 UNKNOWN: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "inverse": (torch.linalg.inv, (r(3, 3) + torch.eye(3) * 9,), "linalg_inv_ex"),
-    "triangular": (lambda a, b: torch.linalg.solve_triangular(a, b, upper=True),
-                   (r(3, 3).triu() + torch.eye(3), r(3, 2)), "linalg_solve_triangular"),
     "singular values": (torch.linalg.svdvals, (r(3, 3),), "_linalg_svd"),
     "distances": (torch.cdist, (r(4, 3), r(5, 3)), "_cdist_forward"),
 }  # fmt: skip

@@ -47,11 +47,15 @@ class Transformers:
                 )
             setattr(config, key, plain_argument(value))
         _say_how_many_layers(config)
+        architecture = _architecture(transformers, config)
+        method = _stands_for_forward(architecture)
+        no_forward = f"{architecture.__name__} has no forward: its {method} runs" if method else ""
         return Source(
             label=f"hf:{reference}",
-            construct=lambda: _from_config(transformers, config),
+            construct=lambda: _from_config(transformers, config, architecture),
             kwargs=dict(kwargs),
-            remarks=(remark,) if remark else (),
+            remarks=tuple(filter(None, (remark, no_forward))),
+            method=method,
         )
 
     def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
@@ -208,18 +212,30 @@ def _last_line(error: Exception) -> str:
     return brief(lines[-1], 120)[1:-1] if lines else type(error).__name__
 
 
-def _from_config(transformers: Any, config: Any) -> nn.Module:
-    """Build the architecture that a configuration names, else the base model of its type."""
+def _architecture(transformers: Any, config: Any) -> Any:
+    """Return the class that a configuration names, else the base model of its type, or None."""
     for name in getattr(config, "architectures", None) or ():
         found = getattr(transformers, name, None)
         if found is not None:
-            return cast(nn.Module, _new(found, config))
-    automatic = transformers.AutoModel
-    if type(config) not in automatic._model_mapping:
-        own = _model_of(config)
-        if own is not None:
-            return cast(nn.Module, _new(own, config))
-    return cast(nn.Module, automatic.from_config(config, trust_remote_code=False))
+            return found
+    mapping = transformers.AutoModel._model_mapping
+    if type(config) not in mapping:
+        return _model_of(config)
+    found = mapping[type(config)]
+    return None if isinstance(found, (tuple, list)) else found
+
+
+def _stands_for_forward(architecture: Any) -> str:
+    """Return the method that runs a model whose class has no forward, as of codes of images."""
+    has_forward = getattr(architecture, "forward", None) is not nn.Module.forward
+    return "encode" if not has_forward and hasattr(architecture, "encode") else ""
+
+
+def _from_config(transformers: Any, config: Any, architecture: Any) -> nn.Module:
+    """Build an architecture; without one the automatic class says what it lacks."""
+    if architecture is not None:
+        return cast(nn.Module, _new(architecture, config))
+    return cast(nn.Module, transformers.AutoModel.from_config(config, trust_remote_code=False))
 
 
 def _model_of(config: Any) -> Any:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modelcli.loading.providers.transformers_facts import Facts, floats, ids, mask, whole
+from modelcli.loading.providers.transformers_facts import TOKENS, Facts, floats, ids, mask, whole
 from modelcli.loading.providers.transformers_images import IMAGES, hidden_rows
 from modelcli.loading.providers.transformers_sounds import SOUNDS
 from modelcli.loading.types import InputSpec
 
-_TOKENS = 8
 _STEPS = 20  # of a policy
 _REGIONS = 36  # of an image, as detectors give them
 _CODEBOOKS = ("num_codebooks", "num_code_groups")
@@ -51,27 +50,36 @@ def describe_argument(name: str, facts: Facts) -> list[InputSpec]:
 def _tokens(facts: Facts) -> int:
     """Return the length of a text; places for the image are in it where it has to name them."""
     held = facts.number("latent_query_num", default=0)
-    return _TOKENS + held if "image_embeds_position_mask" in facts.names else _TOKENS
+    return TOKENS + held if "image_embeds_position_mask" in facts.names else TOKENS
 
 
 def _ids(name: str, facts: Facts) -> list[InputSpec]:
     texts = ids(name, (1, _tokens(facts)))
     books = next(facts.numbers(*_CODEBOOKS), 0)
     if books > 1:
-        return [*ids(name, (1, _TOKENS, books + 1), (1, _TOKENS, books)), *texts]
+        return [*ids(name, (1, TOKENS, books + 1), (1, TOKENS, books)), *texts]
     return texts
+
+
+def _boxes(name: str, facts: Facts) -> list[InputSpec]:
+    """Places on a page, in pixels or in parts of it."""
+    shape = (1, _tokens(facts), 4)
+    return [*ids(name, shape), InputSpec(name=name, dtype="float32", shape=shape, span=(0, 1))]
 
 
 def _decoder_ids(name: str, facts: Facts) -> list[InputSpec]:
     channels = facts.value("num_channels", part="decoder")
-    texts = ids(name, (1, _TOKENS))
-    return [*ids(name, (1, _TOKENS, channels)), *texts] if isinstance(channels, int) else texts
+    texts = ids(name, (1, TOKENS))
+    return [*ids(name, (1, TOKENS, channels)), *texts] if isinstance(channels, int) else texts
 
 
 def _states(name: str, facts: Facts) -> list[InputSpec]:
     sizes = list(facts.numbers("hidden_size", "d_model", "embed_dim", "n_embd"))
     if name.startswith("encoder_"):
         sizes = [*facts.numbers("encoder_hidden_size", "cross_attention_hidden_size"), *sizes]
+    layers = facts.value("target_layer_ids")
+    if name.startswith("context_") and layers:  # of several layers, side by side
+        sizes = [sizes[0] * len(layers), *sizes]
     sizes = [*sizes, 768]
     found = hidden_rows(name, facts) if name == "hidden_states" else []
     found += floats(name, *((1, 16, size) for size in sizes[:4]))
@@ -121,7 +129,7 @@ def _documents(name: str, facts: Facts) -> list[InputSpec]:
     count = facts.number("n_docs", default=5)
     if name == "doc_scores":
         return floats(name, (1, count))
-    return mask(name, (count, _TOKENS)) if "mask" in name else ids(name, (count, _TOKENS))
+    return mask(name, (count, TOKENS)) if "mask" in name else ids(name, (count, TOKENS))
 
 
 def _place_mask(name: str, facts: Facts) -> list[InputSpec]:
@@ -153,7 +161,7 @@ _ARGUMENTS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "input_ids": _ids,
     "inputs": _anything,
     "decoder_input_ids": _decoder_ids,
-    "bbox": lambda name, facts: ids(name, (1, _tokens(facts), 4)),
+    "bbox": _boxes,
     "lang_ids": lambda name, _: ids(name, (1,)),
     "states": _policy("state_dim"),
     "actions": _policy("act_dim"),
@@ -169,8 +177,8 @@ _ARGUMENTS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "context_input_ids": _documents,
     "context_attention_mask": _documents,
     "doc_scores": _documents,
-    "classes_input_ids": lambda name, _: ids(name, (2, _TOKENS)),
-    "classes_attention_mask": lambda name, _: mask(name, (2, _TOKENS)),
+    "classes_input_ids": lambda name, _: ids(name, (2, TOKENS)),
+    "classes_attention_mask": lambda name, _: mask(name, (2, TOKENS)),
     "classes_structure": lambda name, _: whole(name, [2], 1),
     "image_embeds_position_mask": _place_mask,
     "task_inputs": _task,

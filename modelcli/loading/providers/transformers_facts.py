@@ -8,6 +8,8 @@ from typing import Any
 
 from modelcli.loading.types import InputSpec, Shape
 
+TOKENS = 8  # of a text
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modelcli.loading.providers.transformers_facts import Facts, floats, mask, whole
+from modelcli.loading.providers.transformers_facts import TOKENS, Facts, floats, mask, whole
 from modelcli.loading.types import InputSpec, Shape
 
 # Where no side is said, the usual ones, the commonest first.
@@ -44,7 +44,7 @@ def _frames(facts: Facts) -> int | None:
 
 def grid_side(facts: Facts) -> int:
     """Return how many patches an image has along a side: whole groups of those that are merged."""
-    merge = facts.number("spatial_merge_size", "pooling_kernel_size", default=2, part="vision")
+    merge = facts.number("spatial_merge_size", "pooling_kernel_size", default=1, part="vision")
     side = _sides(facts)[0] // _patch(facts)
     return max(side // (2 * merge), 1) * 2 * merge
 
@@ -66,8 +66,10 @@ def _rows(name: str, facts: Facts) -> list[InputSpec]:
         (count, channels, side, side),
         (1, count, channels, side, side),
         (1, count, flat),
+        (count, flat * 2),
         (count, flat * merge * merge),
         (1, channels, side, count * side),
+        (count, side * merge, side * merge, channels),
     )
 
 
@@ -82,7 +84,7 @@ def _images(name: str, facts: Facts) -> list[InputSpec]:
         return floats(name, (1, 1, tiles, channels, height, width))
     shapes: list[Shape] = [(1, channels, height, width)]
     if frames is not None:
-        shapes.insert(0, (1, frames, channels, height, width))
+        shapes = [(1, frames, *shapes[0][1:]), (frames, *shapes[0][1:]), *shapes]
     shapes += [(1, channels, s, s) for s in _sides(facts)]
     shapes += [(1, 2, channels, height, width)]
     if facts.value("patch_size", part="vision"):  # the patches may be cut beforehand
@@ -97,7 +99,9 @@ def _films(name: str, facts: Facts) -> list[InputSpec]:
         return _rows(name, facts)
     channels, frames = _channels(facts), _frames(facts) or _FRAMES
     height, width = _size(facts)
-    return floats(name, (1, frames, channels, height, width), (1, channels, frames, height, width))
+    shapes: list[Shape] = [(1, frames, channels, height, width)]
+    shapes += [(1, frames, channels, side, side) for side in (336, 384, *_sides(facts))]
+    return floats(name, *shapes, (1, channels, frames, height, width))
 
 
 def _grid(name: str, facts: Facts) -> list[InputSpec]:
@@ -148,6 +152,7 @@ IMAGES: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "merge_sizes": _merges,
     "aspect_ratio_ids": lambda name, _: whole(name, [[1]], 1, 1),
     "aspect_ratio_mask": _tile_mask,
+    "image_attention_mask": lambda name, _: mask(name, (1, TOKENS, 2)),
     "pixel_attention_mask": _pixel_mask,
     "pixel_mask": _pixel_mask,
     "flattened_patches": _patch_rows,

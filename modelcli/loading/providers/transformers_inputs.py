@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import linecache
@@ -27,7 +28,10 @@ _MOST_VARIANTS = 12  # of one set of arguments
 _MOST_SETS = 8
 _LINES_ABOVE = 4  # of a raise, in which its condition stands
 # Arguments that a model may declare optional and yet insist on.
-_WANTED = ("input_ids", "pixel_values", "bbox", "input_features", "input_values")
+_WANTED = (
+    "input_ids", "pixel_values", "bbox", "input_features", "input_values",
+    "image_embeds_position_mask",
+)  # fmt: skip
 
 
 def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
@@ -50,6 +54,8 @@ class _Search:
         self.parameters = forward_parameters(model)
         main = model.main_input_name
         self.main = [main] if isinstance(main, str) else [str(name) for name in main]
+        self.plain = {} if _can_cache(model.config) else {"use_cache": False}
+        self.plain = {name: v for name, v in self.plain.items() if name in self.parameters}
         self.is_coded = has_codebooks(Facts(model.config, frozenset()))
         self.dummy = None if self.is_coded else self._dummy()
         self.is_of_text = not self.is_coded and self.parameters.keys() <= TEXT
@@ -68,19 +74,21 @@ class _Search:
                 return first
             sets = [*sets, (*first.kwargs, *self._asked_for(error, first.kwargs))]
         seen: set[frozenset[str]] = set()
+        is_asked = False
         while sets and len(seen) < _MOST_SETS:
             names = sets.pop(0)
             if frozenset(names) in seen:
                 continue
             seen.add(frozenset(names))
             asked: list[str] = []
-            for inputs in self.variants(names):
-                first = first or inputs
+            for number, inputs in enumerate(self.variants(names)):
+                first = inputs if first is None or (is_asked and not number) else first
                 error = what_stops(on_meta, inputs)
                 if error is None:
                     return inputs
                 asked = asked or self._asked_for(error, names)
-            if asked:
+            is_asked = bool(asked)
+            if is_asked:
                 sets.insert(0, (*names, *asked))
         return first or ExampleInputs()
 
@@ -103,6 +111,8 @@ class _Search:
             if names and names not in seen and set(required) <= set(names):
                 seen.add(names)
                 yield names
+        if self.is_coded and "inputs_embeds" in parameters:
+            yield ("inputs_embeds",)
 
     def variants(self, names: Sequence[str]) -> Iterator[ExampleInputs]:
         """Yield inputs of these names: every argument's likeliest shape, then the others."""
@@ -116,7 +126,8 @@ class _Search:
             if specs in seen:
                 continue
             seen.append(specs)
-            yield from_specs(specs, self.model, origin="config")
+            made = from_specs(specs, self.model, origin="config")
+            yield dataclasses.replace(made, kwargs={**made.kwargs, **self.plain})
             if len(seen) >= max(_MOST_VARIANTS, len(together)):
                 return
 
@@ -129,18 +140,27 @@ class _Search:
         inputs = dict(found)
         if _has_decoder(self.model.config) and "decoder_input_ids" not in inputs:
             inputs["decoder_input_ids"] = inputs["input_ids"]
-        return example_from(inputs, "dummy_inputs")
+        return example_from({**inputs, **self.plain}, "dummy_inputs")
 
     def _asked_for(self, error: BaseException, given: Any) -> list[str]:
-        """Return the arguments, not given, that a failure speaks of or fails without."""
+        """Return the argument, not given, that a failure speaks of or fails without."""
         optional = [n for n in self.parameters if n not in given and is_known(n)]
         said = set(re.findall(r"\w+", str(error)))
         found = [name for name in optional if name in said]
-        return (found or [n for n in optional if n in _missed(error.__traceback__)])[:2]
+        missed = _missed(error.__traceback__) if not found else ()
+        return (found or [name for name in optional if name in missed])[:1]
 
 
 def _has_decoder(config: Any) -> bool:
     return bool(getattr(config, "is_encoder_decoder", False))
+
+
+def _can_cache(config: Any) -> bool:
+    """Tell whether the library's cache of keys and values has a layer to be of."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    kinds = getattr(text, "layer_types", None)
+    has_attention = not kinds or any("attention" in k and "linear" not in k for k in kinds)
+    return hasattr(text, "num_hidden_layers") and has_attention
 
 
 def _is_named(name: str, parameter: inspect.Parameter) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modelcli.loading.providers.transformers_facts import Facts, floats, ids, mask, whole
+from modelcli.loading.providers.transformers_facts import TOKENS, Facts, floats, ids, mask, whole
 from modelcli.loading.types import InputSpec, Shape
 
 _SECOND = 16000  # samples
 _FRAMES = 1000  # of a spectrum: ten seconds
+_MOST_FRAMES = 3000
 _HOP = 160  # samples a frame
+_STEP = 320  # samples a frame of what learns from waves
 _BINS = (
     "num_mel_bins", "input_feat_size", "feature_size", "input_dim", "num_mels", "n_mels",
     "n_mel_bins", "feature_projection_input_dim", "model_in_dim", "mel_dim",
@@ -25,8 +27,10 @@ def _bins(facts: Facts) -> list[int]:
 
 
 def _frames(facts: Facts) -> int:
-    positions = facts.number("max_source_positions", default=_FRAMES // 2, part="audio")
-    return 2 * positions
+    if "input_values" in facts.names:
+        return _SECOND // _STEP  # the same sound, seen twice
+    length = 2 * facts.number("max_source_positions", default=_FRAMES // 2, part="audio")
+    return length if length <= _MOST_FRAMES else _FRAMES
 
 
 def _spectra(name: str, facts: Facts) -> list[InputSpec]:
@@ -34,6 +38,8 @@ def _spectra(name: str, facts: Facts) -> list[InputSpec]:
     shapes: list[Shape] = []
     for bins in _bins(facts):
         shapes += [(1, bins, length), (1, length, bins), (1, 1, length, bins)]
+    if "input_ids" in facts.names:  # as many steps of sound as of text
+        shapes += [(1, _bins(facts)[0], TOKENS * 8)]
     return floats(name, *shapes)
 
 
@@ -48,17 +54,18 @@ def _waves(name: str, facts: Facts) -> list[InputSpec]:
     if isinstance(length, int) and isinstance(bins, int):
         shapes.insert(0, (1, length, bins))
     if facts.value("is_encoder_decoder") and "decoder_input_values" in facts.names:
-        return [*ids(name, (1, 8)), *floats(name, *shapes)]  # text or sound goes in, as it is built
+        wide = facts.number("hidden_size", default=768)  # what comes of a text or of sound
+        return floats(name, (1, 16, wide), *shapes)
     return floats(name, *shapes)
 
 
 def _frame_mask(name: str, facts: Facts) -> list[InputSpec]:
-    return mask(name, (1, _frames(facts)), (1, _SECOND))
+    return mask(name, (1, _frames(facts)))
 
 
 def _hidden(name: str, facts: Facts) -> list[InputSpec]:
     wide = facts.number("hidden_size", default=512)
-    return floats(name, (1, 16, wide), (1, wide, 16))
+    return floats(name, (1, wide, 16), (1, 16, wide))
 
 
 SOUNDS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
@@ -66,7 +73,9 @@ SOUNDS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "audio_mel": _spectra,
     "spectrogram": _upright,
     "reference_mel": _upright,
-    "decoder_input_values": _upright,
+    "decoder_input_values": lambda name, facts: (
+        floats(name, (1, 16, facts.number("hidden_size", default=768))) + _upright(name, facts)
+    ),
     "input_values": _waves,
     "input_features_mask": _frame_mask,
     "feature_attention_mask": _frame_mask,

@@ -1,0 +1,116 @@
+"""Inputs of transformers models that no user gives: from the configuration and the forward."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+Summary = Callable[..., Any]
+
+
+@pytest.fixture
+def summary(run: Run, tmp_path: Path) -> Summary:
+    """Describe a small model of a configuration."""
+
+    def describe(**values: Any) -> Any:
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        result = run("summary", f"hf:{tmp_path}", "--format", "json")
+        assert result.code == 0, result.err
+        assert result.json["coverage"]["complete"] is True
+        return result.json
+
+    return describe
+
+
+def inputs_of(body: Any) -> dict[str, tuple[int, ...]]:
+    return {given["name"]: tuple(given["shape"]) for given in body["inputs"]}
+
+
+def test_patches_of_an_image_come_with_their_grid(summary: Summary):
+    body = summary(
+        model_type="qwen2_5_vl_vision", depth=1, hidden_size=32, num_heads=2,
+        intermediate_size=48, out_hidden_size=24, fullatt_block_indexes=[0],
+    )  # fmt: skip
+    # 224 pixels in patches of 14: 16 along a side, each of two moments in three colours
+    assert inputs_of(body) == {"hidden_states": (256, 3 * 2 * 14 * 14), "grid_thw": (1, 3)}
+    # four patches are one in the merger; attention over 256 patches of 32 features
+    embedding = 256 * 1176 * 32
+    attention = 256 * 32 * 96 + 2 * 256 * 256 * 32 + 256 * 32 * 32
+    mlp = 3 * 256 * 32 * 48
+    merger = 64 * 128 * 128 + 64 * 128 * 24
+    assert body["totals"]["macs"] == embedding + attention + mlp + merger
+
+
+def test_patches_may_come_with_a_mask_and_their_shape(summary: Summary):
+    body = summary(
+        model_type="siglip2_vision_model", hidden_size=32, intermediate_size=48,
+        num_hidden_layers=1, num_attention_heads=2, patch_size=16,
+    )  # fmt: skip
+    given = inputs_of(body)
+    assert given == {
+        "pixel_values": (1, 196, 768),
+        "pixel_attention_mask": (1, 196),
+        "spatial_shapes": (1, 2),
+    }
+
+
+def test_what_a_failure_speaks_of_is_given_too(summary: Summary):
+    body = summary(
+        model_type="lxmert", hidden_size=16, intermediate_size=24, num_attention_heads=2,
+        l_layers=1, r_layers=1, x_layers=1, visual_feat_dim=20, vocab_size=50,
+    )  # fmt: skip
+    assert inputs_of(body) == {
+        "input_ids": (1, 8), "visual_feats": (1, 36, 20), "visual_pos": (1, 36, 4)
+    }  # fmt: skip
+
+
+def test_the_window_of_a_time_series_is_the_one_that_the_configuration_says(summary: Summary):
+    body = summary(model_type="patchtst", context_length=24, patch_length=4, patch_stride=4,
+                   num_input_channels=3, d_model=8, ffn_dim=8, num_hidden_layers=1,
+                   num_attention_heads=2)  # fmt: skip
+    assert inputs_of(body) == {"past_values": (1, 24, 3)}
+
+
+def test_states_and_actions_of_a_policy(summary: Summary):
+    body = summary(model_type="decision_transformer", state_dim=5, act_dim=3, hidden_size=16,
+                   n_layer=1, n_head=2, max_ep_len=30)  # fmt: skip
+    given = inputs_of(body)
+    assert given["states"] == (1, 20, 5)
+    assert given["actions"] == (1, 20, 3)
+    assert given["returns_to_go"] == (1, 20, 1)
+
+
+def test_the_frames_of_a_spectrum_and_their_mask(summary: Summary):
+    body = summary(
+        model_type="audioflamingo3_encoder", num_mel_bins=16, encoder_layers=1, hidden_size=16,
+        encoder_ffn_dim=24, encoder_attention_heads=2, max_source_positions=50,
+        num_hidden_layers=1, intermediate_size=24, num_attention_heads=2,
+    )  # fmt: skip
+    assert inputs_of(body) == {"input_features": (1, 16, 100), "input_features_mask": (1, 100)}
+
+
+def test_a_model_without_a_forward_runs_its_encoder(summary: Summary):
+    body = summary(
+        model_type="chameleon_vqgan", embed_dim=8, num_embeddings=16, latent_channels=8,
+        resolution=32, base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1,
+    )  # fmt: skip
+    assert inputs_of(body)["pixel_values"][1] == 3
+    assert body["totals"]["macs"] > 0
+    assert "ChameleonVQVAE has no forward: its encode runs" in body["remarks"]
+
+
+def test_a_model_without_attention_runs_without_a_cache(summary: Summary):
+    body = summary(
+        model_type="granitemoehybrid", hidden_size=32, num_hidden_layers=1, vocab_size=64,
+        num_attention_heads=4, num_key_value_heads=2, intermediate_size=32,
+        shared_intermediate_size=32, num_local_experts=2, num_experts_per_tok=1, mamba_n_heads=4,
+        mamba_d_head=16, mamba_d_state=8, mamba_n_groups=1, mamba_chunk_size=8,
+        layer_types=["linear_attention"],
+    )  # fmt: skip
+    assert body["execution"] in ("meta", "real")
+    assert body["error"] is None
