@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -269,12 +268,12 @@ class _Ladder:
         for size in spec.input_shape:
             numel *= size
         for given in self.request.specs:
-            numel = max(numel, _numel(given.shape))
+            numel = max(numel, math.prod(given.shape))
         return numel <= _SMALL_INPUT_NUMEL
 
     def _inputs_are_small(self) -> bool:
         records = self.inputs.records if self.inputs is not None else ()
-        return all(_numel(record.shape) <= _SMALL_INPUT_NUMEL for record in records)
+        return all(math.prod(record.shape) <= _SMALL_INPUT_NUMEL for record in records)
 
     def _note(self, execution: str, error: BaseException) -> None:
         self.attempts.append(Attempt(execution=execution, stage="forward", reason=describe(error)))
@@ -294,7 +293,3 @@ def _may_be_ours(error: BaseException) -> bool:
     text = f"{type(error).__name__} {error}".lower()
     words = ("cuda", "gpu", "triton", "compile", "meta", "not implemented for", "memory")
     return isinstance(error, (ImportError, NotImplementedError)) or any(w in text for w in words)
-
-
-def _numel(shape: Sequence[int]) -> int:
-    return math.prod(shape)

@@ -94,14 +94,15 @@ def test_the_frames_of_a_spectrum_and_their_mask(summary: Summary):
     assert inputs_of(body) == {"input_features": (1, 16, 100), "input_features_mask": (1, 100)}
 
 
-def test_a_model_without_a_forward_runs_its_encoder(summary: Summary):
+def test_a_model_without_a_forward_runs_its_encoder(summary: Summary, run: Run, tmp_path: Path):
     body = summary(
         model_type="chameleon_vqgan", embed_dim=8, num_embeddings=16, latent_channels=8,
         resolution=32, base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1,
     )  # fmt: skip
     assert inputs_of(body)["pixel_values"][1] == 3
     assert body["totals"]["macs"] > 0
-    assert "ChameleonVQVAE has no forward: its encode runs" in body["remarks"]
+    told = run("summary", f"hf:{tmp_path}").err
+    assert "ChameleonVQVAE has no forward: its encode runs" in told
 
 
 def test_a_model_without_attention_runs_without_a_cache(summary: Summary):
