@@ -137,17 +137,12 @@ def _spread(shape: torch.Size, dim: int, extent: int, rank: int) -> torch.Tensor
     return numbers.reshape(*moved, picks).movedim(-1, dim)
 
 
-def _without_masks(index: Any) -> Any:
+def _without_masks(index: Any) -> tuple[Any, ...]:
     """Replace masks whose values are known by the places that they leave."""
-    if isinstance(index, torch.Tensor):
-        is_mask = index.dtype is torch.bool and _is_real(index)
-        return index.nonzero(as_tuple=True) if is_mask else index
-    if not isinstance(index, tuple):
-        return index
     found: list[Any] = []
-    for item in index:
-        places = _without_masks(item) if isinstance(item, torch.Tensor) else item
-        found += places if isinstance(places, tuple) else [places]
+    for item in index if isinstance(index, tuple) else (index,):
+        is_mask = _is_real(item) and item.dtype is torch.bool
+        found += item.nonzero(as_tuple=True) if is_mask else (item,)
     return tuple(found)
 
 
