@@ -21,6 +21,7 @@ from pathlib import Path
 
 LIMIT_S = 20.0
 LONG_S = 90.0  # of what is asked to train or to be timed
+ANSWER_S = 1.0  # within which Ctrl-C is answered
 MEMORY = 3 * 2**30
 CODES = {0, 1, 2, 3, 130, 141, 143}
 ESCAPE = "\x1b[31mRED\x1b[0m"
@@ -36,6 +37,7 @@ class Ended:
         code: the exit code; negative is the signal that ended it.
         rss: the most memory that it had, in bytes.
         hung: it took longer than it may, and was ended.
+        answered: it had ended a second after the Ctrl-C that it was then sent.
     """
 
     words: tuple[str, ...]
@@ -45,6 +47,7 @@ class Ended:
     seconds: float
     rss: int
     hung: bool
+    answered: bool = True
 
 
 def warm() -> None:
@@ -132,15 +135,18 @@ def finish(child: tuple[int, int, int], words: Sequence[str], limit: float) -> E
     pid, *streams = child
     began = time.monotonic()
     data: dict[int, bytearray] = {stream: bytearray() for stream in streams}
-    opened, hung = set(streams), False
+    opened, hung, answered, until = set(streams), False, True, began + limit
     while opened:
-        left = limit - (time.monotonic() - began)
+        left = until - time.monotonic()
         ready = select.select(list(opened), [], [], left)[0] if left > 0 else []
         if not ready:
-            hung = True
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-            break
+                os.killpg(pid, signal.SIGKILL if hung else signal.SIGINT)
+            if hung:
+                answered = False
+                break
+            hung, until = True, time.monotonic() + ANSWER_S
+            continue
         for stream in ready:
             block = os.read(stream, 1 << 16)
             data[stream] += block[: 20_000_000 - len(data[stream])]
@@ -153,6 +159,7 @@ def finish(child: tuple[int, int, int], words: Sequence[str], limit: float) -> E
     return Ended(
         words=tuple(words), code=os.waitstatus_to_exitcode(status), out=out, err=err,
         seconds=time.monotonic() - began, rss=usage.ru_maxrss * 1024, hung=hung,
+        answered=answered,
     )  # fmt: skip
 
 
@@ -192,7 +199,8 @@ def faults(ended: Ended, changed: Sequence[str] = ()) -> list[str]:
     """Return what is wrong with an end; nothing where it is as it should be."""
     lines, both = ended.err.splitlines(), ended.out + ended.err
     wrong = {
-        "it hangs": ended.hung,
+        "it takes too long": ended.hung,
+        "it does not answer Ctrl-C": not ended.answered,
         "a traceback": "Traceback (most recent call last)" in both,
         "an exit code of none of ours": not ended.hung and ended.code not in CODES,
         "it failed in silence": ended.code > 0 and not ended.err.strip() and not ended.out.strip(),

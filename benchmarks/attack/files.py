@@ -8,7 +8,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +39,14 @@ class Group:
         lines: the commands that read it.
         made: files made by hand.
         share: of the cases that are sound files with some bytes changed.
-        beside: what lies in the folder as well.
+        may_last: a file may describe a model of a billion layers; Ctrl-C ends it.
     """
 
     file: str
     lines: Sequence[Sequence[str]]
     made: Callable[[], Iterator[bytes]] = nothing
     share: float = 1.0
-    beside: dict[str, str] = field(default_factory=dict)
+    may_last: bool = False
 
 
 def groups(sound: Path) -> dict[str, Group]:
@@ -76,7 +76,9 @@ def groups(sound: Path) -> dict[str, Group]:
         "index": Group(
             "i.safetensors.index.json", [["params", "i.safetensors.index.json"]], read(index), 0.3,
         ),
-        "config.json": Group("config.json", [["summary", "hf:."]], read(CONFIG), 0.3),
+        "config.json": Group(
+            "config.json", [["summary", "hf:."]], read(CONFIG), 0.3, may_last=True,
+        ),
         "npz": Group(
             "d.npz",
             [["train", "linear", "--data", "d.npz", "--steps", "1"], ["params", "d.npz"],
@@ -176,6 +178,8 @@ def _one(base: Path, box: Path, group: Group, content: bytes, report: Report) ->
         found = child.faults(ended, [] if words is RESUME else changed)
         found += ["a file outside was changed"] * bool(outside)
         found += ["something was executed"] * any("pwned" in path for path in changed)
+        if group.may_last and ended.answered:
+            found = [fault for fault in found if fault != "it takes too long"]
         report.count(ended, found, f"a {group.file} of {len(content)} bytes")
         shutil.rmtree(box)
         report.keep(content, found)

@@ -51,7 +51,8 @@ ENDS = [
     ({"code": 2, "err": "x"}, "output beside an error"),
     ({"err": "x" * 2001}, "a line above 2,000 characters"),
     ({"out": "\x1b[31mRED"}, "a terminal escape passed on"),
-    ({"hung": True, "code": -9, "err": "x"}, "it hangs"),
+    ({"hung": True, "code": 130, "err": "x"}, "it takes too long"),
+    ({"answered": False, "err": "x"}, "it does not answer Ctrl-C"),
     ({"rss": 1 << 32}, "more than 3 GB"),
 ]
 
