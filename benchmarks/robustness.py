@@ -1,11 +1,12 @@
 """Campaigns against the command line: does anything break, run that should not, or get lost?
 
-    python benchmarks/robustness.py [words] [files] [kills] [points] [streams] [--seed N] ...
+    python benchmarks/robustness.py [words] [files] [kills] [points] [interrupts] [streams] ...
 
 words    malformed command lines of every command, in a folder full of hostile files
 files    every kind of file that is read, with values, lengths or bytes changed
 kills    training runs hit by KILL, TERM, INT and HUP at random moments, and resumed
 points   the same, dead before and after each file operation of the first and the later saves
+interrupts  Ctrl-C, TERM and HUP at random moments of every command, answered within a second
 streams  broken environments and closed, full or abandoned streams, in processes of their own
 
 Each command line runs in a child forked from one warm process, with a limit of 20 s and 3 GB. A
@@ -28,11 +29,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from attack import box, child, files, kills, streams
+from attack import box, child, files, interrupts, kills, streams
 from attack.report import Report
 from attack.words import Lines, read_commands
 
-CAMPAIGNS = ("words", "files", "kills", "points", "streams")
+CAMPAIGNS = ("words", "files", "kills", "points", "interrupts", "streams")
 
 
 def main() -> int:
@@ -45,6 +46,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="a command of words")
     parser.add_argument("--changed", type=int, default=40, help="changed files a kind")
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--signals", type=int, default=20, help="of interrupts, for each command")
     parser.add_argument("--every", type=int, default=1, help="each so many-th file and point")
     parser.add_argument("--group", action="append", default=[], help="a kind of file")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of words: stop then")
@@ -115,6 +117,9 @@ _CAMPAIGNS = {
     ),
     "kills": lambda base, given, report: kills.storm(base, given.kills, given.seed, report),
     "points": lambda base, given, report: kills.crash_points(base, report, every=given.every),
+    "interrupts": lambda base, given, report: interrupts.attack(
+        base, given.signals, given.seed, report
+    ),
     "streams": lambda base, given, report: streams.attack(base, report),
 }
 

@@ -79,9 +79,11 @@ def start(
     """Fork a child that runs a command line; return its id and the ends of its two streams."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
         _be_the_command(words, folder, home, (out_end, err_end), before)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.close(out_end)
     os.close(err_end)
     return child, out, err
@@ -122,7 +124,10 @@ def _code_of_main() -> int:
     from modelcli.cli import main
 
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return main()
+    except KeyboardInterrupt:  # as the console script has it
+        return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 98
     except BaseException:
