@@ -264,7 +264,7 @@ def marked_block(
         times.append(clock() - began)
 
     with Instrument(CpuClock()) as instrument:
-        tiles = [instrument.take(timed).tiles for _ in range(count + 2)][2:]
+        tiles = [each.tiles for each in instrument.take_block(timed, count + 2)][2:]
     marks_s = statistics.median(each.instrument for each in tiles) / 1e9
     return len(tiles[0].own) - 1, middle_mean(times[2:]), marks_s
 

@@ -79,22 +79,43 @@ class Instrument:
         Raises:
             UnbalancedError: calls of the pass do not pair.
         """
+        return self.take_block(run, 1)[0]
+
+    def take_block(self, run: Callable[[], Any], count: int) -> list[Marked]:
+        """Run several passes, and return each taken apart.
+
+        They are taken apart when all have run: what happens between two passes empties the caches
+        of the processor, and the second would be slower than one that follows another at once.
+
+        Raises:
+            UnbalancedError: calls of a pass do not pair.
+        """
+        passes = [self._run_one(run) for _ in range(count)]
+        return [self._apart(*each) for each in passes]
+
+    def _run_one(self, run: Callable[[], Any]) -> tuple[list[int], list[int], list[int]]:
+        """Run a pass; return its codes, its readings and the places of questions."""
+        functions = self._functions
         self._codes.clear()
         self._marks.clear()
-        if self._functions is not None:
-            self._functions.questions.clear()
+        if functions is not None:
+            functions.questions.clear()
         self._clock.begin()
         self._marks.append(self._clock.mark())
         run()
         self._marks.append(self._clock.mark())
-        tiles = split_pass(self._codes, self._clock.read(self._marks))
+        questions = functions.questions.copy() if functions is not None else []
+        return self._codes.copy(), self._clock.read(self._marks), questions
+
+    def _apart(self, codes: list[int], readings: list[int], questions: list[int]) -> Marked:
+        tiles = split_pass(codes, readings)
         if self._functions is None:
             return Marked(tiles=tiles)
-        begun = list(accumulate(int(code != END) for code in self._codes))
+        begun = list(accumulate(int(code != END) for code in codes))
         return Marked(
             tiles=tiles,
             names=tuple(self._functions.names),
-            questions=frozenset(begun[place - 1] for place in self._functions.questions),
+            questions=frozenset(begun[place - 1] for place in questions),
         )
 
     def _observed(self, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -57,9 +57,7 @@ class PartsWatch:
 
     def _block(self, count: int, *, functions: bool) -> list[Marked]:
         with collection_off(), Instrument(self._clock, functions=functions) as instrument:
-            for _ in range(DROPPED):
-                instrument.take(self._run)
-            return [instrument.take(self._run) for _ in range(count)]
+            return instrument.take_block(self._run, DROPPED + count)[DROPPED:]
 
     def result(self, trace: Trace, ceilings: Ceilings, residue: Residue) -> Parts:
         """Return the rows of the passes in the middle half.
@@ -170,7 +168,8 @@ def _left(model: nn.Module, clock: Clock, *, functions: bool) -> float:
         for _ in range(5):
             plain = [_plain_ns(run) for _ in range(10)][DROPPED:]
             with Instrument(clock, functions=functions) as instrument:
-                marked = [sum(instrument.take(run).tiles.own) for _ in range(10)][DROPPED:]
+                passes = instrument.take_block(run, 10)[DROPPED:]
+            marked = [sum(each.tiles.own) for each in passes]
             found.append(statistics.median(marked) - statistics.median(plain))
     return max(0.0, statistics.median(found)) * _NS / _CALLS
 
