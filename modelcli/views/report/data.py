@@ -167,25 +167,32 @@ def _maps(content: Content) -> dict[str, Any]:
             ],
             "rows": cells,
         },
-        "notes": [
-            " ".join(line.split())
-            for line in (*notes_on(content.trace, rows)[1:], *(text for _, text in table.legend))
-        ],
+        "notes": [_told(line) for line in notes_on(content.trace, rows)[1:]],
+        "legend": [_told(text) for _, text in table.legend],
     }
 
 
+_NOTE_INDENT = 10  # of the lines below the table of memory, whose words may be two
 _MONO = ("path", "input", "output", "formula")
 
 
 def _memory(content: Content) -> dict[str, Any]:
     record = content.memory
     assert record is not None
-    notes = [" ".join(line.split()) for line in kind_table(record).notes]
+    notes = kind_table(record).notes
     drawing = svg_memory(memory_picture(record, content.heading), "page")
     return {
         "svg": drawing.svg,
-        "notes": [printable(line) for line in notes if not line.startswith(("time", "assumes"))],
+        "notes": [
+            _told(line, _NOTE_INDENT) for line in notes if not line.startswith(("time", "assumes"))
+        ],
     }
+
+
+def _told(line: str, indent: int | None = None) -> list[str]:
+    """Divide a line below a table: the word at its beginning, and what it says."""
+    word, text = line.split(None, 1) if indent is None else (line[:indent], line[indent:])
+    return [word.strip(), printable(" ".join(text.split()))]
 
 
 def _check(report: Report, trace: Trace) -> dict[str, Any]:

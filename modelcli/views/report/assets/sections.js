@@ -6,18 +6,20 @@ function plainTable(given, label, most) {
   TABLES.push(table);
   return table;
 }
+/** What is told beside a picture: the word for it, and the words on it. */
+const toldList = pairs => make('dl', {class: 'told'}, pairs.flatMap(([key, text]) => [make('dt', {}, key), make('dd', {}, text)]));
 function drawMaps(panel) {
-  const {svg, table, notes} = DATA.maps;
+  const {svg, table, notes, legend} = DATA.maps;
   const rows = plainTable(table, 'Feature maps', 420), counted = make('output', {});
   rows.options.counted = (shown, all) => { counted.textContent = `${exact(shown)} of ${exact(all)} layers`; };
   const picture = drawing(svg); picture.tabIndex = 0; picture.setAttribute('role', 'group'); picture.setAttribute('aria-label', 'Picture of the feature maps');
   const find = make('input', {type: 'search', placeholder: 'layer or size', 'aria-label': 'Find a feature map', oninput: event => rows.filter(event.target.value)});
-  panel.append(make('div', {class: 'maps-top'}, picture), make('div', {class: 'bar'}, make('label', {class: 'find'}, 'Find ', find), counted, make('span', {class: 'space'}), notes.map(note => make('span', {class: 'small'}, note))), rows.element);
+  panel.append(make('div', {class: 'maps-top'}, picture, notes.length ? toldList(notes) : null), make('div', {class: 'bar'}, make('label', {class: 'find'}, 'Find ', find), counted, make('span', {class: 'space'}), make('details', {}, make('summary', {}, 'What the columns say'), toldList(legend))), rows.element);
   rows.update();
 }
 function drawMemory(panel) {
   const box = make('div', {class: 'scrolling'}, drawing(DATA.memory.svg));
-  box.append(...DATA.memory.notes.map(line => make('p', {class: 'small'}, line)));
+  box.append(toldList(DATA.memory.notes));
   panel.append(box);
 }
 function drawCheck(panel) {

@@ -61,10 +61,11 @@ function paintTreemap(focus = false) {
     const row = ROWS[item.index], into = !item.own && !item.more && row.children.some(child => all.whole[child] > 0);
     const told = `${short(item.weight, unit)} · ${percent(item.weight / total)}`, what = `${item.own || item.more ? label(item, from) : row.path || DATA.model}, ${row.type}: ${exact(item.weight)} ${SORTS.find(([k]) => k === key)[1]}, ${percent(item.weight / total)}`;
     const button = make('button', {type: 'button', class: `cell ${room ? `outer deep${deep}` : ''}`, title: what, 'aria-label': what, 'data-index': item.index,
-      style: {left: `${item.x}px`, top: `${item.y}px`, width: `${item.width}px`, height: `${item.height}px`, '--kind': `var(--${item.more ? 'other' : heaviest(item.index)})`},
+      style: {left: `${item.x}px`, top: `${item.y}px`, width: `${item.width}px`, height: `${item.height}px`, ...(item.width < 18 || item.height < 10 ? {padding: '0'} : {}), '--kind': `var(--${item.more ? 'other' : heaviest(item.index)})`},
       onclick: () => { if (into) { treemap.at = item.index; paintTreemap(true); } else if (!item.more) { showLayer(row.path); } }});
     if (item.width > 40 && item.height > 20) button.append(make('b', {}, label(item, from)));
-    if (item.width > 74 && item.height > (room ? 24 : 38)) (room ? button.lastChild : button).append(...(room ? ['  ', make('span', {}, told)] : [make('span', {}, told)]));
+    const beside = room ? label(item, from).length * 7 + 8 : 0, fits = text => item.width > beside + text.length * 6.6 + 18, figures = [told, short(item.weight, unit)].find(fits);
+    if (figures && item.width > 40 && item.height > (room ? 24 : 38)) (room ? button.lastChild : button).append(...(room ? ['  ', make('span', {}, figures)] : [make('span', {}, figures)]));
     return button;
   };
   const cells = [], fill = (index, x, y, width, height, deep) => {
