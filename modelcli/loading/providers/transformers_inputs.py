@@ -80,16 +80,15 @@ class _Search:
             if frozenset(names) in seen:
                 continue
             seen.add(frozenset(names))
-            asked: list[str] = []
+            asked: dict[str, None] = {}
             for number, inputs in enumerate(self.variants(names)):
                 first = inputs if first is None or (is_asked and not number) else first
                 error = what_stops(on_meta, inputs)
                 if error is None:
                     return inputs
-                asked = asked or self._asked_for(error, names)
+                asked |= dict.fromkeys(self._asked_for(error, names))
             is_asked = bool(asked)
-            if is_asked:
-                sets.insert(0, (*names, *asked))
+            sets[:0] = [(*names, name) for name in asked]
         return first or ExampleInputs()
 
     def sets(self) -> Iterator[tuple[str, ...]]:
