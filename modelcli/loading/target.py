@@ -128,8 +128,7 @@ def refuse_checkpoint(target: Target) -> NoReturn:
     if target.text.endswith(".pt2"):
         raise TargetError(
             f"'{target.text}' is a program of torch.export, whose weights may be pickled code",
-            "if you trust it, load it in a file: net = torch.export.load(...).module(), and name "
-            "path/net.py:net",
+            f"loading it runs what it says: if you trust it, name export:{target.text}",
         )
     if not _is_checkpoint(target.text):
         from modelcli.checkpoints.detect import sniff

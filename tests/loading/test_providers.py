@@ -371,7 +371,8 @@ def test_a_line_of_the_table_is_all_that_a_provider_of_ours_needs(
     run("list", "zo", "x").assert_error(
         2,
         "unknown provider 'zo'",
-        "did you mean 'zoo'? the providers are torchvision, timm, hf, zoo",
+        "did you mean 'zoo'? the providers are torchvision, timm, hf, diffusers, export, "
+        "script, zoo",
     )
 
 

@@ -27,6 +27,9 @@ PROVIDERS: dict[str, str] = {
     "torchvision": "modelcli.loading.providers.torchvision:Torchvision",
     "timm": "modelcli.loading.providers.timm:Timm",
     "hf": "modelcli.loading.providers.transformers:Transformers",
+    "diffusers": "modelcli.loading.providers.diffusers:Diffusers",
+    "export": "modelcli.loading.providers.programs:Exported",
+    "script": "modelcli.loading.providers.programs:Scripted",
 }
 """The word before the colon of a target, and where its provider is, as an entry point says it."""
 
@@ -61,6 +64,10 @@ def list_names(provider: str, pattern: str = "*") -> list[str]:
         UsageError: no such provider, or nothing matches.
     """
     names = sorted(get_provider(provider).names())
+    if not names:
+        raise UsageError(
+            f"{provider} has no list of models", f"it takes a file: {provider}:PATH names the model"
+        )
     found = fnmatch.filter(names, pattern)
     if not found:
         did = did_you_mean(pattern, names)

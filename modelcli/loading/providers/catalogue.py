@@ -20,12 +20,16 @@ _REGISTERED = re.compile(r'^@register_model(?:\((?:name="(\w+)")?\))?\s[\s\S]*?^
 _ENTRY = re.compile(r'^\s+\("([\w.-]+)", ', re.M)
 _TABLE = re.compile(r"^MODEL_MAPPING_NAMES = .*?^\)", re.M | re.S)
 
+# the classes of models of diffusers, as its module of them lists them
+_MODEL = re.compile(r'"([A-Z]\w*(?:Model|Transformer|VAE)|\w*Autoencoder\w*)"')
+
 _NAME = re.compile(r"[\w.-]+")
 
 _SOURCES = {
     "torchvision": ("torchvision", "models/**/*.py", _REGISTERED),
     "timm": ("timm", "models/**/*.py", _REGISTERED),
     "hf": ("transformers", "models/auto/modeling_auto.py", _ENTRY),
+    "diffusers": ("diffusers", "models/__init__.py", _MODEL),
 }
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from modelcli.errors import TargetError, UnavailableError, describe, did_you_mean
+from modelcli.files import parse_json, read_limited
+
+_OF_THE_EXTRA = ("torchvision", "timm", "transformers")
+_ALL = "  (or all of them: pip install 'modelcli[zoo]')"
 
 
 def import_library(package: str) -> Any:
@@ -21,7 +27,7 @@ def import_library(package: str) -> Any:
     if importlib.util.find_spec(package) is None:
         raise UnavailableError(
             f"{package} is not installed",
-            f"pip install {package}  (or all of them: pip install 'modelcli[zoo]')",
+            f"pip install {package}{_ALL if package in _OF_THE_EXTRA else ''}",
         )
     if package != "torchvision":
         settle_torchvision()  # timm imports it at once, transformers whenever it first needs it
@@ -90,3 +96,25 @@ def unknown_model(provider: str, reference: str, names: list[str]) -> TargetErro
         f"{provider} has no model '{reference}'",
         f"{did}'modelcli list {provider} \"*{reference[:4]}*\"' lists some",
     )
+
+
+def read_json(path: Path) -> Any:
+    """Return what a configuration's file holds.
+
+    Raises:
+        TargetError: it cannot be read, or is not JSON.
+    """
+    try:
+        return parse_json(read_limited(path, TargetError).decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(
+            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise TargetError(
+            f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
+        ) from error
+    except ValueError as error:  # a number of many digits, or too deep
+        raise TargetError(
+            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
+        ) from None

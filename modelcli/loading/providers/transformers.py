@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Mapping
@@ -12,11 +11,10 @@ from typing import Any, cast
 from torch import nn
 
 from modelcli.checkpoints.records import brief
-from modelcli.errors import TargetError, UnavailableError, UsageError, describe, did_you_mean
-from modelcli.files import parse_json, read_limited
+from modelcli.errors import TargetError, UnavailableError, UsageError, did_you_mean
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
-from modelcli.loading.providers.libraries import import_library
+from modelcli.loading.providers.libraries import import_library, read_json
 from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
 
@@ -172,20 +170,7 @@ def _is_reachable(endpoint: str) -> bool:
 
 
 def _local_config(transformers: Any, path: Path) -> Any:
-    try:
-        values = parse_json(read_limited(path, TargetError).decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise TargetError(
-            f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
-        ) from error
-    except ValueError as error:  # a number of many digits, or too deep
-        raise TargetError(
-            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
-        ) from None
+    values = read_json(path)
     model_type = values.get("model_type") if isinstance(values, dict) else None
     known = list(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
     if model_type not in known:
