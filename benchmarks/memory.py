@@ -1,6 +1,6 @@
 """How fast `modelcli memory` answers: beside torch's MemTracker, and beside a real step.
 
-    python benchmarks/memory.py [--seventy]
+    python benchmarks/memory.py [--seventy] [NAME ...]
 
 Interleaved in one run, by CPU time. MemTracker of `torch.distributed._tools` follows the same step
 on meta; the eager step runs on the CPU. `--seventy` predicts a step of a 70B shape instead.
@@ -12,7 +12,7 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -100,12 +100,12 @@ def eager(name: str) -> float:
     return _timed(run)
 
 
-def compare() -> None:
+def compare(names: Sequence[str]) -> None:
     """Print a line for each model."""
     sys.stdout.write(
         "| model | ours | MemTracker | eager step | MemTracker / ours |\n|---|---|---|---|---|\n"
     )
-    for name in MODELS:
+    for name in names:
         seconds: dict[str, list[float]] = {"ours": [], "tracker": [], "eager": []}
         for _ in range(ROUNDS):
             for key, run in (("ours", ours), ("tracker", tracker), ("eager", eager)):
@@ -154,8 +154,10 @@ def seventy() -> None:
 def main() -> None:
     """Compare the speeds, or predict the large one."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", default=MODELS)
     parser.add_argument("--seventy", action="store_true")
-    seventy() if parser.parse_args().seventy else compare()
+    given = parser.parse_args()
+    seventy() if given.seventy else compare(given.names)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from modelcli.graphs.opening import open_boxes
 from modelcli.tracing.record import Trace
 from modelcli.views.graph_files import write_form
 from modelcli.views.graph_words import TextMeasure
+from modelcli.views.text import show_brief
 
 # Blocks with a skip times the skips of each; ConvNeXt V2's normalisation of responses has one, too.
 RESIDUALS = {
@@ -216,10 +217,11 @@ PEERS = ("torchvision:resnet18", "torchvision:resnet50", "torchvision:googlenet"
 def time_peers() -> None:
     """Draw five models with each tool; what is not installed is named."""
     for target in PEERS:
+        figures = _figures(target)
         took, graph = _best(lambda t=target: modelcli.graph(t), 3)
         draw, svg = _best(graph.to_svg, 3)
         say(f"{target} modelcli: {took + draw:.2f} s, {len(svg) / 1000:.0f} kB, "
-            f"params {'params' in svg}, MACs {'MACs' in svg}")  # fmt: skip
+            f"{_told(svg, figures)}")  # fmt: skip
         for tool, draw_with in (("torchview", _torchview), ("torchvista", _torchvista)):
             try:
                 took, text = _best(lambda t=target, d=draw_with: d(t), 3)
@@ -230,7 +232,22 @@ def time_peers() -> None:
                 say(f"{target} {tool}: {traceback.format_exc(limit=0).splitlines()[-1][:90]}")
                 continue
             say(f"{target} {tool}: {took:.2f} s, {len(text) / 1000:.0f} kB, "
-                f"params {'param' in text.lower()}, MACs {'mac' in text.lower()}")  # fmt: skip
+                f"{_told(text, figures)}")  # fmt: skip
+
+
+def _figures(target: str) -> dict[str, int]:
+    """Return the parameters and MACs of a model's first convolution, which a picture may show."""
+    nodes = modelcli.summary(target).trace.nodes
+    first = next(node for node in nodes if node.type == "Conv2d")
+    return {"params": first.params, "MACs": first.macs}
+
+
+def _told(text: str, figures: dict[str, int]) -> str:
+    """Say which figures stand in a picture, in any usual spelling."""
+    return ", ".join(
+        f"{name} {any(each in text for each in (str(value), f'{value:,}', show_brief(value)))}"
+        for name, value in figures.items()
+    )
 
 
 def _model(target: str) -> nn.Module:

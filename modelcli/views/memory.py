@@ -15,7 +15,7 @@ from modelcli.views.failure import error_body
 from modelcli.views.memory_time import time_lines
 from modelcli.views.pictures.memory import MemoryPicture
 from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import plural, show_bytes, show_dims
+from modelcli.views.text import plural, show_bytes, show_dims, show_some_bytes
 
 DEFAULT_DEPTH = 2
 _MOST_SAVERS = 3
@@ -99,7 +99,13 @@ def kind_table(record: MemoryRecord) -> Table:
     columns = (
         Column(key="what", title="held at the peak"),
         *(
-            Column(key=f"{title}_bytes", title=title, show=_show, align="right", style="green")
+            Column(
+                key=f"{title}_bytes",
+                title=title,
+                show=show_some_bytes,
+                align="right",
+                style="green",
+            )
             for title in passes
         ),
     )
@@ -115,10 +121,6 @@ def kind_table(record: MemoryRecord) -> Table:
     return Table(
         columns=columns, rows=tuple(rows), notes=tuple(_notes(record)), styles=tuple(styles)
     )
-
-
-def _show(nbytes: int) -> str:
-    return show_bytes(nbytes) if nbytes else "-"
 
 
 def _notes(record: MemoryRecord) -> Iterator[str]:
@@ -225,7 +227,7 @@ def _kind_column(kind: str) -> Column:
         return moment.kinds[kind]
 
     key, title = _KIND_KEYS[kind], KIND_NAMES[kind]
-    return Column(key=key, title=title, get=held, show=_show, align="right")
+    return Column(key=key, title=title, get=held, show=show_some_bytes, align="right")
 
 
 def time_table(record: MemoryRecord) -> Table:
@@ -236,7 +238,9 @@ def time_table(record: MemoryRecord) -> Table:
         highest.append(max(group, key=lambda moment: moment.live_bytes))
     columns = (
         Column(key="phase", title="phase"),
-        Column(key="live_bytes", title="most alive", show=_show, align="right", style="green"),
+        Column(
+            key="live_bytes", title="most alive", show=show_some_bytes, align="right", style="green"
+        ),
         *(_kind_column(kind) for kind in KIND_NAMES),
     )
     spare = ("buffers_bytes", "inputs_bytes", "parameters_bytes", "state_bytes", "temporary_bytes")
@@ -253,7 +257,7 @@ def layer_columns(record: MemoryRecord) -> tuple[Column, ...]:
         return "  " * row.depth + (row.path.rpartition(".")[2] or record.model_type)
 
     def figure(key: str, title: str) -> Column:
-        return Column(key=key, title=title, show=_show, align="right", style="green")
+        return Column(key=key, title=title, show=show_some_bytes, align="right", style="green")
 
     return (
         Column(key="layer", title="layer", get=layer, only="people"),

@@ -13,7 +13,13 @@ from modelcli.tracing.record import Node
 from modelcli.views.naming import read_names, read_order
 from modelcli.views.shapes import show_axes
 from modelcli.views.summary_cut import Shown, running_macs
-from modelcli.views.text import show_bytes, show_cost, show_percent, show_shapes
+from modelcli.views.text import (
+    show_bytes,
+    show_cost,
+    show_percent,
+    show_shapes,
+    show_some_bytes,
+)
 
 
 def marked_type(shown: Shown) -> Callable[[Node], str]:
@@ -157,6 +163,8 @@ CHOICES: tuple[Choice, ...] = (
            show=show_cost),
     Choice(name="activations", title="activations", value=_attribute("activations"),
            show=show_cost),
+    Choice(name="activation_bytes", title="activation bytes",
+           value=_attribute("activation_bytes"), show=show_some_bytes),
     Choice(name="other_flops", title="other FLOPs", show=show_cost, value=_other),
     Choice(name="output_bytes", title="output bytes", value=_attribute("output_bytes"),
            show=show_bytes),

@@ -113,6 +113,11 @@ def show_bytes(value: int) -> str:
     return show_si(value, "B")
 
 
+def show_some_bytes(value: int) -> str:
+    """Write a size in bytes; nothing is a dash."""
+    return show_bytes(value) if value else "-"
+
+
 def show_percent(share: float) -> str:
     """Write a share of a whole: ``83.2 %``."""
     return f"{100 * share:.1f} %"

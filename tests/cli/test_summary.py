@@ -459,6 +459,15 @@ def test_columns_are_those_asked_for_and_json_keeps_its_own(run) -> None:
     ]
 
 
+def test_activations_are_elements_and_have_their_bytes_beside_them(run) -> None:
+    words = ("summary", "lenet", "--columns", "activations,activation_bytes", "--depth", "1")
+    lines = run(*words, "--format", "tsv").out.splitlines()
+    assert lines[0] == "path\tactivations\tactivation_bytes"
+    assert lines[2] == "conv1\t4704\t18816"  # 6 x 28 x 28 of 4 bytes
+    table = run(*words).out.splitlines()
+    assert table[3].split()[-2:] == ["-", "-"]  # a relu gives none
+
+
 def test_a_folded_row_says_for_programs_how_far_it_reaches(run, write: Write) -> None:
     path = write(
         "deep.py",
