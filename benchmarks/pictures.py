@@ -13,6 +13,7 @@ Times are of the CPU, of one process each, best of three.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import traceback
@@ -242,10 +243,14 @@ def _figures(target: str) -> dict[str, int]:
     return {"params": first.params, "MACs": first.macs}
 
 
+def _stands_in(text: str) -> Callable[[str], bool]:
+    return lambda figure: bool(re.search(rf"(?<![\w.,]){re.escape(figure)}(?!\w)", text))
+
+
 def _told(text: str, figures: dict[str, int]) -> str:
     """Say which figures stand in a picture, in any usual spelling."""
     return ", ".join(
-        f"{name} {any(each in text for each in (str(value), f'{value:,}', show_brief(value)))}"
+        f"{name} {any(map(_stands_in(text), (str(value), f'{value:,}', show_brief(value))))}"
         for name, value in figures.items()
     )
 
