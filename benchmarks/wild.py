@@ -20,6 +20,7 @@ import io
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -65,21 +66,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--one", help="describe one line of wild.txt, and print it as JSON")
     parser.add_argument("--pattern", default="", help="only targets that hold this")
-    parser.add_argument("--json", help="also write every result to this file as it comes")
+    parser.add_argument("--json", help="keep every result in this file, and go on from it")
     parser.add_argument("--out", default=str(HERE / "results" / "wild.md"), help="- for stdout")
     given = parser.parse_args()
     if given.one is not None:
         print(json.dumps(asdict(describe(given.one))))
         return
     results: list[Result] = []
+    kept = Path(given.json) if given.json else None
+    done = json.loads(kept.read_text()) if kept and kept.exists() else []
+    known = {(r["target"], *r["arguments"]): Result(**r) for r in done}
     for line in lines():
         if given.pattern not in line:
             continue
-        result = in_a_process(line)
+        asked = parse(line)
+        key = (asked.target, *asked.arguments)
+        result = known[key] = known.get(key) or in_a_process(line)
+        result.why = asked.why
         results.append(result)
         print(row(result), file=sys.stderr, flush=True)
-        if given.json:
-            Path(given.json).write_text(json.dumps([asdict(r) for r in results], indent=1))
+        if kept:
+            kept.write_text(json.dumps([asdict(r) for r in known.values()], indent=1))
     text = report(results)
     if given.out == "-":
         print(text)
@@ -107,13 +114,18 @@ def in_a_process(line: str) -> Result:
     command = [sys.executable, __file__, "--one", line]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS_PER_MODEL, env=environment
+            command, capture_output=True, text=True, env=environment, preexec_fn=_limit
         )
         return Result(**json.loads(done.stdout.splitlines()[-1]))
-    except (subprocess.TimeoutExpired, IndexError, ValueError) as error:
+    except (IndexError, ValueError):
         result = parse(line)
-        result.messages["process"] = f"{type(error).__name__}"
+        result.messages["process"] = f"more than {SECONDS_PER_MODEL} s, or ended without a word"
         return result
+
+
+def _limit() -> None:
+    """End a model that takes too long, by its own time and not by that of the machine."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_PER_MODEL, SECONDS_PER_MODEL))
 
 
 def describe(line: str) -> Result:

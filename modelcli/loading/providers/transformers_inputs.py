@@ -74,20 +74,18 @@ class _Search:
                 return first
             sets = [*sets, (*first.kwargs, *self._asked_for(error, first.kwargs))]
         seen: set[frozenset[str]] = set()
-        is_asked = False
         while sets and len(seen) < _MOST_SETS:
             names = sets.pop(0)
             if frozenset(names) in seen:
                 continue
             seen.add(frozenset(names))
             asked: dict[str, None] = {}
-            for number, inputs in enumerate(self.variants(names)):
-                first = inputs if first is None or (is_asked and not number) else first
+            for inputs in self.variants(names):
+                first = first or inputs
                 error = what_stops(on_meta, inputs)
                 if error is None:
                     return inputs
                 asked |= dict.fromkeys(self._asked_for(error, names))
-            is_asked = bool(asked)
             sets[:0] = [(*names, name) for name in asked]
         return first or ExampleInputs()
 
