@@ -29,7 +29,7 @@ import modelcli.training.run.prepare
 import modelcli.training.run.session  # noqa: F401  # imported once for all processes
 
 BARS = {"lenet": 1.6, "mlp": 1.4}
-STEPS = {"lenet": (3, 9), "mlp": (10, 50)}
+STEPS = {"lenet": (5, 25), "mlp": (50, 450)}
 
 
 def measure(model: str, processes: int, batch_size: int) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=2048)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     print("model  processes  ms a step: wall, CPU   gain: wall, CPU   bar")
     for model, bar in BARS.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcli.cli._app import COMMANDS
+from modelcli.cli._commands import COMMANDS
 
 PACKAGE = Path(__file__).parent.parent / "modelcli"
 ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"

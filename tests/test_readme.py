@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelcli.cli import main
-from modelcli.cli._app import COMMANDS
+from modelcli.cli._commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -164,7 +164,7 @@ def read_commands() -> dict[str, list[Option]]:
     """Read the options of every command from the parser itself."""
     import typer
 
-    from modelcli.cli._app import build_app
+    from modelcli.cli._commands import build_app
 
     group = typer.main.get_command(build_app())
     return {

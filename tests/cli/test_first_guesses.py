@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modelcli.cli import main
-from modelcli.cli._app import COMMANDS
+from modelcli.cli._commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 

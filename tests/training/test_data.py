@@ -23,6 +23,8 @@ from modelcli.training.data.tensors import (
     chunk_of,
     count_samples,
 )
+from modelcli.training.distributed.batches import PartBatches
+from modelcli.training.distributed.world import World
 from modelcli.training.run.measure import loss_floor
 
 CPU = torch.device("cpu")
@@ -166,6 +168,21 @@ def test_fresh_samples_differ_from_step_to_step_but_not_from_run_to_run() -> Non
     assert len({float(x.sum()) for x in drawn}) == 40
     for number in (39, 17, 3, 0, 1):  # in whatever order they are asked for
         assert torch.equal(two[number].inputs[0], drawn[number])
+
+
+@pytest.mark.parametrize("samples", [None, 20])
+def test_the_parts_of_three_processes_are_the_batch_of_one(samples: int | None) -> None:
+    run = make_run(model_target="linear", data_samples=samples, train_batch_size=8, train_steps=5)
+    alone = Batches(run.data, batch_size=8, seed=0)
+    parts = [
+        PartBatches(run.data, batch_size=8, seed=0, same=False, world=World(rank=rank, size=3))
+        for rank in range(3)
+    ]
+    for number in (0, 3, 1, 9):
+        taken = [part[number] for part in parts]
+        assert [len(each) for each in taken] == [2, 3, 3]
+        assert torch.equal(torch.cat([each.inputs[0] for each in taken]), alone[number].inputs[0])
+        assert torch.equal(torch.cat([each.targets[0] for each in taken]), alone[number].targets[0])
 
 
 def test_chunks_of_fresh_samples_follow_each_other_without_a_gap() -> None:

@@ -248,12 +248,17 @@ class Batches:
             return batch
         return Split(inputs=batch.inputs, targets=self._data.complete(batch.inputs))
 
+    def _rows(self) -> tuple[int, int]:
+        """Return which rows of every batch are taken."""
+        return 0, self._size
+
     def _pick(self, number: int) -> Split:
+        start, stop = self._rows()
         if self._data.draw is None:
-            return self._data.train.take(self._index(number))
+            return self._data.train.take(self._index(number)[start:stop])
         chunk, first, count = chunk_of(number, self._most)
-        start = (number - first) * self._size
-        return self._drawn(chunk, count).slice(start, start + self._size)
+        before = (number - first) * self._size
+        return self._drawn(chunk, count).slice(before + start, before + stop)
 
     def _drawn(self, chunk: int, count: int) -> Split:
         """Return the fresh samples of a chunk; the last one is kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelcli.errors import UsageError
-from modelcli.training.data.tensors import Batches, Data, Split
+from modelcli.training.data.tensors import Batches, Data
 from modelcli.training.distributed.world import World
 
 
@@ -18,10 +18,8 @@ class PartBatches(Batches):
         super().__init__(data, batch_size=batch_size, seed=seed, same=same)
         self._world = world
 
-    def __getitem__(self, number: int) -> Split:
-        """Return this process's rows of a batch."""
-        batch = super().__getitem__(number)
-        return batch if self._world.size == 1 else batch.slice(*self._world.part(len(batch)))
+    def _rows(self) -> tuple[int, int]:
+        return self._world.part(self._size)
 
 
 def refuse_uncut(data: Data, label: str) -> None:
