@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer.main
+
+from modelcli.cli._commands import build_app
 from modelcli.errors import ModelcliError, UsageError, ask, did_you_mean
 
 
@@ -43,14 +46,13 @@ def _meant(option: str, context: Any) -> str:
     params = context.command.params if context is not None else ()
     known = [name for param in params for name in param.opts if name.startswith("-")]
     asked = did_you_mean(option, [*known, "--help"], kind="option")
-    return asked or _of_others(option, context)
+    return asked or _of_others(option)
 
 
-def _of_others(option: str, context: Any) -> str:
+def _of_others(option: str) -> str:
     """Say which commands have an option that this one has not."""
-    parent = context.parent if context is not None else None
-    commands = parent.command.commands if parent is not None else {}
-    users = [name for name, each in commands.items()
+    group: Any = typer.main.get_command(build_app())
+    users = [name for name, each in group.commands.items()
              if any(option in param.opts for param in each.params)]  # fmt: skip
     return f"it is an option of {', '.join(users)}; " if users and option.startswith("--") else ""
 
