@@ -63,9 +63,9 @@ def print_torch(out: Output, source: Source) -> None:
 def print_torchinfo(out: Output, source: Source, trace: Trace) -> None:
     """Write torchinfo's table, and the true totals where it has others."""
     from modelcli.loading.torchinfo import describe_with_torchinfo
-    from modelcli.views.text import show_count
+    from modelcli.views.text import printable, show_count
 
-    table, params, macs = describe_with_torchinfo(source, trace.inputs, trace.mode)
+    table, params, macs = describe_with_torchinfo(source, trace.inputs, trace.mode, printable)
     out.text(table)
     totals = trace.totals
     if (params, macs) != (totals.params, totals.macs):

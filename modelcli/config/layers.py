@@ -158,6 +158,9 @@ def _unknown(name: str, source: str) -> Mistake:
     return Mistake(message=f"unknown key '{name}' ({source})", hint=hint)
 
 
+_MOST_TOLD = 10
+
+
 def raise_for(mistakes: Sequence[Mistake]) -> None:
     """Raise for mistakes, all of them at once.
 
@@ -168,8 +171,13 @@ def raise_for(mistakes: Sequence[Mistake]) -> None:
         return
     if len(mistakes) == 1:
         raise ConfigError(mistakes[0].message, mistakes[0].hint)
-    told = [f"{each.message} ({each.hint})" if each.hint else each.message for each in mistakes]
+    told = [
+        f"{each.message} ({each.hint})" if each.hint else each.message
+        for each in mistakes[:_MOST_TOLD]
+    ]
+    if len(mistakes) > _MOST_TOLD:
+        told.append(f"and {len(mistakes) - _MOST_TOLD:,} more")
     listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(told, 1))
-    error = ConfigError(f"{len(told)} mistakes in the configuration:{listed}", _SEE_ALL)
+    error = ConfigError(f"{len(mistakes):,} mistakes in the configuration:{listed}", _SEE_ALL)
     error.mistakes = tuple(told)
     raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelcli.errors import RunFailedError, describe
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def describe_with_torchinfo(
-    source: Source, inputs: tuple[InputRecord, ...], mode: str
+    source: Source, inputs: tuple[InputRecord, ...], mode: str, plain: Callable[[str], str] = str
 ) -> tuple[str, int, int]:
     """Return torchinfo's table and the parameters and MACs that it counts.
 
@@ -25,6 +26,7 @@ def describe_with_torchinfo(
 
     Args:
         inputs: what the observed pass went in with.
+        plain: makes a name printable, for torchinfo writes names as they are.
 
     Raises:
         RunFailedError: torchinfo does not manage this model.
@@ -44,4 +46,6 @@ def describe_with_torchinfo(
                 f"torchinfo does not manage '{source.label}': {describe(error)}",
                 "the default style does",
             ) from error
+        for layer in found.summary_list:
+            layer.var_name, layer.class_name = plain(layer.var_name), plain(layer.class_name)
         return str(found), int(found.total_params), int(found.total_mult_adds)

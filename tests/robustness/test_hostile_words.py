@@ -9,6 +9,8 @@ import types
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from modelcli.errors import ModelcliError
 from modelcli.loading.device import resolve_device
@@ -63,6 +65,32 @@ def test_several_mistakes_of_one_file_are_several_lines(run, tmp_path):
     assert result.code == 2
     assert "3 mistakes in the configuration" in result.err
     assert [line.strip()[:2] for line in result.err.splitlines()[1:4]] == ["1.", "2.", "3."]
+
+
+def test_thousands_of_mistakes_are_counted_and_ten_told(run, tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("[train]\n" + "".join(f"k{number}=1\n" for number in range(3000)))
+    result = run("train", "--config", str(file))
+    assert result.code == 2
+    assert "error: 3,000 mistakes in the configuration" in result.err
+    assert len(result.err.splitlines()) == 13
+    assert "11. and 2,990 more" in result.err
+
+
+def test_a_size_of_thousands_of_digits_is_no_shape(run, tmp_path):
+    (tmp_path / "c.toml").write_text(f'[data]\ninput = ["{"9" * 5000}"]\n')
+    run("train", "--config", str(tmp_path / "c.toml")).assert_told()
+    run("summary", "lenet", "--input", "1x" + "9" * 5000).assert_told()
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_data_of_eight_bits_are_numbers(run, tmp_path, dtype):
+    x, y = torch.ones(8, 4), torch.ones(8, 3)
+    save_file({"x": x.to(dtype), "y": y}, tmp_path / "d.safetensors")
+    words = ("train", "linear", "--data", str(tmp_path / "d.safetensors"), "--steps", "1")
+    assert run(*words, "--batch-size", "2", "-q").code == 0
+    save_file({"x": (x * float("nan")).to(dtype), "y": y}, tmp_path / "d.safetensors")
+    run(*words).assert_error(2, "32 of 32 values that are not finite")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "large"])

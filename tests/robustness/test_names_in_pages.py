@@ -138,6 +138,8 @@ def test_tables(run, tmp_path, name):
     result = run("memory", "m.py:Net", "--by", "layer", "-o", picture.name)
     assert result.code == 0
     assert_harmless(result, picture)
+    pytest.importorskip("torchinfo")
+    assert_harmless(run("summary", "m.py:Net", "--style", "torchinfo"))
     for words in (["run", "m.py:Net", "--layers"], ["plan", "m.py:Net"], ["run", "m.py:Bad"],
                   ["plan", "m.py:Bad"], ["memory", "m.py:Bad"], ["graph", "m.py:Bad"]):  # fmt: skip
         assert_harmless(run(*words))

@@ -224,3 +224,38 @@ def test_resuming_a_run_of_another_user_says_what_it_runs(
     fake = SimpleNamespace(geteuid=os.geteuid, stat=lambda _: other, path=os.path)
     monkeypatch.setattr(_train_checks, "os", fake)
     assert "belongs to another user; resuming runs the model" in run(*words).err
+
+
+@pytest.mark.parametrize("name", ["state.pt", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_regular_files_of_a_run_are_read(run, trained, name, kind):
+    (trained / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(trained / name)
+    elif kind == "device":
+        (trained / name).symlink_to("/dev/zero")
+    else:
+        (trained / name).mkdir()
+    result = resume(run, trained, "--steps", "25")
+    assert "Traceback" not in result.err
+    if kind != "folder":  # a folder cannot be renamed over
+        assert result.code == 0, result.err
+        assert f"'{name}' is no regular file; going on from step 10" in result.err
+
+
+def test_the_batches_of_a_step_are_drawn_one_by_one(run, tmp_path, monkeypatch):
+    from modelcli.training.data.of_step import StepBatches
+    from modelcli.training.data.tensors import Batches
+
+    drawn = []
+    get = Batches.__getitem__
+    monkeypatch.setattr(Batches, "__getitem__", lambda self, n: drawn.append(n) or get(self, n))
+    first = object.__new__(Batches)
+    monkeypatch.setattr(Batches, "_pick", lambda self, n: n)
+    first._data = type("D", (), {"complete": None})
+    first._same = False
+    step = StepBatches(first, 6, 3)
+    assert len(step) == 3
+    assert drawn == []
+    assert (next(iter(step)), step[2], step[0:2]) == (6, 8, [6, 7])
+    assert drawn == [6, 8, 6, 7]

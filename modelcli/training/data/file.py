@@ -47,7 +47,7 @@ def read_samples(path: Path) -> tuple[Tensor, Tensor]:
         raise UsageError(
             f"'{path}' has no array '{missing[0]}'", f"it has {has}; x and y are needed"
         )
-    x, y = arrays["x"], arrays["y"]
+    x, y = (_widened(arrays[name]) for name in ("x", "y"))
     if x is None or y is None:
         raise UsageError(f"x or y of '{path}' holds no numbers", "save both as numeric arrays")
     if not x.dim() or not y.dim() or len(x) != len(y):
@@ -59,6 +59,12 @@ def read_samples(path: Path) -> tuple[Tensor, Tensor]:
     for name, tensor in (("x", x), ("y", y)):
         _check_finite(path, name, tensor)
     return x, y if y.is_floating_point() else y.long()
+
+
+def _widened(tensor: Tensor | None) -> Tensor | None:
+    """Return numbers of eight bits, which few operations take, as float32."""
+    is_narrow = tensor is not None and tensor.is_floating_point() and tensor.element_size() == 1
+    return tensor.float() if tensor is not None and is_narrow else tensor
 
 
 def _check_finite(path: Path, name: str, tensor: Tensor) -> None:

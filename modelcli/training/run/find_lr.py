@@ -20,6 +20,7 @@ import torch
 
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.modules import switch_mode, tensors_of
+from modelcli.training.data.of_step import StepBatches
 from modelcli.training.data.tensors import Batches, derive_seed
 from modelcli.training.engine.step import EagerEngine, NonFiniteLossError
 from modelcli.training.optimizer import set_lr
@@ -73,7 +74,7 @@ def _losses(run: Run, rates: list[float]) -> list[float]:
     for step, rate in enumerate(rates):
         set_lr(learner.optimizer, rate)
         try:
-            loss = float(engine.step([batches[step * count + part] for part in range(count)]))
+            loss = float(engine.step(StepBatches(batches, step * count, count)))
         except NonFiniteLossError:
             break
         if not math.isfinite(loss):

@@ -17,7 +17,8 @@ from torch import Tensor
 from modelcli.config import ScheduleConfig
 from modelcli.loading.device import synchronize
 from modelcli.modules import switch_mode
-from modelcli.training.data.tensors import Batches, Split
+from modelcli.training.data.of_step import StepBatches
+from modelcli.training.data.tensors import Batches
 from modelcli.training.engine.step import Engine, Learner, NonFiniteLossError, narrate_step
 from modelcli.training.optimizer import schedule_factor, set_lr
 from modelcli.training.run.observer import Observer, Point
@@ -196,7 +197,7 @@ class Loop:
 
     def _step(self, number: int) -> Tensor:
         count = self._plan.accumulate
-        batches: list[Split] = [self._batches[number * count + part] for part in range(count)]
+        batches = StepBatches(self._batches, number * count, count)
         if number == 0 and self._plan.narrate and not self._learner.world.launched:
             self._engine.output, loss = narrate_step(self._learner, batches, self._observer.detail)
             return loss

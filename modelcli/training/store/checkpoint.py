@@ -149,6 +149,9 @@ def load_checkpoint(
 def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
     """Yield the pairs that can be read, the newest first."""
     found = []
+    for name in (MODEL, STATE, previous_name(MODEL), previous_name(STATE)):
+        if os.path.exists(path / name) and not os.path.isfile(path / name):
+            damaged.append(f"'{name}' is no regular file")  # a pipe would keep us waiting
     for name in (STATE, previous_name(STATE), temporary_name(STATE)):
         told = damaged if name != temporary_name(STATE) else []  # half of it may be there
         state = _read_state(path / name, told)
@@ -158,7 +161,7 @@ def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
         for name in (MODEL, previous_name(MODEL), temporary_name(MODEL)):
             told = damaged if name != temporary_name(MODEL) else []
             file = path / name
-            if os.path.exists(file) and _model_step(file, told) == state["step"]:
+            if os.path.isfile(file) and _model_step(file, told) == state["step"]:
                 tensors = _read_model(file, state, told)
                 if tensors is not None:
                     yield Checkpoint(
@@ -167,7 +170,7 @@ def _pairs(path: Path, damaged: list[str]) -> Iterator[Checkpoint]:
 
 
 def _read_state(path: Path, damaged: list[str]) -> dict[str, Any] | None:
-    if not os.path.exists(path):
+    if not os.path.isfile(path):
         return None
     try:
         with zipfile.ZipFile(path) as archive:
