@@ -81,11 +81,18 @@ class _Builder:
 
     def _way(self, scope: int) -> tuple[str, ...]:
         """Return the ids of the boxes around a scope, the outermost first; make what is missing."""
-        known = self.ways.get(scope)
-        if known is not None:
-            return known
+        missing = []
+        while scope not in self.ways:  # a model that calls itself is a thousand deep
+            missing.append(scope)
+            scope = self.trace.scopes[scope].parent or 0
+        for each in reversed(missing):
+            self._make_box(each)
+        return self.ways[missing[0] if missing else scope]
+
+    def _make_box(self, scope: int) -> None:
+        """Make the box of a scope; that of the scope around it is there."""
         record = self.trace.scopes[scope]
-        above = self._way(record.parent or 0)
+        above = self.ways[record.parent or 0]
         node = self.trace.nodes[record.node]
         box = Box(
             id=f"s{scope}", kind="op" if node.kind == "op" else "module",
@@ -97,8 +104,7 @@ class _Builder:
             output_bytes=node.output_bytes // max(node.calls, 1), names=(node.path,),
         )  # fmt: skip
         self._add(self.boxes[above[-1]], box)
-        way = self.ways[scope] = (*above, box.id)
-        return way
+        self.ways[scope] = (*above, box.id)
 
     def _name(self, node: Node, scope: int) -> str:
         """Return a row's path from the module that called it."""

@@ -10,6 +10,7 @@ from modelcli.graphs.record import Box
 Opening = Literal["once", "all", "none"]
 BUDGET = 60  # boxes that a picture shows unless more are asked for
 LARGEST = 1_500  # boxes that it shows at most
+DEEPEST = 100  # levels that are open at most; a model that calls itself has a thousand
 _CONTAINERS = frozenset(("Sequential", "ModuleList", "ModuleDict"))
 
 
@@ -35,7 +36,7 @@ def open_boxes(
     limit = budget if how == "once" else LARGEST
     opened, seen, shown = {root.id}, set[str](), _count(root)
     level, deep = [root], 1
-    while level and (depth is None or deep < depth or chosen is not None):
+    while level and deep < DEEPEST and (depth is None or deep < depth or chosen is not None):
         below: list[Box] = []
         for box in level:
             for child in box.boxes():

@@ -58,8 +58,9 @@ class Transformers:
 
     def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
         """Return the first inputs with which a model of transformers runs."""
-        if not hasattr(model, "main_input_name") or not hasattr(model, "config"):
-            return None
+        main = getattr(model, "main_input_name", None)
+        if not isinstance(main, str | list | tuple) or not hasattr(model, "config"):
+            return None  # of another library, or it answers to every name
         from modelcli.loading.providers.transformers_inputs import transformers_inputs
 
         return transformers_inputs(model)
@@ -199,8 +200,9 @@ def _last_line(error: Exception) -> str:
 
 def _architecture(transformers: Any, config: Any) -> Any:
     """Return the class that a configuration names, else the base model of its type, or None."""
-    for name in getattr(config, "architectures", None) or ():
-        found = getattr(transformers, name, None)
+    named = getattr(config, "architectures", None)
+    for name in named if isinstance(named, list) else ():
+        found = getattr(transformers, name, None) if isinstance(name, str) else None
         if found is not None:
             return found
     mapping = transformers.AutoModel._model_mapping
