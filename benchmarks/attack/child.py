@@ -110,6 +110,7 @@ def _be_the_command(
         resource.setrlimit(resource.RLIMIT_DATA, (2 * MEMORY,) * 2)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**30,) * 2)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
         sys.argv = ["modelcli", *words]
         if before is not None:
             before()
