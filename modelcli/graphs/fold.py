@@ -36,6 +36,7 @@ def _where_ports_lead(root: Box) -> dict[str, str]:
     Blocks that each hand a tensor to one list of outputs do the same, though by ports of their own.
     """
     leads: dict[str, str] = {}
+    numbers: dict[tuple[str, ...], int] = {}  # names within names would double at each level
     for outer in root.walk():  # what is around comes first
         targets: dict[tuple[str, str], set[str]] = defaultdict(set)
         for (source, target), held in outer.wires.items():
@@ -43,7 +44,8 @@ def _where_ports_lead(root: Box) -> dict[str, str]:
                 targets[source, key].add(leads.get(target, target))
         for group in outer.boxes():
             for key, port in group.outs.items():
-                leads[port] = f"{group.id}: {sorted(targets[group.id, key])}"
+                read = numbers.setdefault(tuple(sorted(targets[group.id, key])), len(numbers))
+                leads[port] = f"{group.id}: {read}"
     return leads
 
 
