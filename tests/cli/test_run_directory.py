@@ -26,4 +26,4 @@ def test_a_run_is_its_model_and_its_weights(run: Run, tmp_path: Path):
 def test_an_exported_program_is_called_what_it_is(run: Run, tmp_path: Path):
     path = tmp_path / "net.pt2"
     path.write_bytes(b"PK\3\4")
-    run("summary", str(path)).assert_error(2, "is a program of torch.export", "torch.export.load")
+    run("summary", str(path)).assert_error(2, "is a program of torch.export", "name export:")

@@ -187,7 +187,6 @@ CONFIGS = [
     {"model_type": ["gpt2"]},
     {"model_type": {"a": 1}},
     {"model_type": "gpt2", "n_embd": {"a": [1]}},
-    {"model_type": "gpt2", "architectures": 7},
     [1],
 ]
 
@@ -199,6 +198,17 @@ def test_configurations_of_transformers(run, tmp_path, config):
     result = run("summary", f"hf:{tmp_path}")
     assert result.code in (1, 2)
     assert "Traceback" not in result.err
+
+
+def test_architectures_that_are_no_names_are_passed_over(run, tmp_path):
+    pytest.importorskip("transformers")
+    sizes = {"n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 50}
+    config = {"model_type": "gpt2", "architectures": 7, **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    passed = run("summary", f"hf:{tmp_path}", "--format", "json").json
+    del config["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert run("summary", f"hf:{tmp_path}", "--format", "json").json["totals"] == passed["totals"]
 
 
 @pytest.mark.parametrize(
