@@ -46,8 +46,7 @@ class Node:
         executed: whether it ran, or something of it was used.
         shared_with: path of the node that is the same module or parameter, met earlier.
         plumbing: an op that only moves or casts data (``to``, ``contiguous``, ``getitem``).
-        printed: whether ``print(model)`` shows it: no function, no parameter of a module's own, and
-            no module that is kept in a plain list.
+        printed: whether ``print(model)`` shows it; it shows no function and no plain list.
         uncounted: operations inside whose cost is not known, with their calls.
     """
 

@@ -3,8 +3,7 @@
 Three observers see one forward pass. ``Module.__call__`` gives the modules, with keyword inputs
 and outputs of any nesting: torch's global hooks do not pass keywords to the pre-hook. A torch
 function mode gives the functions that are called between modules. A dispatch mode gives the
-operations that are really executed, whoever called them (``costs.py``). All three are taken away
-again, whatever happens.
+operations that are really executed, whoever called them (``costs.py``). All are taken away again.
 """
 
 from __future__ import annotations

@@ -129,25 +129,19 @@ def make_record(
         diverged: the loss that was not finite, which ended the run; the model is then not measured.
     """
     config, data, learner = run.config, run.data, run.learner
-    memory = max(peak_memory_bytes(run.device), engine.peak_memory_bytes)  # measuring takes more
-    peaks = run.world.gather(memory)
-    batch = config.train.batch_size
-    held_out = None
+    peaks = _peaks(run, engine)  # before anything is measured, which takes more
     measured = diverged is None
-    if data.held_out is not None and measured:
-        held_out = evaluate(learner, data, data.held_out, batch_size=batch)
+    held_out = _score_held_out(run) if measured else None
     expected, how = untrained_loss(learner.objective, _known(data).targets, data.facts.classes)
     points = progress.points
     floor = loss_floor(learner, data)
     fitted = (measured and _fitted(progress)) if config.train.overfit else None
-    evidence = Evidence(finite=False, trivial=expected)
-    if measured:
-        evidence = gather_evidence(
-            run, progress, trivial=expected, floor=floor, held_out=held_out,
-            shape_before=shape_before, fitted=fitted,
-        )  # fmt: skip
+    evidence = gather_evidence(
+        run, progress, trivial=expected, floor=floor, held_out=held_out,
+        shape_before=shape_before, fitted=fitted,
+    ) if measured else Evidence(finite=False, trivial=expected)  # fmt: skip
     verdict = judge(evidence) if points or not measured else None
-    samples_per_s = _steps_per_s(progress) * batch * config.train.accumulate
+    samples_per_s = _steps_per_s(progress) * config.train.batch_size * config.train.accumulate
     flops = flops_per_sample(learner, data.train) if measured else None
     roofline = _roofline(run) if config.train.roofline and measured else None
     return Record(
@@ -160,7 +154,7 @@ def make_record(
         trainable_params=count_unique(learner.params),
         steps=progress.step,
         planned_steps=run.steps,
-        batch_size=batch,
+        batch_size=config.train.batch_size,
         lr=config.optimizer.lr or 0.0,
         data=data.name,
         data_description=data.facts.description,
@@ -199,6 +193,18 @@ def make_record(
         pitfall=run.trained.source.spec.pitfall if run.trained.source.spec else None,
         evidence=evidence,
     )
+
+
+def _peaks(run: Run, engine: Engine) -> list[int]:
+    """Return the peak memory of every process."""
+    return run.world.gather(max(peak_memory_bytes(run.device), engine.peak_memory_bytes))
+
+
+def _score_held_out(run: Run) -> Score | None:
+    split = run.data.held_out
+    if split is None:
+        return None
+    return evaluate(run.learner, run.data, split, batch_size=run.config.train.batch_size)
 
 
 def _roofline(run: Run) -> float:
