@@ -144,13 +144,16 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+IS_FOLDER = "is a directory"
+
+
 def why_not_writable(path: Path) -> str:
     """Return why no file of this name can be written, as the system says it; empty if it may be.
 
     Asked before anything is computed: a name that is too long is known then, a full disk is not.
     """
     if os.path.isdir(path):
-        return "is a directory"
+        return IS_FOLDER
     try:
         os.lstat(path)
     except FileNotFoundError:

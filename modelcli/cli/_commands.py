@@ -80,7 +80,7 @@ def _add(app: typer.Typer, name: str) -> None:
     module = importlib.import_module(f"modelcli.cli.{name}")
     app.command(
         name,
-        short_help=_short_help(name),
+        short_help=_first_paragraph(module.command.__doc__),
         cls=getattr(module, "COMMAND_CLASS", None),
         epilog=_epilog(module.EXAMPLES),
         context_settings=_CONTEXT,
@@ -137,4 +137,8 @@ def _short_help(name: str) -> str:
     (command,) = (
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "command"
     )
-    return inspect.cleandoc(ast.get_docstring(command) or "").partition("\n\n")[0]
+    return _first_paragraph(ast.get_docstring(command))
+
+
+def _first_paragraph(text: str | None) -> str:
+    return inspect.cleandoc(text or "").partition("\n\n")[0]

@@ -28,7 +28,7 @@ from modelcli.cli._tensor_options import (
     SecondArgument,
 )
 from modelcli.errors import ExitCode, UsageError
-from modelcli.files import why_not_writable
+from modelcli.files import IS_FOLDER, why_not_writable
 from modelcli.tensors.open import BuildOptions, Opened
 from modelcli.tensors.sides import compare_sides, open_sides
 
@@ -96,7 +96,7 @@ def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool)
 def _check_folder(path: Path) -> None:
     """Refuse a file that cannot be written before anything is read or shown."""
     reason = why_not_writable(path)
-    if reason == "is a directory":
+    if reason == IS_FOLDER:
         raise UsageError(f"cannot write '{path}': it is a folder", "name a file in it")
     if reason:
         raise UsageError(f"cannot write '{path}': {reason}", "name a file in a folder that exists")

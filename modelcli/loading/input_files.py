@@ -20,7 +20,7 @@ def split_file(text: str) -> tuple[str | None, str] | None:
     if not text.lower().endswith(SUFFIXES):
         return None
     name, colon, file = text.partition(":")
-    if not colon or os.path.isfile(Path(text)):
+    if not colon or os.path.isfile(text):
         return None, text
     return name, file
 

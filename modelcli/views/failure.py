@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelcli.feature_maps.fitting import what_fits
 from modelcli.tracing.record import Failure, Trace
 from modelcli.tracing.unbatched import lacks_batch
 from modelcli.views.text import show_shapes
@@ -15,6 +14,8 @@ def describe_failure(trace: Trace) -> tuple[str, str]:
 
     The trace must hold a failure.
     """
+    from modelcli.feature_maps.fitting import what_fits  # a forward that runs needs none of it
+
     failure = trace.failure
     assert failure is not None
     where = f"'{failure.path}' ({failure.node_type})" if failure.path else trace.model_type

@@ -8,8 +8,7 @@ from math import prod, sqrt
 
 from modelcli.feature_maps.record import Shape
 from modelcli.feature_maps.row import MapRow, channels_of
-from modelcli.views.shapes import show_axes
-from modelcli.views.text import plural, show_count, show_dims
+from modelcli.views.text import plural, show_axes, show_count, show_dims
 
 _SHADES = "░▒▓█"
 

@@ -10,7 +10,7 @@ from typing import Any
 from modelcli.feature_maps.row import MapRow, channels_of
 from modelcli.tracing.record import Trace
 from modelcli.views.table import Column, Table, table_of
-from modelcli.views.text import show_bytes, show_count, show_dims
+from modelcli.views.text import show_axes, show_bytes, show_count, show_dims
 
 
 def shapes_table(rows: Sequence[MapRow], *, notes: Sequence[str] = ()) -> Table:
@@ -67,14 +67,6 @@ def notes_on(trace: Trace, rows: Sequence[MapRow]) -> list[str]:
         )
     lines.extend(f"note    {remark}" for remark in trace.remarks)
     return lines
-
-
-def show_axes(values: Sequence[object] | None) -> str:
-    """Write one value per axis: ``7`` where they agree, ``5x3`` where not, nothing for none."""
-    if not values or all(value is None for value in values):
-        return ""
-    texts = ["-" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
 def show_share(share: float) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from modelcli.feature_maps.proof import Claim, Proof, Spans, verdict
-from modelcli.views.shapes import show_axes
 from modelcli.views.table import Column, Table, json_rows, table_of
-from modelcli.views.text import show_dims
+from modelcli.views.text import show_axes, show_dims
 
 
 def _columns(proof: Proof) -> tuple[Column, ...]:

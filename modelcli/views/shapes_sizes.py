@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelcli.feature_maps.row import MapRow
-from modelcli.views.shapes import row_body, show_axes
+from modelcli.views.shapes import row_body
 from modelcli.views.table import Column, Table
-from modelcli.views.text import show_dims
+from modelcli.views.text import show_axes, show_dims
 
 
 def sizes_table(

@@ -7,9 +7,8 @@ from typing import Any
 
 from modelcli.feature_maps.inverse import Inputs, SolvedLayer
 from modelcli.feature_maps.solve import NUMBERS, Solution
-from modelcli.views.shapes import show_axes
 from modelcli.views.table import Column, Table, table_of
-from modelcli.views.text import plural
+from modelcli.views.text import plural, show_axes
 
 SHOWN = 10
 _HEADS = {"conv": "conv", "convT": "convT", "max": "maxpool", "avg": "avgpool", "lp": "lppool"}

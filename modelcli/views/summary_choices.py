@@ -5,21 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelcli.feature_maps.of_call import sliding_axes
-from modelcli.feature_maps.record import AxisResult
 from modelcli.tracing.record import Node
 from modelcli.views.naming import read_names, read_order
-from modelcli.views.shapes import show_axes
 from modelcli.views.summary_cut import Shown, running_macs
 from modelcli.views.text import (
+    show_axes,
     show_bytes,
     show_cost,
     show_percent,
     show_shapes,
     show_some_bytes,
 )
+
+if TYPE_CHECKING:
+    from modelcli.feature_maps.record import AxisResult
 
 
 def marked_type(shown: Shown) -> Callable[[Node], str]:
@@ -47,6 +48,8 @@ class Facts:
     @functools.cached_property
     def axes(self) -> Mapping[int, Sequence[AxisResult]]:
         """Of each row whose window slides, its axes as it was first called."""
+        from modelcli.feature_maps.of_call import sliding_axes  # of no use to other columns
+
         found: dict[int, Sequence[AxisResult]] = {}
         for call in self.shown.trace.calls:
             if call.node not in found and (axes := sliding_axes(call)):

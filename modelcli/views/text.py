@@ -146,6 +146,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def show_axes(values: Sequence[object] | None) -> str:
+    """Write one value per axis: ``7`` where they agree, ``5x3`` where not, nothing for none."""
+    if not values or all(value is None for value in values):
+        return ""
+    texts = ["-" if value is None else str(value) for value in values]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
+
+
 def show_value(value: float | complex) -> str:
     """Write one element of a tensor with four significant digits; whole numbers as they are."""
     if isinstance(value, float):

@@ -106,15 +106,11 @@ def read_json(path: Path) -> Any:
     """
     try:
         return parse_json(read_limited(path, TargetError).decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"'{path}' cannot be read: {describe(error)}", "name a config.json"
-        ) from error
     except json.JSONDecodeError as error:
         raise TargetError(
             f"'{path}' is not JSON: {error.msg} at line {error.lineno}", "name a config.json"
         ) from error
-    except ValueError as error:  # a number of many digits, or too deep
+    except (OSError, ValueError) as error:  # no UTF-8, a number of many digits, or too deep
         raise TargetError(
             f"'{path}' cannot be read: {describe(error)}", "name a config.json"
-        ) from None
+        ) from error

@@ -22,12 +22,16 @@ from modelcli.files import check_regular
 from modelcli.loading.source import Source
 
 
-class Exported:
-    """A program that ``torch.export.save`` wrote, with the inputs that it was exported with."""
+class _Files:
+    """A provider of what stands in files."""
 
     def names(self) -> list[str]:
         """Return no names: a file is named by its path."""
         return []
+
+
+class Exported(_Files):
+    """A program that ``torch.export.save`` wrote, with the inputs that it was exported with."""
 
     def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
         """Return the source of the program in a file.
@@ -36,7 +40,7 @@ class Exported:
             TargetError: there is no such file, or it holds no program.
             UsageError: arguments were given: a program takes none.
         """
-        program = _loaded(f"export:{reference}", reference, kwargs, torch.export.load)
+        program = _loaded("export", reference, kwargs, torch.export.load)
         module = program.module()
         given = program.example_inputs
         return Source(
@@ -46,12 +50,8 @@ class Exported:
         )
 
 
-class Scripted:
+class Scripted(_Files):
     """A module that ``torch.jit.save`` wrote."""
-
-    def names(self) -> list[str]:
-        """Return no names: a file is named by its path."""
-        return []
 
     def find(self, reference: str, kwargs: Mapping[str, Any]) -> Source:
         """Return the source of the module in a file.
@@ -60,7 +60,7 @@ class Scripted:
             TargetError: there is no such file, or it holds no module.
             UsageError: arguments were given: it was built before it was saved.
         """
-        module = _loaded(f"script:{reference}", reference, kwargs, _load_script)
+        module = _loaded("script", reference, kwargs, _load_script)
         return Source(label=f"script:{reference}", instance=module)
 
 
@@ -69,17 +69,16 @@ def _load_script(file: str) -> nn.Module:
     return module
 
 
-def _loaded(label: str, file: str, kwargs: Mapping[str, Any], load: Callable[[str], Any]) -> Any:
+def _loaded(kind: str, file: str, kwargs: Mapping[str, Any], load: Callable[[str], Any]) -> Any:
     if kwargs:
         raise UsageError(
-            f"'{label}' is built already: it takes no '{next(iter(kwargs))}'",
+            f"'{kind}:{file}' is built already: it takes no '{next(iter(kwargs))}'",
             "export or script it anew with other arguments",
         )
     path = Path(file)
     check_regular(path, TargetError)
     if not os.path.exists(path):
         raise TargetError(f"file '{file}' does not exist", "name the file that was saved")
-    kind = label.partition(":")[0]
     if not zipfile.is_zipfile(path):
         raise TargetError(f"'{file}' is no program of torch", _saved_by(kind))
     try:

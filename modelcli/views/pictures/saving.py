@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelcli.errors import UsageError, did_you_mean
-from modelcli.files import check_regular, why_not_writable, write_whole
+from modelcli.files import IS_FOLDER, check_regular, why_not_writable, write_whole
 from modelcli.views.pictures.look import MARK, Drawing, Theme
 
 PICTURES = (".svg", ".png")
@@ -46,7 +46,7 @@ def check_place(
             did_you_mean(path.suffix, suffixes, form, otherwise=otherwise),
         )
     reason = why_not_writable(path)
-    if reason == "is a directory":
+    if reason == IS_FOLDER:
         raise UsageError(f"cannot write '{path}': {reason}", f"name a file in it: {option}")
     if reason:
         raise _unwritable(path, reason, option)
