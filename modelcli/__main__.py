@@ -22,7 +22,7 @@ def run() -> None:
         code = main() if prepare_streams() else refuse_closed_stdout()
     except KeyboardInterrupt:  # while Python was still reading us
         code = 130
-    if code == 130:
+    if code == 130 or "RANK" in os.environ:
         _leave_at_once(code)
     sys.exit(code)
 
@@ -30,7 +30,9 @@ def run() -> None:
 def _leave_at_once(code: int) -> None:
     """End the process without taking apart what it holds: Ctrl-C is answered at once.
 
-    A hundred thousand layers and the modules of torch take Python a second or more to free.
+    A hundred thousand layers and the modules of torch take Python a second or more to free. One of
+    several processes has threads of gloo: one that asks for Python while it is taken apart aborts
+    the process, and a run that ended well would be started again.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
