@@ -181,10 +181,10 @@ def run(words: Sequence[str], folder: Path, *, home: Path) -> Ended:
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, ...]]:
-    """Return what lies below a folder; what Python or we keep for the next call is left out."""
+    """Return what lies below a folder; what Python keeps for the next call is left out."""
     found = {}
     for folder, folders, files in os.walk(root):
-        if "__pycache__" in folder or ".cache" in folder:
+        if "__pycache__" in folder:
             continue
         for name in (*folders, *files):
             path = os.path.join(folder, name)
@@ -193,7 +193,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, ...]]:
                 is_file = stat.S_ISREG(entry.st_mode)
                 times = (entry.st_size, entry.st_mtime_ns) if is_file else ()
                 found[os.path.relpath(path, root)] = (entry.st_mode, *times)
-    return {path: entry for path, entry in found.items() if ".cache" not in path}
+    return found
 
 
 def changes(before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]) -> list[str]:

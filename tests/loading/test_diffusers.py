@@ -72,7 +72,6 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (package / "__init__.py").write_text(STAND_IN)
     (package / "models" / "__init__.py").write_text(STRUCTURE)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delitem(sys.modules, "diffusers", raising=False)
     catalogue.library_names.cache_clear()
     yield

@@ -164,22 +164,16 @@ def test_the_names_that_are_read_are_those_that_the_libraries_list():
         )
 
 
-def test_the_names_are_kept_for_the_next_process(tmp_path: Path, monkeypatch: Any):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    read = catalogue.library_names.__wrapped__
-    names = read("timm")
-    (kept,) = (tmp_path / "cache" / "modelcli").iterdir()
-    assert kept.read_text().splitlines() == [*names, f"# {len(names)}"]
-    monkeypatch.setattr(catalogue, "_read_names", lambda *_: {"read_again"})
-    assert read("timm") == names
-    for damaged in ("", "resnet18\n", "resnet18\n\x1b[31m\n# 2\n", "\n".join(names[:9])):
-        kept.write_text(damaged)
-        assert read("timm") == ("read_again",)
-    kept.write_bytes(b"\xff")
-    assert read("timm") == ("read_again",)
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert read("timm") == ("read_again",)
+def test_a_mistyped_name_leaves_nothing_in_the_home(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(home))
+    catalogue.library_names.cache_clear()
+    run("summary", "resnet18x").assert_error(2, "unknown model 'resnet18x'", "torchvision:resnet18")
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["no/such-model", "gpt2-medium"])
