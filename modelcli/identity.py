@@ -32,6 +32,20 @@ def tensor_key(tensor: torch.Tensor) -> Key:
     return (storage, tensor.storage_offset(), tensor.numel())
 
 
+class TensorKeys:
+    """``tensor_key``, worked out once for each of the tensors of a model that is held meanwhile."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Key] = {}
+
+    def __call__(self, tensor: torch.Tensor) -> Key:
+        """Return what two names of one tensor have in common."""
+        key = self._known.get(id(tensor))
+        if key is None:
+            key = self._known[id(tensor)] = tensor_key(tensor)
+        return key
+
+
 def view_key(tensor: torch.Tensor) -> Key:
     """Return what two names have in common that see one tensor in the same way.
 
@@ -148,14 +162,19 @@ class NamedTensor:
 
 def named_tensors(model: nn.Module) -> Iterator[NamedTensor]:
     """Yield every name of every parameter and buffer, parameters first, tied names too."""
-    for name, parameter in named_parameters(model, every_name=True):
-        yield NamedTensor(name, "parameter", parameter, persistent=True)
-    for prefix, module in named_modules(model, every_name=True):
+    owners = [
+        (f"{path}." if path else "", module)
+        for path, module in named_modules(model, every_name=True)
+    ]
+    for prefix, module in owners:
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                yield NamedTensor(prefix + name, "parameter", parameter, persistent=True)
+    for prefix, module in owners:
         for name, buffer in module._buffers.items():
             if buffer is not None:
-                full = f"{prefix}.{name}" if prefix else name
                 persistent = name not in module._non_persistent_buffers_set
-                yield NamedTensor(full, "buffer", buffer, persistent)
+                yield NamedTensor(prefix + name, "buffer", buffer, persistent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from modelcli.identity import count_unique
+from modelcli.identity import TensorKeys, count_unique
 from modelcli.loading.types import InputRecord
 from modelcli.modules import parameters_of
 from modelcli.tracing.counting import counts_all
@@ -33,11 +33,12 @@ def make_trace(
         execution: how it ran: ``meta``, ``fake`` or ``real``.
         mode: ``eval`` or ``train``.
     """
-    rows = Rows(seen.tree, seen.used)
+    key_of = TensorKeys()
+    rows = Rows(seen.tree, seen.used, key_of)
     if seen.error is None:
         seen.tree.add_declared()
     nodes = rows.make()
-    tensors = survey(model, seen.used)
+    tensors = survey(model, seen.used, key_of)
     totals = _sum_up(model, nodes, tensors, seen, rows)
     return Trace(
         model_type=nodes[0].type,

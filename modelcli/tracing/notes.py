@@ -10,7 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from modelcli.loading.types import Shape
 from modelcli.tracing.origins import Received
-from modelcli.tracing.record import Call, Failure, Output, Scope
+from modelcli.tracing.record import Call, Failure, Output, Scope, fill
 from modelcli.tracing.tree import Branch, Tree
 from modelcli.tracing.vocabulary import is_plumbing
 
@@ -67,23 +67,26 @@ class CallNotes:
 
     def record(self, index: int) -> Call:
         """Return the call as a record; its row's number is right once the rows are made."""
-        return Call(
-            index=index,
-            node=self.branch.index,
-            path=self.branch.path,
-            kind="module" if self.branch.kind == "module" else "op",
-            type=self.type,
-            base=self.base,
-            input_shapes=self.received.shapes,
-            output_shapes=self.output_shapes,
-            output_dtypes=self.output_dtypes,
-            sources=self.received.sources,
-            slots=self.received.slots,
-            after=self.received.after,
-            scope=self.scope,
-            flops=self.flops,
-            geometry=self.geometry,
-            plumbing=self.branch.kind == "op" and is_plumbing(self.type),
+        return fill(
+            Call,
+            {
+                "index": index,
+                "node": self.branch.index,
+                "path": self.branch.path,
+                "kind": "module" if self.branch.kind == "module" else "op",
+                "type": self.type,
+                "base": self.base,
+                "input_shapes": self.received.shapes,
+                "output_shapes": self.output_shapes,
+                "output_dtypes": self.output_dtypes,
+                "sources": self.received.sources,
+                "slots": self.received.slots,
+                "after": self.received.after,
+                "scope": self.scope,
+                "flops": self.flops,
+                "geometry": self.geometry,
+                "plumbing": self.branch.kind == "op" and is_plumbing(self.type),
+            },
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -140,7 +141,13 @@ def plain(value: Any) -> Any:
 
 def layer_base(module: nn.Module) -> str:
     """Return the first class of a layer that torch.nn defines, or ``""`` where there is none."""
-    for cls in type(module).__mro__:
+    kind: Any = type(module)
+    return _base_of(kind)
+
+
+@functools.lru_cache(maxsize=1024)
+def _base_of(kind: type[nn.Module]) -> str:
+    for cls in kind.__mro__:
         if cls is nn.Module or cls in _CONTAINERS:
             return ""
         if cls.__module__.startswith(("torch.nn.modules", "torch.ao.nn")):
@@ -153,8 +160,11 @@ def is_layer(module: nn.Module) -> bool:
 
     A subclass with a forward of its own (timm's ``Conv2dSame``) is none: what it calls counts.
     """
-    if any(child is not None for child in module._modules.values()) and not hasattr(
-        module, "parametrizations"
+    children = module._modules
+    if (
+        children
+        and any(child is not None for child in children.values())
+        and not hasattr(module, "parametrizations")
     ):
         return False
     forward = getattr(type(module), "forward", None)

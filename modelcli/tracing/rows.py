@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 from modelcli.identity import Key, count_elements, count_unique, tensor_key
 from modelcli.modules import modules_of, named_parameters
 from modelcli.tracing.operations import is_layer, layer_base
-from modelcli.tracing.record import Node
+from modelcli.tracing.record import Node, fill
 from modelcli.tracing.survey import packed_tensors
 from modelcli.tracing.tree import Branch, Tree
 from modelcli.tracing.vocabulary import is_plumbing
@@ -19,21 +21,24 @@ from modelcli.tracing.vocabulary import is_plumbing
 class Rows:
     """Turns a finished tree into nodes, counting every tensor where it is first met."""
 
-    def __init__(self, tree: Tree, used: set[int]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        used: set[int],
+        key_of: Callable[[torch.Tensor], Key] = tensor_key,
+    ) -> None:
         self._tree = tree
         self._used = used
+        self._key_of = key_of
         self._seen: set[Key] = set()
         self._nodes: list[dict[str, Any]] = []
         self.packed_params = 0
         self.packed_bytes = 0
-        self._names: dict[Key, str] = {}
-        for name, parameter in named_parameters(tree.model, every_name=True):
-            self._names.setdefault(tensor_key(parameter), name)
 
     def make(self) -> tuple[Node, ...]:
         """Return the nodes, parents before children; also numbers the branches."""
         self._add(self._tree.root, None, 0)
-        return tuple(Node(**values) for values in self._nodes)
+        return tuple(fill(Node, values) for values in self._nodes)
 
     def _add(self, branch: Branch, parent: int | None, depth: int) -> dict[str, Any]:
         index = branch.index = len(self._nodes)
@@ -95,7 +100,7 @@ class Rows:
                 if buffer is not None and self._is_new(buffer):
                     values["buffers"] += count_elements(buffer)
         unpacked = packed_tensors(module)
-        packed = count_unique(unpacked)
+        packed = count_unique(unpacked) if unpacked else 0
         if packed and self._is_new_key(("packed", id(module))):
             values["params"] += packed
             values["own_params"] += packed
@@ -123,7 +128,6 @@ class Rows:
         self, branch: Branch, values: dict[str, Any], name: str, tensor: torch.Tensor, new: bool
     ) -> None:
         elements = count_elements(tensor)
-        first = self._names.get(tensor_key(tensor))
         row = {
             "index": len(self._nodes),
             "parent": values["index"],
@@ -137,12 +141,20 @@ class Rows:
             "trainable_params": elements if new and tensor.requires_grad else 0,
             "executed": id(tensor) in self._used,
             "printed": isinstance(branch.module, (nn.ParameterList, nn.ParameterDict)),
-            "shared_with": None if new else first,
+            "uncounted": {},
+            "shared_with": None if new else self._first_names.get(self._key_of(tensor)),
         }
         self._nodes.append(row)
 
+    @functools.cached_property
+    def _first_names(self) -> dict[Key, str]:
+        found: dict[Key, str] = {}
+        for name, parameter in named_parameters(self._tree.model, every_name=True):
+            found.setdefault(self._key_of(parameter), name)
+        return found
+
     def _is_new(self, tensor: torch.Tensor) -> bool:
-        return self._is_new_key(tensor_key(tensor))
+        return self._is_new_key(self._key_of(tensor))
 
     def _is_new_key(self, key: Key) -> bool:
         if key in self._seen:

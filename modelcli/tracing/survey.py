@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -10,39 +12,48 @@ from torch.utils._python_dispatch import _disable_current_modes
 from modelcli.identity import (
     Key,
     count_bytes,
-    count_elements,
     count_unique,
+    dtype_name,
     named_tensors,
     tensor_key,
 )
 from modelcli.modules import modules_of, parameters_of
-from modelcli.tracing.record import Tensor
+from modelcli.tracing.record import Tensor, fill
 
 
-def survey(model: nn.Module, used: set[int] | None = None) -> tuple[Tensor, ...]:
+def survey(
+    model: nn.Module,
+    used: set[int] | None = None,
+    key_of: Callable[[torch.Tensor], Key] = tensor_key,
+) -> tuple[Tensor, ...]:
     """List every name of every parameter and buffer.
 
     Args:
         model: any module; it is only looked at.
         used: ids of the tensors that a pass met; None where nothing ran.
+        key_of: what the names of one tensor have in common.
     """
     found: list[Tensor] = []
     first: dict[Key, str] = {}
     for entry in named_tensors(model):
         name, kind, tensor = entry.name, entry.kind, entry.tensor
-        key = tensor_key(tensor)
+        lazy = is_lazy(tensor)
+        key = key_of(tensor)
         found.append(
-            Tensor(
-                name=name,
-                kind=kind,
-                shape=() if is_lazy(tensor) else tuple(tensor.shape),
-                dtype=str(tensor.dtype).removeprefix("torch."),
-                numel=count_elements(tensor),
-                nbytes=count_bytes(tensor),
-                trainable=kind == "parameter" and tensor.requires_grad,
-                tied_to=first.get(key),
-                executed=used is None or id(tensor) in used,
-                persistent=entry.persistent,
+            fill(
+                Tensor,
+                {
+                    "name": name,
+                    "kind": kind,
+                    "shape": () if lazy else tuple(tensor.shape),
+                    "dtype": dtype_name(tensor.dtype),
+                    "numel": 0 if lazy else tensor.numel(),
+                    "nbytes": 0 if lazy else count_bytes(tensor),
+                    "trainable": kind == "parameter" and tensor.requires_grad,
+                    "tied_to": first.get(key),
+                    "executed": used is None or id(tensor) in used,
+                    "persistent": entry.persistent,
+                },
             )
         )
         first.setdefault(key, name)
