@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from modelcli.numerals import whole_number
+
 VARIABLE = "_MODELCLI_COMPLETE"
 _TYPED = "_TYPER_COMPLETE_ARGS"
 _COLON = ":"
@@ -73,7 +75,7 @@ def join_words() -> None:
     typed = os.environ.get("COMP_WORDS", "")
     between = "\n" if "\n" in typed else " "  # typer's script joins them by the first of its IFS
     words = typed.split(between)
-    at = int(os.environ.get("COMP_CWORD", "0"))
+    at = max(0, whole_number(os.environ.get("COMP_CWORD", "")) or 0)
     joined: list[str] = []
     for word in words[: at + 1]:
         if len(joined) > 1 and (word == _COLON or joined[-1].endswith(_COLON)):

@@ -10,6 +10,7 @@ import typer
 from modelcli.cli._options import taking
 from modelcli.errors import UsageError
 from modelcli.ledger.sizes import parse_bytes, parse_memory
+from modelcli.numerals import whole_number
 
 
 class By(StrEnum):
@@ -28,9 +29,10 @@ def parse_batch_size(text: str | None) -> int | Literal["max"] | None:
     """
     if text is None or text == "max":
         return text  # type: ignore[return-value]
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:
+    number = whole_number(text)
+    if number is None or not 0 < number < 2**31:
         raise UsageError(f"--batch-size '{text}' is not possible", "give 1 and more, or max")
-    return int(text)
+    return number
 
 
 BatchOption = Annotated[

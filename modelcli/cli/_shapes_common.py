@@ -14,6 +14,7 @@ from modelcli.cli import _terminal
 from modelcli.cli._format import Format
 from modelcli.cli._output import Output
 from modelcli.errors import UsageError
+from modelcli.numerals import whole_number
 
 if TYPE_CHECKING:
     from modelcli.feature_maps.row import MapRow
@@ -80,9 +81,9 @@ def _width() -> int:
     """Return the columns that a drawing may take: the terminal's, or 100 where nobody reads."""
     if not _terminal.is_terminal(sys.stdout):
         return PIPE_WIDTH
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
-        return int(given)
+    given = whole_number(os.environ.get("COLUMNS", ""))
+    if given is not None and given > 0:
+        return given
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:

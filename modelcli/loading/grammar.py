@@ -12,6 +12,7 @@ from typing import Any
 from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.nests import is_path
 from modelcli.loading.types import InputRequest, InputSpec
+from modelcli.numerals import whole_number
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
@@ -19,7 +20,6 @@ DTYPES = (
 )  # fmt: skip
 _ALIASES = {"float": "float32", "half": "float16", "double": "float64", "long": "int64",
             "int": "int32", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # fmt: skip
-_MOST_DIGITS = 4000  # of one size; Python reads no number of more than 4300
 _FORM = "[NAME:][DTYPE:]SHAPE, as 1x3x224x224 or input_ids:int64:1x128"
 
 
@@ -203,8 +203,7 @@ def read_sizes(text: str) -> tuple[int, ...] | None:
         inner = inner[1:-1].strip().removesuffix(",")
     if not re.fullmatch(r"\d+(?:(?:\s*[xX×*,]\s*|\s+)\d+)*", inner, re.ASCII):
         return None
-    sizes = re.findall(r"\d+", inner)
-    return None if max(map(len, sizes)) > _MOST_DIGITS else tuple(map(int, sizes))
+    return tuple(whole_number(size) or 0 for size in re.findall(r"\d+", inner))
 
 
 def _parse_shape(dims: str, text: str) -> tuple[int, ...]:

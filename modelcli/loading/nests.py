@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from modelcli.numerals import whole_number
+
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[['\"]?([^\]'\"]+)['\"]?\]")
 _PATH = re.compile(rf"[^\W\d]\w*({_STEP.pattern})*")
 
@@ -31,7 +33,7 @@ def steps_into(name: str) -> tuple[str, list[str | int]]:
     steps: list[str | int] = []
     for found in _STEP.finditer(name, root.end()):
         key, place, quoted = found.groups()
-        steps.append(int(place) if place is not None else key or quoted)
+        steps.append(key or quoted if place is None else whole_number(place) or 0)
     return root.group(), steps
 
 

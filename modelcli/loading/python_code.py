@@ -21,6 +21,7 @@ from modelcli.isolation import importable, package_root, preserved_random
 from modelcli.loading.nests import steps_into
 from modelcli.loading.notebook import read_notebook
 from modelcli.loading.script import script_arguments, watched_import
+from modelcli.numerals import whole_number
 
 _FROM_FILE = "__modelcli_file__"  # marks a module that was loaded from a path
 _RELATIVE = re.compile(r"^\s*from\s+\.", re.MULTILINE)
@@ -195,7 +196,10 @@ def _attribute(module: ModuleType, place: str, attribute: str) -> Any:
 def _entry(holder: Any, step: str | int) -> Any:
     if isinstance(holder, dict):
         return holder[step] if step in holder else holder[str(step)]
-    return holder[int(step)]
+    place = step if isinstance(step, int) else whole_number(step)
+    if place is None:
+        raise KeyError(step)
+    return holder[place]
 
 
 def _no_such_name(holder: Any, reached: str, step: str | int) -> TargetError:

@@ -12,6 +12,7 @@ from modelcli.config.optimizer_names import check_optimizer_name
 from modelcli.config.values import check_device_name, parse_value
 from modelcli.errors import UsageError
 from modelcli.losses import find_loss
+from modelcli.numerals import whole_number
 from modelcli.running.given import Given, parse_given
 
 
@@ -70,7 +71,7 @@ def parse_explain(text: str) -> ExplainRequest:
             f"--explain '{text}' is not PATH[CELL]",
             "write the layer and one index for each axis of its output, as conv1[0,0,0,0]",
         )
-    cell = tuple(int(index) for index in found["cell"].split(","))
+    cell = tuple(whole_number(index) or 0 for index in found["cell"].split(","))
     return ExplainRequest(path=found["path"].strip(), cell=cell)
 
 

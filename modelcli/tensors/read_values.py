@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.numerals import whole_number
 from modelcli.tensors.rows import ParamRow
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 Index = tuple[int | slice, ...]
 _PART = re.compile(r"^(?P<name>.+?)(?:\[(?P<index>[-\d:,\s]*)\])?$")
-_NUMBER = re.compile(r"^-?\d+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +52,11 @@ def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
     Raises:
         UsageError: a count below 1, an index that is none, or a name that no row has.
     """
-    if _NUMBER.match(text):
-        if int(text) < 1:
+    count = whole_number(text)
+    if count is not None:
+        if count < 1:
             raise UsageError(f"--values {text} shows nothing", "give 1 or more, or NAME[INDEX]")
-        return Wanted(count=int(text), text=text)
+        return Wanted(count=count, text=text)
     names = [row.name for row in rows]
     if text in names:
         return Wanted(name=text, text=text)
@@ -75,21 +76,24 @@ def parse_values(text: str, rows: Sequence[ParamRow]) -> Wanted:
 
 
 def _index(inside: str | None, text: str) -> Index:
-    if inside is None:
-        return ()
-    parts: list[int | slice] = []
-    for part in inside.split(","):
-        bounds = [bound.strip() for bound in part.split(":")]
-        if len(bounds) > 3 or not all(_NUMBER.match(b) or (not b and ":" in part) for b in bounds):
-            raise UsageError(
-                f"--values '{text}' has no index that can be read",
-                "whole numbers and slices, as [0], [2, :5] or [-1, 0:10:2]",
-            )
-        numbers = [int(bound) if bound else None for bound in bounds]
-        if len(numbers) == 3 and numbers[2] == 0:
-            raise UsageError(f"--values '{text}' has a step of 0", "a step is 1 or more")
-        parts.append(slice(*numbers) if ":" in part else int(bounds[0]))
-    return tuple(parts)
+    return () if inside is None else tuple(_place(part, text) for part in inside.split(","))
+
+
+def _place(part: str, text: str) -> int | slice:
+    place = whole_number(part)
+    if place is not None:
+        return place
+    words = [word.strip() for word in part.split(":")]
+    bounds = [whole_number(word) for word in words]
+    unread = any(bound is None and word for bound, word in zip(bounds, words, strict=True))
+    if unread or not 2 <= len(bounds) <= 3:
+        raise UsageError(
+            f"--values '{text}' has no index that can be read",
+            "whole numbers and slices, as [0], [2, :5] or [-1, 0:10:2]",
+        )
+    if bounds[2:] == [0]:
+        raise UsageError(f"--values '{text}' has a step of 0", "a step is 1 or more")
+    return slice(*bounds)
 
 
 def read_values(

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from modelcli.config import KEYS, OptimizerConfig
 from modelcli.config.values import check_device_name, check_value
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.numerals import whole_number
 
 Engine = Literal["eager", "compile", "graph"]
 By = Literal["layer", "type"]
@@ -55,12 +56,13 @@ def parse_batch_sizes(text: str) -> tuple[int, ...]:
     """
     sizes = []
     for word in text.split(","):
-        if not word.strip().isdigit() or not 1 <= int(word) < _MOST:
+        size = whole_number(word)
+        if size is None or not 1 <= size < _MOST:
             raise UsageError(
                 f"--batch-size '{text}' is not possible",
                 "give whole numbers from 1, as 8, or 1,8,64",
             )
-        sizes.append(int(word))
+        sizes.append(size)
     return tuple(dict.fromkeys(sizes))
 
 

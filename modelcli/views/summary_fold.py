@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelcli.numerals import whole_number
 from modelcli.tracing.record import Node, Trace
 
 _LONGEST_PERIOD = 2  # swin has two kinds of blocks in turn; longer ones would hide more than tell
@@ -68,12 +69,16 @@ def _runs_of_blocks(siblings: Sequence[Node]) -> list[list[Node]]:
     for node in siblings:
         if node.kind != "module" or not node.name.isdecimal():
             continue
-        follows = runs and int(node.name) == int(runs[-1][-1].name) + 1
+        follows = runs and _number(node) == _number(runs[-1][-1]) + 1
         if follows:
             runs[-1].append(node)
         else:
             runs.append([node])
     return runs
+
+
+def _number(block: Node) -> int:
+    return whole_number(block.name) or 0
 
 
 def _find_in(run: Sequence[Node], kinds: dict[int, int], found: dict[int, Repeat]) -> None:
@@ -108,6 +113,6 @@ def _label(blocks: Sequence[Node]) -> str:
     names = [block.name for block in blocks]
     if len(names) == 2:
         return f"{names[0]}, {names[1]}"
-    steps = int(names[1]) - int(names[0])
+    steps = _number(blocks[1]) - _number(blocks[0])
     start = names[0] if steps == 1 else f"{names[0]}, {names[1]}"
     return f"{start} ... {names[-1]}"

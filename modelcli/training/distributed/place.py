@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelcli.errors import UsageError
+from modelcli.numerals import whole_number
 
 LAUNCHER = "MODELCLI_LAUNCHER"  # process that started this one: ours, which has the last word
 OUTCOME = "MODELCLI_OUTCOME"  # folder in which the processes leave their launcher a word
@@ -78,7 +79,7 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
         restart=_number(environment, "TORCHELASTIC_RESTART_COUNT", 0),
         max_restarts=_number(environment, "TORCHELASTIC_MAX_RESTARTS", 0),
         run_id="" if run_id == "none" else run_id,
-        launcher=int(launcher) if launcher.isdecimal() else None,
+        launcher=whole_number(launcher) if launcher.isdecimal() else None,
         outcome=environment.get(OUTCOME, ""),
     )
 
@@ -87,6 +88,7 @@ def _number(environment: Mapping[str, str], name: str, otherwise: int | None = N
     text = environment.get(name)
     if text is None and otherwise is not None:
         return otherwise
-    if text is None or not text.isdecimal():
+    number = whole_number(text or "")
+    if number is None or number < 0:
         raise UsageError(f"{name}={text} is no whole number", "torchrun sets it")
-    return int(text)
+    return number
