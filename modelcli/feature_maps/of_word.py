@@ -10,7 +10,7 @@ from modelcli.feature_maps.layers.layer import Layer
 from modelcli.feature_maps.layers.resize import MODES
 from modelcli.feature_maps.record import Shape
 from modelcli.feature_maps.refusal import ShapeError
-from modelcli.feature_maps.row import MapRow, link_rows
+from modelcli.feature_maps.row import MapRow
 from modelcli.feature_maps.stack import MakeLayer, run_chain
 from modelcli.feature_maps.words import Word
 
@@ -140,5 +140,4 @@ def rows_of(words: Sequence[Word], shape: Shape) -> tuple[MapRow, ...]:
     """
     dims, batched = axes_of(words, shape)
     layers = makers(tuple(words), dims=dims, batched=batched)
-    links = run_chain(layers, shape, dims=dims, words=True)
-    return link_rows(links, batched=batched)
+    return run_chain(layers, shape, dims=dims, batched=batched)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from modelcli.feature_maps.field import Field, Mixture, Place
 from modelcli.feature_maps.record import LayerResult, Shape, count_unseen
-from modelcli.feature_maps.stack import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +105,6 @@ def join_formulas(result: LayerResult) -> str:
     else:
         joined = "; ".join(f"{axis.axis.letter}: {axis.formula}" for axis in result.axes)
     return f"{joined}; {result.formula}" if result.formula else joined
-
-
-def link_rows(links: Iterable[Link], *, batched: bool) -> tuple[MapRow, ...]:
-    """Return one row per layer of a typed stack."""
-    return tuple(
-        MapRow(
-            path=link.layer.name,
-            type=link.result.type,
-            result=link.result,
-            field=link.field,
-            batched=batched,
-        )
-        for link in links
-    )
 
 
 def channels_of(row: MapRow, side: int) -> int | None:

@@ -2,60 +2,49 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from modelcli.feature_maps.field import Field, after_layer, input_field
+from modelcli.feature_maps.field import after_layer, input_field
 from modelcli.feature_maps.layers.layer import Layer
-from modelcli.feature_maps.record import LayerResult, Shape
+from modelcli.feature_maps.record import Shape
 from modelcli.feature_maps.refusal import ShapeError, show_dims
+from modelcli.feature_maps.row import MapRow
 
 MakeLayer = Callable[[Shape], Layer]  # some layers, as a depthwise one, depend on what comes
 LARGEST = 1 << 14  # how far a smallest input is looked for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """One layer of a stack.
-
-    Attributes:
-        layer: the layer, with its name.
-        result: what it made of what reached it.
-        field: what its output sees of the stack's input.
-    """
-
-    layer: Layer
-    result: LayerResult
-    field: Field
-
-
 def run_chain(
-    makers: Sequence[MakeLayer], shape: Shape, *, dims: int, words: bool = False
-) -> tuple[Link, ...]:
-    """Return every layer of a stack, applied to an input.
+    makers: Sequence[MakeLayer], shape: Shape, *, dims: int, batched: bool = False
+) -> tuple[MapRow, ...]:
+    """Return what every layer of a typed stack makes of an input, a row each.
 
     Args:
         makers: functions from the shape that reaches a layer to that layer.
         shape: the input, batch included; its last ``dims`` axes are places.
         dims: 0 to 3.
-        words: whether the layers were typed, so that errors count them as words.
+        batched: whether the first axis is the batch.
 
     Raises:
         ShapeError: a layer refuses what reaches it; the hint adds the smallest input of the stack.
     """
     field = input_field(shape, dims)
-    links: list[Link] = []
+    rows: list[MapRow] = []
     now = shape
     for number, make in enumerate(makers):
         try:
             layer = make(now)
             result = layer.apply(now)
         except ShapeError as error:
-            raise _with_stack(error, makers[: number + 1], shape, dims, words) from None
+            raise _with_stack(error, makers[: number + 1], shape, dims) from None
         field = after_layer(field, result)
-        links.append(Link(layer=layer, result=result, field=field))
+        row = MapRow(
+            path=layer.name, type=result.type, result=result, field=field, batched=batched
+        )
+        rows.append(row)
         now = result.output_shape
-    return tuple(links)
+    return tuple(rows)
 
 
 def final_shape(makers: Sequence[MakeLayer], shape: Shape) -> Shape:
@@ -70,10 +59,10 @@ def final_shape(makers: Sequence[MakeLayer], shape: Shape) -> Shape:
 
 
 def _with_stack(
-    error: ShapeError, makers: Sequence[MakeLayer], shape: Shape, dims: int, words: bool
+    error: ShapeError, makers: Sequence[MakeLayer], shape: Shape, dims: int
 ) -> ShapeError:
     message, hint = error.message, error.hint
-    if words and not message.startswith("word "):
+    if not message.startswith("word "):
         message = f"word {len(makers)}, {message}"
     if len(makers) > 1 and "smallest input" in hint:
         smallest = smallest_input(makers, shape, dims=dims)

@@ -7,7 +7,8 @@ import pytest
 from modelcli.feature_maps.inverse import inputs_for
 from modelcli.feature_maps.of_word import makers
 from modelcli.feature_maps.refusal import ShapeError
-from modelcli.feature_maps.stack import Link, run_chain
+from modelcli.feature_maps.row import MapRow
+from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import is_layer_name, parse_word, parse_words
 
 LENET = "conv:6,k5,p2 relu maxpool:2 conv:16,k5 relu maxpool:2 flatten linear:120"
@@ -18,14 +19,14 @@ VGG16 = " ".join(
 )
 
 
-def stack(text: str, *shape: int, dims: int = 2) -> tuple[Link, ...]:
+def stack(text: str, *shape: int, dims: int = 2) -> tuple[MapRow, ...]:
     words = parse_words(text.split())
     batched = len(shape) == dims + 2
     layers = makers(words, dims=dims, batched=batched)
-    return run_chain(layers, shape, dims=dims, words=True)
+    return run_chain(layers, shape, dims=dims)
 
 
-def windows(links: tuple[Link, ...]) -> list[Link]:
+def windows(links: tuple[MapRow, ...]) -> list[MapRow]:
     return [link for link in links if link.result.axes]
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from modelcli.feature_maps.flow import trace_rows
 from modelcli.feature_maps.of_word import makers
-from modelcli.feature_maps.row import link_rows
 from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import parse_words
 from modelcli.loading.find import find_source
@@ -20,7 +19,7 @@ from modelcli.views.pyramid import Level, draw_pyramid, levels
 def levels_of(text: str, *shape: int) -> tuple[Level, ...]:
     dims = len(shape) - 1
     layers = makers(parse_words(text.split()), dims=dims, batched=False)
-    return levels(link_rows(run_chain(layers, shape, dims=dims), batched=False))
+    return levels(run_chain(layers, shape, dims=dims))
 
 
 def test_neighbours_of_one_size_share_a_level() -> None:
