@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -80,16 +81,17 @@ def _fitting_input(trace: Trace, flat: Call, side: int) -> int | None:
     shapes = [record.shape for record in trace.inputs]
     if source is None or [len(shape) for shape in shapes] != [len(flat.input_shapes[0])]:
         return None
-    low, high = 1, LARGEST_INPUT
-    while low < high:  # a larger input never gives a smaller map
-        middle = (low + high) // 2
-        reached = _side_after(trace.calls, source, shapes[0], middle)
-        low, high = (middle + 1, high) if reached is None or reached < side else (low, middle)
-    return low if _side_after(trace.calls, source, shapes[0], low) == side else None
+
+    def reached(size: int) -> int:
+        return _side_after(trace.calls, source, shapes[0], size)
+
+    # a larger input never gives a smaller map
+    size = bisect_left(range(LARGEST_INPUT), side, lo=1, key=reached)
+    return size if reached(size) == side else None
 
 
-def _side_after(calls: Sequence[Call], source: int, shape: Shape, size: int) -> int | None:
-    """Return the side of the map behind a call if the input were a square of ``size``."""
+def _side_after(calls: Sequence[Call], source: int, shape: Shape, size: int) -> int:
+    """Return the side of the map behind a call if the input were a square of ``size``, or 0."""
     first = (*shape[:2], *(size,) * (len(shape) - 2))
     known: dict[int, Shape] = {-1: first}
     for index, call in enumerate(calls[: source + 1]):
@@ -100,7 +102,7 @@ def _side_after(calls: Sequence[Call], source: int, shape: Shape, size: int) -> 
         if output is not None:
             known[index] = output
     reached = known.get(source, ())
-    return reached[-1] if len(set(reached[2:])) == 1 else None
+    return reached[-1] if len(set(reached[2:])) == 1 else 0
 
 
 def _after(call: Call, shape: Shape) -> Shape | None:

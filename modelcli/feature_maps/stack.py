@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from modelcli.feature_maps.field import after_layer, input_field
 from modelcli.feature_maps.layers.layer import Layer
@@ -12,7 +13,7 @@ from modelcli.feature_maps.refusal import ShapeError, show_dims
 from modelcli.feature_maps.row import MapRow
 
 MakeLayer = Callable[[Shape], Layer]  # some layers, as a depthwise one, depend on what comes
-LARGEST = 1 << 14  # how far a smallest input is looked for
+MOST_DOUBLINGS = 14  # how far a smallest input is looked for: to 16384
 
 
 def run_chain(
@@ -39,9 +40,7 @@ def run_chain(
         except ShapeError as error:
             raise _with_stack(error, makers[: number + 1], shape, dims) from None
         field = after_layer(field, result)
-        row = MapRow(
-            path=layer.name, type=result.type, result=result, field=field, batched=batched
-        )
+        row = MapRow(path=layer.name, type=result.type, result=result, field=field, batched=batched)
         rows.append(row)
         now = result.output_shape
     return tuple(rows)
@@ -76,28 +75,18 @@ def smallest_input(makers: Sequence[MakeLayer], shape: Shape, *, dims: int) -> S
 
     Axes are grown together, since a message about one hides those of the others.
     """
-    now = list(shape)
     first = len(shape) - dims
-    step = 1
-    while step <= LARGEST:  # double until it works
-        trial = (*shape[:first], *(max(size, step) for size in shape[first:]))
-        if _works(makers, trial):
-            now = list(trial)
-            break
-        step *= 2
-    else:
+    sides = (1 << power for power in range(MOST_DOUBLINGS + 1))
+    grown = ((*shape[:first], *(max(size, side) for size in shape[first:])) for side in sides)
+    now = next((trial for trial in grown if _works(makers, trial)), None)
+    if now is None:
         return None
-    for axis in range(first, len(shape)):  # then bring each axis down again
-        low, high = shape[axis], now[axis]
-        while low < high:
-            middle = (low + high) // 2
-            trial = (*now[:axis], middle, *now[axis + 1 :])
-            if _works(makers, trial):
-                high = middle
-            else:
-                low = middle + 1
-        now[axis] = high
-    return tuple(now)
+    for axis in range(first, len(shape)):  # bring each axis down again
+        front, back = now[:axis], now[axis + 1 :]
+        trials = [(*front, size, *back) for size in range(shape[axis], now[axis])]
+        found = bisect_left(trials, True, key=partial(_works, makers))
+        now = (*front, shape[axis] + found, *back)
+    return now
 
 
 def _works(makers: Sequence[MakeLayer], shape: Shape) -> bool:
