@@ -111,7 +111,7 @@ def _judge(trace: Trace) -> None:
     """Raise where the forward failed; where a layer refused its input, say what would work."""
     if trace.failure is None:
         return
-    from modelcli.feature_maps.refused_call import explain_refusal
+    from modelcli.feature_maps.fitting import explain_refusal
     from modelcli.views.failure import describe_failure
 
     raise RunFailedError(*(explain_refusal(trace) or describe_failure(trace)))

@@ -1,4 +1,4 @@
-"""Which input a dense layer would fit that refused its features, from the maps that came before."""
+"""A forward that stopped at a layer: what its formula says, and which input would have fitted."""
 
 from __future__ import annotations
 
@@ -15,6 +15,21 @@ from modelcli.tracing.record import Call, Trace
 from modelcli.tracing.unbatched import lacks_batch
 
 LARGEST_INPUT = 4096
+
+
+def explain_refusal(trace: Trace) -> tuple[str, str] | None:
+    """Return the formula's own message and hint on the call that failed, None where it has none."""
+    call = trace.failure.call if trace.failure is not None else None
+    layer = layer_of(call, dense=True) if call is not None else None
+    if call is None or layer is None:
+        return None
+    try:
+        layer.apply(call.input_shapes[0])
+    except ShapeError as error:
+        hint = what_fits(trace) or error.hint
+        label = f"'{call.path}'" if call.path == call.type else f"'{call.path}' ({call.type})"
+        return error.message.replace(layer.label, label, 1), hint
+    return None
 
 
 def what_fits(trace: Trace) -> str | None:
