@@ -21,6 +21,11 @@ class Place:
     source: int
     reach: Reach
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The place itself, as a mixture has several."""
+        return (self,)
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -55,12 +60,23 @@ class Field:
 
         Of several axes with the same source the last one counts.
         """
-        for axis in reversed(self.axes):
-            places = axis.places if isinstance(axis, Mixture) else (axis,)
-            for place in places:
-                if place is not None and place.source == source:
-                    return place.reach
-        return None
+        found = (p.reach for p in reversed(_places(self.axes)) if p.source == source)
+        return next(found, None)
+
+    def span(self, source: int, cell: int | None) -> tuple[int, int] | None:
+        """Return the first and last input cell that one cell sees, borders not cut off.
+
+        Args:
+            source: an axis of the input.
+            cell: the cell's place along it, None where no axis stands for it.
+        """
+        if source in self.everything:
+            return 0, self.sizes[source] - 1
+        spans = [(p.reach.low(0), p.reach.high(0)) for p in self.fixed if p.source == source]
+        reach = self.reach(source)
+        if reach is not None and cell is not None:
+            spans.append((reach.low(cell), reach.high(cell)))
+        return _hull(spans) if spans else None
 
     def extent(self, source: int) -> int | None:
         """Return the receptive field along one axis of the input; None where nothing is seen."""
@@ -83,11 +99,6 @@ def input_field(shape: Shape, dims: int) -> Field:
     return Field(sizes=shape[len(shape) - dims :], axes=axes)
 
 
-def nothing(sizes: Shape, rank: int) -> Field:
-    """Return the field of a tensor that does not come from the input."""
-    return Field(sizes=sizes, axes=(None,) * rank)
-
-
 def after_layer(field: Field, result: LayerResult) -> Field:
     """Return the field behind one layer."""
     if result.sees == "same":
@@ -96,25 +107,25 @@ def after_layer(field: Field, result: LayerResult) -> Field:
         return lose(field, (len(field.axes) - 1,), keep=True)
     if result.sees == "mixed":
         return _mixed(field, result)
-    count = len(result.axes)
-    axes = list(field.axes)
-    for index, axis in enumerate(result.axes, start=len(axes) - count):
-        axes[index] = _moved(axes[index], axis.reach)
-    return replace(field, axes=tuple(axes))
+    return _windowed(field, result)
+
+
+def _windowed(field: Field, result: LayerResult) -> Field:
+    first = len(field.axes) - len(result.axes)
+    pairs = zip(field.axes[first:], result.axes, strict=True)
+    moved = (_moved(axis, step.reach) for axis, step in pairs)
+    return replace(field, axes=(*field.axes[:first], *moved))
 
 
 def _moved(axis: Axis, reach: Reach) -> Axis:
-    if isinstance(axis, Place):
-        return Place(axis.source, axis.reach.then(reach))
-    return axis
+    return Place(axis.source, axis.reach.then(reach)) if isinstance(axis, Place) else axis
 
 
 def _mixed(field: Field, result: LayerResult) -> Field:
+    before = result.input_shape
     if result.axes:  # unfold: windows laid out as columns
-        moved = after_layer(field, replace(result, sees="windows"))
-        shape = result.input_shape
-        return reshape(moved, (*shape[:-2], 1, 1), result.output_shape)
-    return reshape(field, result.input_shape, result.output_shape)
+        field, before = _windowed(field, result), (*before[:-2], 1, 1)
+    return reshape(field, before, result.output_shape)
 
 
 def lose(field: Field, gone: Sequence[int], *, keep: bool) -> Field:
@@ -130,51 +141,48 @@ def lose(field: Field, gone: Sequence[int], *, keep: bool) -> Field:
     """
     rank = len(field.axes)
     lost = {index % rank for index in gone} if rank else set()
-    everything = set(field.everything)
-    for index in lost:
-        everything.update(_sources(field.axes[index]))
+    everything = field.everything | _sources([field.axes[index] for index in lost])
     kept = tuple(
         None if index in lost else axis
         for index, axis in enumerate(field.axes)
         if keep or index not in lost
     )
-    return replace(field, axes=kept, everything=frozenset(everything))
+    return replace(field, axes=kept, everything=everything)
 
 
-def _sources(axis: Axis) -> tuple[int, ...]:
-    if axis is None:
-        return ()
-    if isinstance(axis, Place):
-        return (axis.source,)
-    return tuple(place.source for place in axis.places)
+def _sources(axes: Sequence[Axis]) -> set[int]:
+    return {place.source for place in _places(axes)}
 
 
 def reshape(field: Field, before: Shape, after: Shape) -> Field:
     """Return the field after a change of shape: axes equal at both ends keep their meaning."""
-    front = 0
-    while front < min(len(before), len(after)) and before[front] == after[front]:
-        front += 1
-    back = 0
-    longest = min(len(before), len(after)) - front
-    while back < longest and before[-1 - back] == after[-1 - back]:
-        back += 1
+    front = _common(before, after)
+    back = _common(before[front:][::-1], after[front:][::-1])
     middle = range(front, len(before) - back)
     single = _places([field.axes[index] for index in middle if before[index] == 1])
     mixed = _mixture([field.axes[index] for index in middle if before[index] != 1])
     width = len(after) - front - back
-    tail = field.axes[len(before) - back :] if back else ()
-    axes = (*field.axes[:front], *(mixed,) * width, *tail)
-    return replace(field, axes=axes, fixed=_with_fixed(field.fixed, single))
+    axes = (*field.axes[:front], *(mixed,) * width, *field.axes[len(before) - back :])
+    return replace(field, axes=axes, fixed=_one_each((*field.fixed, *single)))
 
 
-def _with_fixed(fixed: Sequence[Place], more: Sequence[Place]) -> tuple[Place, ...]:
+def _common(one: Shape, other: Shape) -> int:
+    """Return how many sizes are equal from the front on."""
+    differ = (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
+
+
+def _one_each(places: Sequence[Place]) -> tuple[Place, ...]:
     """Return one window per source: the hull of those that all cells see."""
-    spans: dict[int, tuple[int, int]] = {}
-    for place in (*fixed, *more):
-        low, high = place.reach.low(0), place.reach.high(0)
-        before = spans.get(place.source, (low, high))
-        spans[place.source] = (min(low, before[0]), max(high, before[1]))
-    return tuple(Place(source, Reach((low,), (high,), 1)) for source, (low, high) in spans.items())
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for place in places:
+        spans.setdefault(place.source, []).append((place.reach.low(0), place.reach.high(0)))
+    hulls = ((source, _hull(found)) for source, found in spans.items())
+    return tuple(Place(source, Reach((low,), (high,), 1)) for source, (low, high) in hulls)
+
+
+def _hull(spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def _mixture(axes: Sequence[Axis]) -> Axis:
@@ -193,14 +201,8 @@ def _larger(one: Place, other: Place) -> Place:
     return one if one.reach.size >= other.reach.size else other
 
 
-def _places(axes: Sequence[Axis]) -> list[Place]:
-    places: list[Place] = []
-    for axis in axes:
-        if isinstance(axis, Place):
-            places.append(axis)
-        elif axis is not None:
-            places.extend(axis.places)
-    return places
+def _places(axes: Sequence[Axis]) -> tuple[Place, ...]:
+    return tuple(place for axis in axes if axis is not None for place in axis.places)
 
 
 def cut(field: Field, position: int, first: int, step: int) -> Field:
@@ -215,9 +217,9 @@ def pick(field: Field, position: int, cell: int) -> Field:
     axis = field.axes[position]
     axes = (*field.axes[:position], *field.axes[position + 1 :])
     if isinstance(axis, Mixture):  # which of its places the cell stands for is not known
-        return replace(field, axes=axes, everything=field.everything | set(_sources(axis)))
-    places = [] if axis is None else [Place(axis.source, axis.reach.shifted(cell))]
-    return replace(field, axes=axes, fixed=_with_fixed(field.fixed, places))
+        return replace(field, axes=axes, everything=field.everything | _sources([axis]))
+    places = _places([_moved(axis, Reach((cell,), (cell,), 1))])
+    return replace(field, axes=axes, fixed=_one_each((*field.fixed, *places)))
 
 
 def permute(field: Field, order: Sequence[int]) -> Field:
@@ -226,7 +228,7 @@ def permute(field: Field, order: Sequence[int]) -> Field:
 
 
 def all_of_it(fields: Sequence[Field], sizes: Shape, rank: int) -> Field:
-    """Return the field of something that may depend on every cell of what it was given."""
+    """Return the field of something that may depend on every cell of what it was given, if any."""
     sources = {source for field in fields for source in field.sources}
     return Field(
         sizes=sizes,
@@ -276,7 +278,7 @@ def merge(
         sizes=fields[0].sizes,
         axes=tuple(axes),
         everything=everything | frozenset(spread),
-        fixed=_with_fixed((), fixed),
+        fixed=_one_each(fixed),
         differ=len(extents) > 1 or any(field.differ for field in fields),
     )
 
@@ -300,5 +302,5 @@ def _join(axes: Sequence[Axis]) -> tuple[Axis, set[int]]:
         elif isinstance(axis, Mixture) and isinstance(joined, Mixture):
             joined = _mixture([joined, axis])
         else:
-            lost.update(_sources(axis))
+            lost |= _sources([axis])
     return joined, lost

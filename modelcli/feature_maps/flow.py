@@ -14,7 +14,6 @@ from modelcli.feature_maps.field import (
     input_field,
     lose,
     merge,
-    nothing,
     permute,
     reshape,
 )
@@ -111,13 +110,13 @@ class _Flow:
             return all_of_it([field], self.input.sizes, len(shape))
         if source == -1 and shape == self.shape:
             return self.input
-        return nothing(self.input.sizes, len(shape))
+        return all_of_it([], self.input.sizes, len(shape))
 
     def _after(self, call: Call, result: LayerResult | None) -> Field:
         sizes = self.input.sizes
         output = call.output_shapes[0] if call.output_shapes else ()
         if not call.input_shapes:
-            return nothing(sizes, len(output))
+            return all_of_it([], sizes, len(output))
         sources = call.sources or (None,) * len(call.input_shapes)
         fields = [
             self._of(source, shape)

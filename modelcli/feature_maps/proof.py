@@ -88,7 +88,7 @@ def _claim(step: Step, key: Key) -> Claim:
     dims = len(field.sizes)
     output = step.result.output_shape
     cell = tuple(size // 2 for size in output[-dims:])
-    whole = [_span(field, source, cell[source]) for source in range(dims)]
+    whole = [field.span(source, cell[source]) for source in range(dims)]
     spans = [
         None if span is None else (max(span[0], 0), min(span[1], size - 1))
         for span, size in zip(whole, field.sizes, strict=True)
@@ -104,20 +104,6 @@ def _claim(step: Step, key: Key) -> Claim:
         spans=tuple(spans),
         cut=spans != whole,
     )
-
-
-def _span(field: Field, source: int, cell: int) -> tuple[int, int] | None:
-    if source in field.everything:
-        return 0, field.sizes[source] - 1
-    spans = [
-        (place.reach.low(0), place.reach.high(0)) for place in field.fixed if place.source == source
-    ]
-    reach = field.reach(source)
-    if reach is not None:
-        spans.append((reach.low(cell), reach.high(cell)))
-    if not spans:
-        return None
-    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:

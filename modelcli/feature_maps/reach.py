@@ -66,10 +66,6 @@ class Reach:
         turns, phase = divmod(cell, len(self.highs))
         return self.highs[phase] + turns * self.advance
 
-    def seen(self, cell: int, size: int) -> tuple[int, int]:
-        """Return the interval that a cell sees of an input of ``size`` cells."""
-        return max(self.low(cell), 0), min(self.high(cell), size - 1)
-
     def then(self, layer: Reach) -> Reach:
         """Return what the cells behind one more layer see of the same input."""
         turns = self.period // gcd(self.period, abs(layer.advance)) if layer.advance else 1
@@ -77,10 +73,6 @@ class Reach:
         lows = tuple(self.low(layer.low(cell)) for cell in range(period))
         highs = tuple(self.high(layer.high(cell)) for cell in range(period))
         return Reach(lows, highs, self.low(layer.low(period)) - lows[0])
-
-    def shifted(self, cells: int) -> Reach:
-        """Return what the cells see that come so many cells later."""
-        return self.then(Reach((cells,), (cells,), 1))
 
     def union(self, other: Reach) -> Reach:
         """Return what cells see that see both: the hull of the two intervals.

@@ -78,21 +78,9 @@ def _share(field: Field, shape: Shape) -> float | None:
     }
     share = Fraction(1)
     for source, size in enumerate(field.sizes):
-        share *= Fraction(_seen(field, source, middle), size)
+        first, last = field.span(source, middle.get(source)) or (0, -1)
+        share *= Fraction(max(min(last, size - 1) - max(first, 0) + 1, 0), size)
     return float(share)
-
-
-def _seen(field: Field, source: int, middle: dict[int, int]) -> int:
-    size = field.sizes[source]
-    if source in field.everything:
-        return size
-    windows = [place.reach.seen(0, size) for place in field.fixed if place.source == source]
-    reach = field.reach(source)
-    if reach is not None and source in middle:
-        windows.append(reach.seen(middle[source], size))
-    if not windows:
-        return 0
-    return max(max(last for _, last in windows) - min(first for first, _ in windows) + 1, 0)
 
 
 def join_formulas(result: LayerResult) -> str:
