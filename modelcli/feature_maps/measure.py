@@ -8,7 +8,6 @@ normalisations and dropout left out. Where the gradient of one cell is not zero,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,23 +20,9 @@ from modelcli.tracing.operations import function_name, is_layer
 from modelcli.tracing.vocabulary import Trait, has
 
 Key = tuple[str, str, int]  # "module" and its path, or "op" and its name; and its turn, from 0
+Spans = tuple[tuple[int, int] | None, ...]  # first and last input cell seen, per axis; None: none
 
 _LEFT_OUT = Trait.ACTIVATION | Trait.NORMALISATION | Trait.DROPOUT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one cell of one layer's output was seen to depend on.
-
-    Attributes:
-        cell: its place, one number per axis of the map.
-        spans: first and last input cell that it sees, per axis; None where it sees nothing.
-        output_sizes: the sizes of the map.
-    """
-
-    cell: tuple[int, ...]
-    spans: tuple[tuple[int, int] | None, ...]
-    output_sizes: tuple[int, ...]
 
 
 def measure(
@@ -48,7 +33,7 @@ def measure(
     *,
     dims: int,
     precise: bool,
-) -> dict[Key, Measured]:
+) -> dict[Key, Spans]:
     """Run a private model once and follow one gradient back from each wanted output.
 
     Args:
@@ -60,8 +45,8 @@ def measure(
         precise: in double precision, for deep stacks whose corners' gradients are tiny.
 
     Returns:
-        What was reached; layers that the forward never came to are missing. A forward that fails
-        behind the last wanted layer does no harm.
+        What the cell in the middle of each layer's output depends on. Layers that the forward
+        never came to are missing; one that fails behind the last wanted layer does no harm.
     """
     kind = torch.float64 if precise else torch.float32
     model = move(set_mode(model, False), dtype=kind)
@@ -96,18 +81,14 @@ def _image(values: Sequence[Any], dims: int) -> Tensor | None:
     return None
 
 
-def _reach_back(output: Tensor, image: Tensor, dims: int) -> Measured:
-    sizes = tuple(output.shape[-dims:])
-    cell = tuple(size // 2 for size in sizes)
+def _reach_back(output: Tensor, image: Tensor, dims: int) -> Spans:
     sample = output[0] if output.dim() == dims + 2 else output
-    place: Any = (..., *cell)
+    place: Any = (..., *(size // 2 for size in output.shape[-dims:]))
     picked: Tensor = sample[place]
     (gradient,) = torch.autograd.grad(picked.sum(), image, retain_graph=True, allow_unused=True)
-    spans: list[tuple[int, int] | None] = []
-    for axis in range(dims):
-        position = image.dim() - dims + axis
-        spans.append(None if gradient is None else _span(gradient, position))
-    return Measured(cell=cell, spans=tuple(spans), output_sizes=sizes)
+    if gradient is None:
+        return (None,) * dims
+    return tuple(_span(gradient, axis) for axis in range(image.dim() - dims, image.dim()))
 
 
 def _span(gradient: Tensor, position: int) -> tuple[int, int] | None:

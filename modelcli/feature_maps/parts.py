@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelcli.feature_maps.field import Field, cut, pick
@@ -25,27 +26,22 @@ def sliced(call: Call, field: Field, shape: Shape) -> Field | None:
     if index is None:
         return None
     taken = sum(item is not None and item is not ... for item in index)
-    if index.count(...) == 0:
-        index = (*index, ...)
+    at = index.index(...) if ... in index else len(index)
+    rest = (slice(None),) * (len(shape) - taken)
+    sizes = iter(shape)
     position = 0  # of the axis that the next item takes
-    source = 0  # the same axis before the call
-    for item in index:
-        if item is ...:
-            position += len(shape) - taken
-            source += len(shape) - taken
-        elif item is None:
+    for item in (*index[:at], *rest, *index[at + 1 :]):
+        if item is None:
             axes = (*field.axes[:position], None, *field.axes[position:])
-            field = Field(sizes=field.sizes, axes=axes, everything=field.everything,
-                          fixed=field.fixed, differ=field.differ)  # fmt: skip
-            position += 1
+            field = replace(field, axes=axes)
         elif isinstance(item, slice):
-            first, _, step = item.indices(shape[source])
+            first, _, step = item.indices(next(sizes))
             if (first, step) != (0, 1):
                 field = cut(field, position, first, step)
-            position, source = position + 1, source + 1
         else:
-            field = pick(field, position, item % shape[source])
-            source += 1
+            field = pick(field, position, item % next(sizes))
+            continue
+        position += 1
     return field
 
 

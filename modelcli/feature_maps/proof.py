@@ -14,13 +14,12 @@ from modelcli.feature_maps.record import Shape
 from modelcli.tracing.record import Call, Trace
 
 if TYPE_CHECKING:
+    from modelcli.feature_maps.measure import Key, Spans
     from modelcli.loading.source import Source
     from modelcli.loading.types import Execution, InputRequest
 
 MOST_CLAIMS = 8
 LARGEST_INPUT_NUMEL = 2_000_000  # how far an input is enlarged so that no border cuts a field off
-Key = tuple[str, str, int]
-Spans = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,15 +201,8 @@ def _measure(
         model = build(source, execution="real", seed=0, guard_bytes=guard)
         inputs = find_inputs(source, model, request)
         deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000
-        reached = measure(
-            model,
-            inputs.args,
-            inputs.kwargs,
-            [claim.key for claim in found],
-            dims=len(found[0].cell),
-            precise=deep,
-        )
-    return {key: one.spans for key, one in reached.items()}
+        keys, dims = [claim.key for claim in found], len(found[0].cell)
+        return measure(model, inputs.args, inputs.kwargs, keys, dims=dims, precise=deep)
 
 
 def verdict(claim: Claim, measured: Mapping[Key, Spans]) -> str:

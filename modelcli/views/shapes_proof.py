@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelcli.feature_maps.proof import Claim, Proof, Spans, verdict
+from modelcli.feature_maps.proof import Claim, Proof, verdict
 from modelcli.views.table import Column, Table, json_rows, table_of
 from modelcli.views.text import show_axes, show_dims
+
+if TYPE_CHECKING:
+    from modelcli.feature_maps.measure import Spans
 
 
 def _columns(proof: Proof) -> tuple[Column, ...]:

@@ -67,7 +67,7 @@ class FieldTooSmall(Rule):
             raise CannotRun(f"'{call.path}' could not be measured")
         images = (record.shape for record in context.ran.inputs if len(record.shape) == 4)
         sizes = next(images)[-2:]
-        for span, size in zip(found[key].spans, sizes, strict=True):
+        for span, size in zip(found[key], sizes, strict=True):
             if span is None or (span[0] == 0 and span[1] == size - 1):
                 continue
             extent = span[1] - span[0] + 1
