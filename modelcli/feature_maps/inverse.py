@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelcli.errors import RunFailedError, UsageError
 from modelcli.feature_maps.of_word import makers
-from modelcli.feature_maps.record import Ranges, Shape
+from modelcli.feature_maps.record import Ranges, Shape, to_ranges
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.solve import NUMBERS, Solution, SolveRequest, combine, solve, why_not
 from modelcli.feature_maps.stack import MakeLayer, final_shape
@@ -15,15 +15,14 @@ from modelcli.feature_maps.words import Word
 from modelcli.loading.grammar import read_sizes
 
 LARGEST_INPUT = 4096
-_KINDS = {"conv": "conv", "convtranspose": "convT", "maxpool": "max", "avgpool": "avg",
-          "lppool": "lp"}  # fmt: skip
+_SOLVED = ("conv", "convtranspose", "maxpool", "avgpool", "lppool")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolvedLayer:
     """The solutions for one layer, the simplest first, with one ``Solution`` per axis each."""
 
-    kind: str
+    name: str
     input: Shape
     output: Shape
     channels: int | None
@@ -38,8 +37,8 @@ def solve_layer(word: Word, shape: Shape, output: str) -> SolvedLayer:
         ShapeError: the word names no layer that can be solved, or numbers that do not fit it.
         UsageError: the output is no size, or has other axes than the input.
     """
-    kind = _KINDS.get(word.spec.kind)
-    if kind is None:
+    kind = word.spec.kind
+    if kind not in _SOLVED:
         raise word.refusal(
             "--solve does not know this layer", "it solves conv, convT, maxpool, avgpool, lppool"
         )
@@ -59,7 +58,7 @@ def solve_layer(word: Word, shape: Shape, output: str) -> SolvedLayer:
             reason, hint = why_not(task)
             raise RunFailedError(f"no {word.spec.name} leads from {size} to {goal}: {reason}", hint)
     return SolvedLayer(
-        kind=kind,
+        name=word.spec.name,
         input=sizes,
         output=wanted,
         channels=_first(word, "channels"),
@@ -175,8 +174,8 @@ def inputs_for(
     Every size up to 4096 is tried: a stack with ``same``, adaptive layers and ceilings need not
     grow evenly, and trying is fast.
     """
-    sizes: list[tuple[int, int]] = []
-    below, above = 0, 0
+    wanted = bytearray(b"\1" * (LARGEST_INPUT + 1))  # 0 where a size leads there
+    others: set[int] = set()
     for size in range(1, LARGEST_INPUT + 1):
         try:
             shape = final_shape(makers, (channels, *(size,) * dims))
@@ -184,15 +183,12 @@ def inputs_for(
             continue
         reached = shape[-1] if len(shape) <= dims else shape[axis if axis < 0 else axis - dims]
         if reached == output:
-            follows = bool(sizes) and sizes[-1][1] == size - 1
-            first = sizes.pop()[0] if follows else size
-            sizes.append((first, size))
-        elif reached < output:
-            below = max(below, reached)
-        else:
-            above = min(above, reached) if above else reached
-            if reached > 2 * output + 64:
-                break
-    return Inputs(
-        output=output, sizes=tuple(sizes), nearest=tuple(size for size in (below, above) if size)
-    )
+            wanted[size] = 0
+            continue
+        others.add(reached)
+        if reached > 2 * output + 64:
+            break
+    below = [size for size in others if size < output]
+    above = [size for size in others if size > output]
+    nearest = (*sorted(below)[-1:], *sorted(above)[:1])
+    return Inputs(output=output, sizes=to_ranges(wanted), nearest=nearest)

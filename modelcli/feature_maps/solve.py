@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from modelcli.feature_maps.factory import Site, make_layer
-from modelcli.feature_maps.record import AxisResult, count_unseen
+from modelcli.feature_maps.record import count_unseen
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.window import Window
 
@@ -21,7 +21,8 @@ class SolveRequest:
     """What is sought: a layer from one size to another; None is free, a number is fixed.
 
     Attributes:
-        kind: ``conv``, ``convT``, ``max``, ``avg`` or ``lp``.
+        kind: its name in the factory: ``conv``, ``convtranspose``, ``maxpool``, ``avgpool`` or
+            ``lppool``.
         size_in: cells before.
         size_out: cells after.
     """
@@ -80,131 +81,108 @@ def solve(task: SolveRequest) -> tuple[Solution, ...]:
 def _choices(task: SolveRequest, strides: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
     """Yield kernel, stride, padding and dilation of every layer that is tried."""
     for kernel in _kernels(task):
-        for dilation in _dilations(task, kernel):
+        for dilation in _given(task.dilation, _dilations(task, kernel)):
             for stride in strides:
-                for padding in _paddings(task, kernel, dilation):
+                for padding in _given(task.padding, _paddings(task, kernel, dilation)):
                     yield kernel, stride, padding, dilation
 
 
+def _given(number: int | None, usual: Sequence[int]) -> Sequence[int]:
+    return usual if number is None else (number,)
+
+
 def _kernels(task: SolveRequest) -> Sequence[int]:
-    if task.kernel is not None:
-        return (task.kernel,)
-    return KERNELS if task.kind == "conv" else (2, *(k for k in KERNELS if k != 2))
+    first = KERNELS if task.kind == "conv" else (2, *(k for k in KERNELS if k != 2))
+    return _given(task.kernel, first)
 
 
 def _dilations(task: SolveRequest, kernel: int) -> Sequence[int]:
-    if task.dilation is not None:
-        return (task.dilation,)
-    return (1,) if kernel == 1 or task.kind in ("avg", "lp") else range(1, MOST_DILATION + 1)
+    dense = kernel == 1 or task.kind in ("avgpool", "lppool")
+    return (1,) if dense else range(1, MOST_DILATION + 1)
 
 
 def _strides(task: SolveRequest) -> Sequence[int]:
-    if task.stride is not None:
-        return (task.stride,)
     if task.size_out < 1 or task.size_in < 1:
-        return (1,)
-    if task.kind == "convT":
-        return range(1, task.size_out // max(task.size_in - 1, 1) + 2)
-    return range(1, task.size_in // task.size_out + 2)
+        most = 1
+    elif task.kind == "convtranspose":
+        most = task.size_out // max(task.size_in - 1, 1) + 1
+    else:
+        most = task.size_in // task.size_out + 1
+    return _given(task.stride, range(1, most + 1))
 
 
 def _paddings(task: SolveRequest, kernel: int, dilation: int) -> Sequence[int]:
-    if task.padding is not None:
-        return (task.padding,)
-    if task.kind == "lp":
+    if task.kind == "lppool":
         return (0,)
-    if task.kind in ("max", "avg"):
+    if task.kind in ("maxpool", "avgpool"):
         return range(kernel // 2 + 1)
     # with more than the kernel, a window would see nothing but padding
     return range(dilation * (kernel - 1) // 2 + 1) if dilation > 1 else range(kernel)
 
 
-def _least(task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Return what a transposed convolution gives without output padding."""
-    return (task.size_in - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+def _outputs(task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int) -> range:
+    """Return the sizes that a layer can give: one, or as many as its output padding allows.
 
-
-def _count(task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    By the formula alone: there are many thousand candidates.
+    """
     window = Window(
         kernel=kernel, stride=max(stride, 1), before=padding, after=padding, dilation=dilation,
         ceil=task.ceil,
     )  # fmt: skip
-    return window.count(task.size_in)
+    if task.kind != "convtranspose":
+        count = window.count(task.size_in)
+        return range(count, count + 1)
+    least = (task.size_in - 1) * stride - 2 * padding + window.span
+    if task.output_padding is None:
+        return range(least, least + max(stride, dilation))
+    return range(least + task.output_padding, least + task.output_padding + 1)
 
 
 def _fits(
     task: SolveRequest, kernel: int, stride: int, padding: int, dilation: int
 ) -> Solution | None:
-    output_padding = task.output_padding or 0
-    if task.kind == "convT" and task.output_padding is None:
-        output_padding = task.size_out - _least(task, kernel, stride, padding, dilation)
-        if not 0 <= output_padding < max(stride, dilation):
-            return None
-    elif task.kind != "convT" and _count(task, kernel, stride, padding, dilation) != task.size_out:
+    outputs = _outputs(task, kernel, stride, padding, dilation)
+    if task.size_out not in outputs:
         return None  # most candidates end here, before a layer is made
-    axis = _applied(task, kernel, stride, padding, dilation, output_padding)
-    if axis is None or axis.size_out != task.size_out:
+    output_padding = (task.output_padding or 0) + task.size_out - outputs.start
+    numbers = dict(zip(NUMBERS, (kernel, stride, padding, dilation, output_padding), strict=True))
+    shape = (1, 1, task.size_in)
+    options = {**numbers, "kernel_size": kernel, "ceil_mode": task.ceil}
+    layer = make_layer(task.kind, options, Site(shape=shape, dims=1, name=""))
+    assert layer is not None  # every kind of a request has a factory
+    try:
+        axis = layer.apply(shape).axes[0]
+    except ShapeError:
         return None
     return Solution(
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        output_padding=output_padding,
+        **numbers,
         usual=tuple(_kernels(task)).index(kernel),
         unseen=count_unseen(axis.unseen),
         formula=axis.formula,
     )
 
 
-def _applied(task: SolveRequest, *numbers: int) -> AxisResult | None:
-    kind = {"conv": "conv", "convT": "convtranspose"}.get(task.kind, f"{task.kind}pool")
-    options = dict(zip(("kernel_size", *NUMBERS[1:]), numbers, strict=True))
-    shape = (1, 1, task.size_in)
-    site = Site(shape=shape, dims=1, name="")
-    layer = make_layer(kind, {**options, "ceil_mode": task.ceil}, site)
-    assert layer is not None  # every kind of a request has a factory
-    try:
-        return layer.apply(shape).axes[0]
-    except ShapeError:
-        return None
-
-
-def combine(
-    per_axis: Sequence[Sequence[Solution]],
-    *,
-    same: Callable[[Solution], object] = lambda solution: solution.numbers,
-) -> tuple[tuple[Solution, ...], ...]:
+def combine(per_axis: Sequence[Sequence[Solution]]) -> tuple[tuple[Solution, ...], ...]:
     """Return one solution per axis each time, those first whose axes agree.
 
     Args:
         per_axis: the solutions of every axis, the simplest first.
-        same: what the axes should agree on.
     """
-    shortened = [solutions[:40] for solutions in per_axis]
-    together = list(product(*shortened)) if all(shortened) else []
 
-    def effort(chosen: tuple[Solution, ...]) -> tuple[object, ...]:
-        kinds = len({same(solution) for solution in chosen})
+    def effort(chosen: tuple[Solution, ...]) -> tuple[int, ...]:
+        kinds = len({solution.numbers for solution in chosen})
         return (kinds, *(max(column) for column in zip(*(s.effort for s in chosen), strict=True)))
 
-    agreeing = sorted(together, key=effort)
-    fewest = len({same(s) for s in agreeing[0]}) if agreeing else 0
-    return tuple(c for c in agreeing if len({same(s) for s in c}) == fewest)
+    together = product(*(solutions[:40] for solutions in per_axis))
+    ranked = sorted((effort(chosen), number, chosen) for number, chosen in enumerate(together))
+    return tuple(chosen for found, _, chosen in ranked if found[0] == ranked[0][0][0])
 
 
 def reachable(task: SolveRequest) -> tuple[int, ...]:
     """Return the outputs, ascending, that the fixed numbers of a request leave possible."""
-    free = task.stride is None and task.kind != "convT"
-    sizes: set[int] = set()
-    for choice in _choices(task, range(1, task.size_in + 1) if free else _strides(task)):
-        if task.kind != "convT":
-            sizes.add(_count(task, *choice))  # by the formula alone: there are many thousand
-            continue
-        least, (_, stride, _, dilation) = _least(task, *choice), choice
-        given = task.output_padding
-        extras = range(max(stride, dilation)) if given is None else (given,)
-        sizes.update(least + extra for extra in extras)
+    free = task.stride is None and task.kind != "convtranspose"
+    choices = _choices(task, range(1, task.size_in + 1) if free else _strides(task))
+    sizes = {size for choice in choices for size in _outputs(task, *choice)}
     return tuple(sorted(size for size in sizes if size >= 1))
 
 
@@ -233,7 +211,7 @@ def why_not(task: SolveRequest) -> tuple[str, str]:
 
 
 def _to_grow(task: SolveRequest) -> str:
-    if task.kind == "convT":
+    if task.kind == "convtranspose":
         return "use a larger stride or kernel, or a second layer"
     if task.size_out > task.size_in:
         noun = "convolution" if task.kind == "conv" else "pooling"

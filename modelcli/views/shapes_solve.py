@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelcli.feature_maps.inverse import Inputs, SolvedLayer
-from modelcli.feature_maps.solve import NUMBERS, Solution
+from modelcli.feature_maps.solve import Solution
 from modelcli.views.table import Column, Table, table_of
 from modelcli.views.text import plural, show_axes
 
 SHOWN = 10
-_HEADS = {"conv": "conv", "convT": "convT", "max": "maxpool", "avg": "avgpool", "lp": "lppool"}
 _LETTERS = {"stride": "s", "padding": "p", "dilation": "d", "output_padding": "op"}
-_TITLES = ("kernel", "stride", "pad", "dilation", "output pad", "unseen")
+_TITLES = {
+    "kernel": "kernel", "stride": "stride", "padding": "pad", "dilation": "dilation",
+    "output_padding": "output pad", "unseen": "unseen",
+}  # fmt: skip
 _Axes = tuple[Solution, ...]
 
 
@@ -22,13 +24,12 @@ def solution_word(solved: SolvedLayer, chosen: _Axes) -> str:
     kernel = _joint(chosen, "kernel")
     items = [] if solved.channels is None else [str(solved.channels)]
     items.append(f"k{kernel}")
-    windowed = solved.kind in ("max", "avg", "lp")
-    usual = {"stride": kernel if windowed else "1", "dilation": "1"}
+    usual = {"stride": kernel if solved.name.endswith("pool") else "1", "dilation": "1"}
     for name, letter in _LETTERS.items():
         text = _joint(chosen, name)
         if text != usual.get(name, "0"):
             items.append(f"{letter}{text}")
-    return f"{_HEADS[solved.kind]}:{','.join(items)}"
+    return f"{solved.name}:{','.join(items)}"
 
 
 def _joint(chosen: _Axes, name: str) -> str:
@@ -43,21 +44,19 @@ def solutions_table(solved: SolvedLayer) -> Table:
     """Return the ten simplest solutions as a table, the simplest first."""
     shown = solved.solutions[:SHOWN]
     lossy = any(any(_each(chosen, "unseen")) for chosen in shown)
-    empty = {"output_padding": solved.kind != "convT", "unseen": not lossy}
+    absent = {"output_padding": solved.name != "convT", "unseen": not lossy}
 
-    def number(name: str) -> Any:
-        absent = name == "output_padding" and solved.kind != "convT"
-        if name == "unseen":
-            return lambda chosen: _joint(chosen, name) if any(_each(chosen, name)) else ""
-        return lambda chosen: "" if absent else _joint(chosen, name)
+    def number(name: str) -> Column:
+        def get(chosen: _Axes) -> str:
+            empty = not any(_each(chosen, name)) if name == "unseen" else absent.get(name)
+            return "" if empty else _joint(chosen, name)
+
+        hidden = absent.get(name, False)
+        return Column(key=name, title=_TITLES[name], only="data" if hidden else None, get=get)
 
     columns = (
         Column(key="word", title="layer", style="bold", get=lambda c: solution_word(solved, c)),
-        *(
-            Column(key=name, title=title, only="data" if empty.get(name) else None,
-                   get=number(name))
-            for name, title in zip((*NUMBERS, "unseen"), _TITLES, strict=True)
-        ),
+        *map(number, _TITLES),
         Column(key="formula", title="formula", style="dim", prose=True,
                get=lambda c: "; ".join(dict.fromkeys(_each(c, "formula")))),
     )  # fmt: skip
@@ -75,7 +74,7 @@ def solutions_body(solved: SolvedLayer) -> dict[str, Any]:
     solutions = [
         {
             "word": solution_word(solved, chosen),
-            **{name: _each(chosen, name) for name in (*NUMBERS, "unseen")},
+            **{name: _each(chosen, name) for name in _TITLES},
         }
         for chosen in solved.solutions
     ]
