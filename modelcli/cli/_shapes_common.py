@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from modelcli.cli import _terminal
 from modelcli.cli._format import Format
 from modelcli.cli._output import Output
 from modelcli.errors import UsageError
-from modelcli.numerals import whole_number
 
 if TYPE_CHECKING:
     from modelcli.feature_maps.row import MapRow
@@ -25,13 +24,7 @@ NARROW = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What is wanted besides or instead of the table.
-
-    Attributes:
-        explain: the working in words.
-        plot: the pyramid in the terminal.
-        path: where the pyramid is written as SVG or PNG, or None.
-    """
+    """What is wanted beside or in place of the table: words, a drawing here, one in a file."""
 
     explain: bool = False
     plot: bool = False
@@ -81,13 +74,7 @@ def _width() -> int:
     """Return the columns that a drawing may take: the terminal's, or 100 where nobody reads."""
     if not _terminal.is_terminal(sys.stdout):
         return PIPE_WIDTH
-    given = whole_number(os.environ.get("COLUMNS", ""))
-    if given is not None and given > 0:
-        return given
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except OSError:
-        return NARROW
+    return shutil.get_terminal_size((NARROW, 24)).columns
 
 
 def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) -> None:

@@ -4,86 +4,70 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, show_rows, split_sizes
-from modelcli.cli._target import ModelArguments, note_remarks, read_arguments
+from modelcli.cli._shapes_common import Picture, show_rows
+from modelcli.cli._target import ModelArguments, note_remarks
 from modelcli.errors import RunFailedError, UsageError
 
 if TYPE_CHECKING:
-    from modelcli.loading.source import Source
+    from modelcli.feature_maps.proof import Proof
     from modelcli.loading.types import Execution
     from modelcli.tracing.record import Trace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
-    """What the command line says about how the model is run."""
-
-    batch_size: int | None
-    kwargs: Sequence[str]
-    settings: Sequence[str]
-    input_from: str | None
-    execution: Execution | None
-    allow_real: bool
-
-
 def show_model(
     out: Output,
-    target: str,
+    title: str,
+    arguments: Sequence[ModelArguments],
     *,
-    inputs: Sequence[str],
-    options: ModelOptions,
+    execution: Execution | None,
+    allow_real: bool,
     show: Picture,
     prove: bool,
 ) -> None:
     """Show the feature maps of a model.
 
+    ``arguments`` hold the model with its inputs, once for each size; ``title`` names a picture.
+
     Raises:
         RunFailedError: the forward raised, or a proof shows that a computed field is wrong.
         UsageError: several sizes are combined with what takes one.
     """
-    sizes = split_sizes(inputs)
-    arguments = [
-        read_arguments(
-            target,
-            inputs=chosen,
-            batch_size=options.batch_size,
-            kwargs=options.kwargs,
-            settings=options.settings,
-            factory=options.input_from,
-        )
-        for chosen in sizes
-    ]
-    if len(sizes) > 1 and (prove or show.explain or show.plot or show.path):
+    if len(arguments) > 1 and (prove or show.explain or show.plot or show.path):
         raise UsageError(
             "several input sizes have a table only",
             "give one size for --explain, --plot, -o and --prove",
         )
 
     from modelcli.loading.find import find_source
+    from modelcli.observe import observe
 
     source = find_source(arguments[0].target, arguments[0].model_kwargs)
-    traces = [_observe(source, given, options) for given in arguments]
+    traces = [
+        observe(source, given.request, execution=execution, allow_real=allow_real)
+        for given in arguments
+    ]
     note_remarks(out, source.remarks)
     if prove:
-        _prove(out, source, arguments[0], options, traces[0])
+        from modelcli.feature_maps import proof
+
+        found = proof.prove(
+            source,
+            arguments[0].request,
+            traces[0],
+            execution=execution,
+            allow_real=allow_real,
+            report=out.detail,
+        )
+        _show_proof(out, found)
     elif len(traces) > 1:
         _show_sizes(out, traces)
     else:
-        _show_one(out, traces[0], show=show, title=target)
+        _show_one(out, traces[0], show=show, title=title)
     for trace in traces:
         _judge(trace)
-
-
-def _observe(source: Source, given: ModelArguments, options: ModelOptions) -> Trace:
-    from modelcli.observe import observe
-
-    return observe(
-        source, given.request, execution=options.execution, allow_real=options.allow_real
-    )
 
 
 def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
@@ -117,20 +101,9 @@ def _judge(trace: Trace) -> None:
     raise RunFailedError(*(explain_refusal(trace) or describe_failure(trace)))
 
 
-def _prove(
-    out: Output, source: Source, given: ModelArguments, options: ModelOptions, trace: Trace
-) -> None:
-    from modelcli.feature_maps.proof import prove
+def _show_proof(out: Output, proof: Proof) -> None:
     from modelcli.views.shapes_proof import proof_body, proof_table
 
-    proof = prove(
-        source,
-        given.request,
-        trace,
-        execution=options.execution,
-        allow_real=options.allow_real,
-        report=out.detail,
-    )
     out.result(proof_body(proof), proof_table(proof))
     if proof.wrong:
         raise RunFailedError(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from modelcli.cli._options import taking
+
 WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -18,13 +20,12 @@ WordsArgument = Annotated[
 ]
 ShapeInputOption = Annotated[
     list[str] | None,
-    typer.Option(
+    taking(
         "--input",
         "-i",
         metavar="SHAPE[,SHAPE...]",
         help="For a model one input tensor with its batch, as 1x3x224x224, or several sizes "
         "side by side, 1x3x224x224,1x3x256x256; for a stack its input, as 3x224x224.",
-        show_default=False,
     ),
 ]
 ExplainOption = Annotated[
@@ -35,12 +36,11 @@ PlotOption = Annotated[
 ]
 PictureOption = Annotated[
     Path | None,
-    typer.Option(
+    taking(
         "-o",
         "--picture",
         metavar="FILE",
         help="Draw the pyramid as an .svg, or a .png with the plot extra.",
-        show_default=False,
     ),
 ]
 ProveOption = Annotated[
@@ -60,10 +60,5 @@ SolveOption = Annotated[
 ]
 OutputSizeOption = Annotated[
     str | None,
-    typer.Option(
-        "--output",
-        metavar="SIZE|same",
-        help="The size to solve for, as 112, 112x56 or same.",
-        show_default=False,
-    ),
+    taking("--output", metavar="SIZE|same", help="The size to solve for, as 112, 112x56 or same."),
 ]

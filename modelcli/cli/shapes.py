@@ -16,7 +16,7 @@ from modelcli.cli._options import (
     VerboseOption,
 )
 from modelcli.cli._output import Output
-from modelcli.cli._shapes_common import Picture, check_picture
+from modelcli.cli._shapes_common import Picture, check_picture, split_sizes
 from modelcli.cli._shapes_options import (
     ExplainOption,
     LayersOption,
@@ -83,20 +83,27 @@ def command(
             raise UsageError("--prove needs a model", "a stack of words has no weights to run")
         show_stack(out, words or [], inputs=input or [], show=show)
         return
-    from modelcli.cli._shapes_model import ModelOptions, show_model
+    from modelcli.cli._shapes_model import show_model
+    from modelcli.cli._target import read_arguments
 
+    model = (words or [""])[0]
+    arguments = [
+        read_arguments(
+            model,
+            inputs=chosen,
+            batch_size=batch_size,
+            kwargs=kwarg,
+            settings=set_,
+            factory=input_from,
+        )
+        for chosen in split_sizes(input or [])
+    ]
     show_model(
         out,
-        (words or [""])[0],
-        inputs=input or [],
-        options=ModelOptions(
-            batch_size=batch_size,
-            kwargs=kwarg or [],
-            settings=set_ or [],
-            input_from=input_from,
-            execution=execution,
-            allow_real=allow_real,
-        ),
+        model,
+        arguments,
+        execution=execution,
+        allow_real=allow_real,
         show=show,
         prove=prove,
     )
