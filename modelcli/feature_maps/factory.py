@@ -24,7 +24,7 @@ class Site:
     Attributes:
         shape: what reaches it.
         dims: how many axes are places, 0 where its name does not say.
-        name: what the user calls it: its path or the word that was typed.
+        name: its path or the word that was typed.
         shown: its type as torch calls it there, for layers with several names.
     """
 

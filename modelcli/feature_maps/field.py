@@ -39,10 +39,9 @@ Axis = Place | Mixture | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """What one tensor sees of the input.
+    """What one tensor sees of the input, whose axes (the sources) have these ``sizes``.
 
     Attributes:
-        sizes: the input's spatial sizes; a source is an index into them.
         axes: one entry per axis of the tensor.
         everything: sources that are seen from end to end.
         fixed: places of which one cell was left, so that every cell here sees its window.

@@ -124,13 +124,7 @@ def _first(word: Word, option: str) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """The sizes of one axis that lead to an output, as inclusive ranges.
-
-    Attributes:
-        output: the size that was asked for.
-        sizes: the input sizes.
-        nearest: the closest outputs below and above, where none leads there.
-    """
+    """The input sizes of one axis that lead to ``output``; ``nearest`` outputs if none does."""
 
     output: int
     sizes: Ranges

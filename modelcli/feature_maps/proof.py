@@ -149,11 +149,9 @@ def prove(
     """Measure receptive fields on the real model and put them beside the computed ones.
 
     Args:
-        source: the model.
+        source: the model, observed with ``execution`` and ``allow_real``.
         request: its inputs; enlarged where a border would cut the fields off.
         trace: the pass that was observed with them.
-        execution: how a pass at a larger input is observed.
-        allow_real: build the model whatever memory that takes.
         report: told before the model is built for real.
 
     Raises:

@@ -40,18 +40,12 @@ def axis_names(dims: int) -> tuple[AxisName, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisResult:
-    """One axis of one layer, computed.
+    """One axis of one layer, computed: sizes in cells, None where the layer has no such number.
 
     Attributes:
-        axis: how the axis is called.
-        size_in: cells before.
-        size_out: cells after.
-        kernel: cells that the kernel has, None where the layer has no kernel.
-        stride: cells by which the window moves, None where it does not move regularly.
-        padding: cells added before and after (negative: cut off), None where there is none to add.
-        dilation: distance between neighbouring cells of the kernel, None without a kernel.
-        formula: the formula with the numbers filled in and its result.
-        rule: the same formula with letters.
+        stride: None too where the window does not move regularly.
+        padding: cells added before and after (negative: cut off).
+        formula: the formula with the numbers filled in and its result; ``rule`` has letters.
         steps: the working, one step each, as words and arithmetic.
         reach: the input interval that each output cell sees.
         unseen: input cells that no window covers.
@@ -87,8 +81,6 @@ class LayerResult:
 
     Attributes:
         type: the class name that torch gives it, ``Conv2d``.
-        input_shape: what reached the layer.
-        output_shape: what leaves it.
         axes: the spatial axes that it works on, outermost first.
         sees: what a cell of the output depends on: ``windows`` of the input as ``axes`` say, the
             ``same`` cell, ``everything``, or ``mixed`` where cells no longer stand for places.

@@ -20,11 +20,7 @@ NUMBERS = ("kernel", "stride", "padding", "dilation", "output_padding")
 class SolveRequest:
     """What is sought: a layer from one size to another; None is free, a number is fixed.
 
-    Attributes:
-        kind: its name in the factory: ``conv``, ``convtranspose``, ``maxpool``, ``avgpool`` or
-            ``lppool``.
-        size_in: cells before.
-        size_out: cells after.
+    ``kind`` is its name in the factory: conv, convtranspose, maxpool, avgpool or lppool.
     """
 
     kind: str

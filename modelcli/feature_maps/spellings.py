@@ -10,14 +10,11 @@ class LayerSpec:
     """What the language knows of one layer.
 
     Attributes:
-        name: how it is written.
         kind: its name in the factory.
         type: the class that it is in torch, for layers that keep the shape.
         first: the option that a bare number stands for, or empty.
-        options: the options that it takes.
         needs: the options without which it cannot be made.
-        about: one line for people.
-        example: a word that works.
+        about: one line for people, as ``example`` is a word that works.
         aliases: other spellings; torch's class names are understood as well.
     """
 

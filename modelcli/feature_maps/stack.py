@@ -23,9 +23,7 @@ def run_chain(
 
     Args:
         makers: functions from the shape that reaches a layer to that layer.
-        shape: the input, batch included; its last ``dims`` axes are places.
-        dims: 0 to 3.
-        batched: whether the first axis is the batch.
+        shape: the input, batch included where it is ``batched``; its last ``dims`` axes are places.
 
     Raises:
         ShapeError: a layer refuses what reaches it; the hint adds the smallest input of the stack.

@@ -13,15 +13,9 @@ Step = tuple[str, str]  # words and arithmetic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """One axis of a sliding window.
+    """One axis of a sliding window, all in cells: padding ``before`` and ``after`` the input.
 
-    Attributes:
-        kernel: cells of the kernel.
-        stride: cells by which it moves.
-        before: cells of padding before the first cell.
-        after: cells of padding behind the last one.
-        dilation: distance between neighbouring cells of the kernel.
-        ceil: also take a last window that hangs over the end, if it starts inside.
+    With ``ceil`` a last window is also taken that hangs over the end, if it starts inside.
     """
 
     kernel: int
