@@ -145,12 +145,12 @@ PLANS: dict[str, _Plan] = {
     "conv": _Plan(made="convolution:Convolution", prepare=_weighted),
     "depthwise": _Plan(made="convolution:Convolution", prepare=_depthwise),
     "convtranspose": _Plan(made="transposed:TransposedConvolution", prepare=_transposed),
-    "maxpool": _Plan(made="pooling:Pooling", fixed={"kind": "max"}),
-    "avgpool": _Plan(made="pooling:Pooling", fixed={"kind": "avg"}),
-    "lppool": _Plan(made="pooling:Pooling", fixed={"kind": "lp"}),
+    "maxpool": _Plan(made="pooling:Pooling", fixed={"kind": "Max"}),
+    "avgpool": _Plan(made="pooling:Pooling", fixed={"kind": "Avg"}),
+    "lppool": _Plan(made="pooling:Pooling", fixed={"kind": "LP"}),
     "maxunpool": _Plan(made="transposed:MaxUnpooling", prepare=_requested),
-    "adaptivemaxpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "max"}),
-    "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "avg"}),
+    "adaptivemaxpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "Max"}),
+    "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "Avg"}),
     "fractionalmaxpool": _Plan(made="adaptive:FractionalPooling"),
     **{
         name: _Plan(made="resize:Resize", prepare=_shown, fixed=fixed)

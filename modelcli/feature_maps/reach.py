@@ -10,7 +10,7 @@ Networks", Distill 2019, which treats period 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
@@ -98,7 +98,6 @@ def window(*, kernel_span: int, stride: int, before: int) -> Reach:
     return Reach((-before,), (kernel_span - 1 - before,), stride)
 
 
-def from_cells(period: int, advance: int, interval: Callable[[int], tuple[int, int]]) -> Reach:
-    """Return the reach whose first ``period`` cells see ``interval(cell)``."""
-    cells = [interval(cell) for cell in range(period)]
+def from_cells(cells: Sequence[tuple[int, int]], advance: int) -> Reach:
+    """Return the reach whose first cells see these intervals, and all others as far further."""
     return Reach(tuple(low for low, _ in cells), tuple(high for _, high in cells), advance)

@@ -141,7 +141,7 @@ def max_pooling(d: Draw) -> Case:
     padding, dilation = d.choose(d.axes(0, 2, odd=-1), d.axes(0, 1)), d.axes(1, 3, odd=0)
     ceil, shape = d.choose(True, False), d.shape(2)
     layer = Pooling(
-        dims=d.dims, kind="max", kernel_size=kernel, stride=stride, padding=padding,
+        dims=d.dims, kind="Max", kernel_size=kernel, stride=stride, padding=padding,
         dilation=dilation, ceil_mode=ceil,
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def average_pooling(d: Draw) -> Case:
     padding = d.choose(d.axes(0, 2, odd=-1), d.axes(0, 1))
     ceil, shape = d.choose(True, False), d.shape(2)
     layer = Pooling(
-        dims=d.dims, kind="avg", kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil
+        dims=d.dims, kind="Avg", kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil
     )
 
     def call(device: str) -> torch.Tensor:
@@ -170,7 +170,7 @@ def average_pooling(d: Draw) -> Case:
 def lp_pooling(d: Draw) -> Case:
     kernel, stride = d.axes(1, 4, odd=0), d.choose(None, d.axes(1, 4, odd=0))
     ceil, shape = d.choose(True, False), d.shape(2)
-    layer = Pooling(dims=d.dims, kind="lp", kernel_size=kernel, stride=stride, ceil_mode=ceil)
+    layer = Pooling(dims=d.dims, kind="LP", kernel_size=kernel, stride=stride, ceil_mode=ceil)
     one = d.dims == 1  # lp_pool1d takes plain numbers only
 
     def call(device: str) -> torch.Tensor:
@@ -201,7 +201,7 @@ def fractional(d: Draw) -> Case:
 
 
 def adaptive(d: Draw) -> Case:
-    kind = d.choose("avg", "max")
+    kind = d.choose("Avg", "Max")
     size = d.choose(d.axes(1, 12, odd=-1), tuple(d.choose(None, 3) for _ in range(d.dims)))
     if d.dims == 1 and size == (None,):
         size = (4,)
@@ -209,7 +209,7 @@ def adaptive(d: Draw) -> Case:
     layer = AdaptivePooling(dims=d.dims, kind=kind, output_size=size)
 
     def call(device: str) -> torch.Tensor:
-        return _functional(f"adaptive_{kind}_pool", d.dims)(_input(shape, device), size)
+        return _functional(f"adaptive_{kind.lower()}_pool", d.dims)(_input(shape, device), size)
 
     return Case("adaptive", layer, shape, call)
 

@@ -57,7 +57,7 @@ def test_rows_left_over_are_unseen() -> None:
 
 
 def test_ceil_drops_a_window_that_would_start_in_the_padding() -> None:
-    pool = Pooling(dims=1, kind="max", kernel_size=2, stride=2, padding=1, ceil_mode=True)
+    pool = Pooling(dims=1, kind="Max", kernel_size=2, stride=2, padding=1, ceil_mode=True)
     axis = pool.apply((1, 1, 3)).axes[0]
     assert axis.size_out == 2  # and not ceil(3 / 2) + 1 = 3
     assert axis.formula == "ceil((3 + 2*1 - 2) / 2) + 1 - 1 = 2"
@@ -79,14 +79,14 @@ def test_transposed_convolution_takes_a_requested_size() -> None:
 
 
 def test_adaptive_windows() -> None:
-    axis = AdaptivePooling(dims=1, kind="avg", output_size=3).apply((1, 1, 7)).axes[0]
+    axis = AdaptivePooling(dims=1, kind="Avg", output_size=3).apply((1, 1, 7)).axes[0]
     assert [(axis.reach.low(cell), axis.reach.high(cell)) for cell in range(3)] == [
         (0, 2), (2, 4), (4, 6),
     ]  # fmt: skip
 
 
 def test_adaptive_none_keeps_an_axis() -> None:
-    result = AdaptivePooling(dims=2, kind="max", output_size=(None, 2)).apply((1, 3, 9, 8))
+    result = AdaptivePooling(dims=2, kind="Max", output_size=(None, 2)).apply((1, 3, 9, 8))
     assert result.output_shape == (1, 3, 9, 2)
 
 
@@ -148,14 +148,14 @@ REFUSED: list[tuple[Layer, tuple[int, ...], str, str]] = [
         "unsqueeze(0)",
     ),
     (
-        Pooling(name="pool", dims=2, kind="max", kernel_size=3, padding=2),
+        Pooling(name="pool", dims=2, kind="Max", kernel_size=3, padding=2),
         (1, 3, 8, 8),
         "'pool' (MaxPool2d) cannot take 1x3x8x8: padding 2 is more than half of the kernel 3, so a "
         "window could hold nothing but padding",
         "no input size works with it: set the padding to 1 or less, or pad beforehand",
     ),
     (
-        Pooling(name="pool", dims=2, kind="max", kernel_size=2),
+        Pooling(name="pool", dims=2, kind="Max", kernel_size=2),
         (1, 3, 1, 1),
         "'pool' (MaxPool2d) cannot take 1x3x1x1: a kernel of 2 does not fit into height 1",
         "the smallest input that works is 1x3x2x2",

@@ -51,13 +51,13 @@ def _transposed(r: random.Random) -> Made:
 def _pool(r: random.Random) -> Made:
     k, s, ceil = r.randint(1, 4), r.randint(1, 5), r.random() < 0.5
     p = r.randint(0, k // 2)
-    layer = Pooling(dims=1, kind="avg", kernel_size=k, stride=s, padding=p, ceil_mode=ceil)
+    layer = Pooling(dims=1, kind="Avg", kernel_size=k, stride=s, padding=p, ceil_mode=ceil)
     return layer, lambda x: F.avg_pool1d(x, k, s, p, ceil)
 
 
 def _adaptive(r: random.Random) -> Made:
     out = r.randint(1, 9)
-    layer = AdaptivePooling(dims=1, kind="avg", output_size=out)
+    layer = AdaptivePooling(dims=1, kind="Avg", output_size=out)
     return layer, lambda x: F.adaptive_avg_pool1d(x, out)
 
 

@@ -18,17 +18,12 @@ class AdaptivePooling(SpatialLayer):
     """An adaptive pooling: cell i takes ``floor(i*in/out)`` to ``ceil((i + 1)*in/out) - 1``.
 
     Attributes:
-        kind: ``max`` or ``avg``.
         output_size: one number or one per axis; None keeps that axis.
     """
 
-    kind: Literal["max", "avg"]
+    kind: Literal["Max", "Avg"]
     output_size: int | Sequence[int | None] | None = None
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return f"Adaptive{self.kind.capitalize()}Pool{self.dims}d"
+    TYPE = "Adaptive{0.kind}Pool{0.dims}d"
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         out = self._wanted(index, size)
@@ -37,7 +32,26 @@ class AdaptivePooling(SpatialLayer):
             raise AxisRefusal(f"output_size is {out}", advice="it cannot be below 0")
         if out == 0:
             raise AxisRefusal("output_size is 0, and nothing is left", advice="ask for 1 or more")
-        return _adaptive_axis(size, out, axis)
+        each = size // out if size % out == 0 else None
+        if each is not None:
+            formula = f"{out} windows of {size} / {out} = {each} each: {out}"
+            step = (f"{axis.count(size)} shared among {out}", f"{size} / {out} = {each} each")
+        else:
+            cells = f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1"
+            formula = f"{cells} = {out}"
+            step = (f"{cells}; the last", f"{(out - 1) * size // out} to {size - 1}")
+        return AxisResult(
+            axis=axis,
+            size_in=size,
+            size_out=out,
+            kernel=each,
+            stride=each,
+            dilation=None if each is None else 1,
+            formula=formula,
+            rule="as asked",
+            steps=((f"asked for {axis.count(out)}", f"{out}"), step),
+            reach=adaptive_reach(size, out),
+        )
 
     def _wanted(self, index: int, size: int) -> int:
         asked = self.output_size
@@ -51,38 +65,11 @@ class AdaptivePooling(SpatialLayer):
         return size if wanted is None else wanted
 
 
-def _adaptive_axis(size: int, out: int, axis: AxisName) -> AxisResult:
-    """Return one axis divided into ``out`` windows as even as whole cells allow."""
-    each = size // out if size % out == 0 else None
-    if each is not None:
-        formula = f"{out} windows of {size} / {out} = {each} each: {out}"
-        step = (f"{axis.count(size)} shared among {out}", f"{size} / {out} = {each} each")
-    else:
-        cells = f"cell i sees floor(i*{size}/{out}) to ceil((i + 1)*{size}/{out}) - 1"
-        formula = f"{cells} = {out}"
-        step = (f"{cells}; the last", f"{(out - 1) * size // out} to {size - 1}")
-    return AxisResult(
-        axis=axis,
-        size_in=size,
-        size_out=out,
-        kernel=each,
-        stride=each,
-        dilation=1 if each is not None else None,
-        formula=formula,
-        rule="as asked",
-        steps=((f"asked for {axis.count(out)}", f"{out}"), step),
-        reach=adaptive_reach(size, out),
-    )
-
-
 def adaptive_reach(size: int, out: int) -> Reach:
     """Return what each cell of an adaptive pooling sees."""
     shared = gcd(size, out)
-    return from_cells(
-        out // shared,
-        size // shared,
-        lambda cell: (cell * size // out, -(-(cell + 1) * size // out) - 1),
-    )
+    cells = [(i * size // out, -(-(i + 1) * size // out) - 1) for i in range(out // shared)]
+    return from_cells(cells, size // shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +133,7 @@ def _fractional_reach(size: int, out: int, kernel: int) -> Reach:
     if moves == 0:
         return Reach((size - kernel,), (size - 1,), size)
     shared = gcd(room, moves)
-    return from_cells(
-        moves // shared,
-        room // shared,
-        lambda cell: (cell * room // moves, -(-cell * room // moves) + kernel - 1),
-    )
+    cells = [
+        (i * room // moves, -(-i * room // moves) + kernel - 1) for i in range(moves // shared)
+    ]
+    return from_cells(cells, room // shared)

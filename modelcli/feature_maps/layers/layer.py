@@ -62,14 +62,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialLayer(Layer):
-    """A layer that treats each of the last ``dims`` axes (1, 2 or 3) by a formula."""
+    """A layer that treats each of the last ``dims`` axes (1, 2 or 3) by a formula.
+
+    With ``needs_batch`` a shape without a batch is refused.
+    """
 
     dims: int
-
-    @property
-    def batch_required(self) -> bool:
-        """Whether a shape without a batch is refused."""
-        return False
+    needs_batch: bool = False
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on ``([B,] C, *sizes)``."""
@@ -91,11 +90,11 @@ class SpatialLayer(Layer):
         return None
 
     def _check_rank(self, shape: Shape) -> None:
-        ranks = (self.dims + 2,) if self.batch_required else (self.dims + 1, self.dims + 2)
+        ranks = (self.dims + 2,) if self.needs_batch else (self.dims + 1, self.dims + 2)
         if len(shape) in ranks:
             return
         letters = " x ".join(axis.letter for axis in axis_names(self.dims))
-        wanted = f"B x C x {letters}" + ("" if self.batch_required else f" or C x {letters}")
+        wanted = f"B x C x {letters}" + ("" if self.needs_batch else f" or C x {letters}")
         hint = f"give it {wanted}"
         if len(shape) == min(ranks) - 1:
             hint += "; a missing batch or channel dimension is added by unsqueeze(0)"

@@ -9,34 +9,25 @@ from modelcli.feature_maps.layers.layer import Sizes, WindowLayer, require
 from modelcli.feature_maps.record import AxisName, AxisResult
 from modelcli.feature_maps.refusal import AxisRefusal
 
-PoolKind = Literal["max", "avg", "lp"]
-_TYPES = {"max": "MaxPool", "avg": "AvgPool", "lp": "LPPool"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooling(WindowLayer):
     """A pooling: ``out = floor((in + 2p - d(k - 1) - 1) / s) + 1``, or ``ceil``.
 
     Attributes:
-        kind: ``max``, ``avg`` or ``lp``.
-        stride: step of the window; None is the kernel's size.
-        padding: cells added on both sides, at most half of the kernel (``max`` and ``avg``).
+        padding: cells added on both sides, at most half of the kernel (``Max`` and ``Avg``).
         ceil_mode: round up, so that a last window may hang over the end.
     """
 
-    kind: PoolKind
+    kind: Literal["Max", "Avg", "LP"]
     stride: Sizes | None = None
     ceil_mode: bool = False
-
-    @property
-    def type(self) -> str:
-        """The class name that torch gives it."""
-        return f"{_TYPES[self.kind]}{self.dims}d"
+    TYPE = "{0.kind}Pool{0.dims}d"
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         require(size, 1, axis.name)
         window = self.window(index)
-        if self.dims == 3 and self.kind != "max" and size < window.kernel:
+        if self.dims == 3 and self.kind != "Max" and size < window.kernel:
             # a rule of avg_pool3d alone: neither padding nor ceil_mode helps a small input
             raise AxisRefusal(
                 f"in three dimensions {axis.name} {size} must hold the whole kernel of "

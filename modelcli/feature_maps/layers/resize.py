@@ -35,7 +35,6 @@ class Resize(SpatialLayer):
         mode: how values between cells are found; see ``MODES``.
         align_corners: whether the first and the last cells' centres coincide.
         recompute_scale_factor: measure distances by the sizes instead of by the factor.
-        needs_batch: whether a shape without a batch is refused, as torch does.
     """
 
     size: Sizes | None = None
@@ -43,13 +42,8 @@ class Resize(SpatialLayer):
     mode: str = "nearest"
     align_corners: bool | None = False
     recompute_scale_factor: bool | None = False
-    needs_batch: bool = True
+    needs_batch: bool = True  # as torch
     TYPE = "Upsample"
-
-    @property
-    def batch_required(self) -> bool:
-        """Whether a shape without a batch is refused."""
-        return self.needs_batch
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         self._check_mode()
@@ -62,6 +56,7 @@ class Resize(SpatialLayer):
                 smallest=self._smallest(index),
                 advice="ask for a size of 1 or more" if asked else "",
             )
+        ratio = self._ratio(index, size, out)
         return AxisResult(
             axis=axis,
             size_in=size,
@@ -70,9 +65,9 @@ class Resize(SpatialLayer):
             rule="as asked" if asked else "floor(in * scale)",
             steps=(
                 ("asked for" if asked else f"the {axis.many} times the factor", formula),
-                *self._weighing(size, out, self._ratio(index, size, out), axis),
+                *self._weighing(size, out, ratio, axis),
             ),
-            reach=self._reach(size, out, self._ratio(index, size, out)),
+            reach=self._reach(size, out, ratio),
         )
 
     def _check_mode(self) -> None:
@@ -171,9 +166,8 @@ class Resize(SpatialLayer):
             return adaptive_reach(size, out)
         if ratio == 0:  # one cell on either side: all are aligned with the first
             return Reach((0,) * out, (0,) * out, size)
-        return from_cells(
-            ratio.denominator, ratio.numerator, lambda cell: self._interval(cell, ratio)
-        )
+        cells = [self._interval(cell, ratio) for cell in range(ratio.denominator)]
+        return from_cells(cells, ratio.numerator)
 
     def _interval(self, cell: int, ratio: Fraction) -> tuple[int, int]:
         if self.mode.startswith("nearest"):

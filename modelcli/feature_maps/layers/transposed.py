@@ -147,13 +147,12 @@ def _reach(window: Window) -> Reach:
     are those of the run of cells, so that a single cell may see less than they say.
     """
     # two periods each way hold a cell that sees something, wherever any cell does
-    found = {cell: _sources(cell, window) for cell in range(-window.stride, 2 * window.stride)}
-    lows: list[int] = []
-    highs: list[int] = []
-    for cell in range(window.stride):
-        lows.append(min(seen[0] for other, seen in found.items() if seen and other >= cell))
-        highs.append(max(seen[-1] for other, seen in found.items() if seen and other <= cell))
-    return Reach(tuple(lows), tuple(highs), 1)
+    around = range(-window.stride, 2 * window.stride)
+    found = {cell: seen for cell in around if (seen := _sources(cell, window))}
+    cells = range(window.stride)
+    lows = tuple(min(seen[0] for other, seen in found.items() if other >= cell) for cell in cells)
+    highs = tuple(max(seen[-1] for other, seen in found.items() if other <= cell) for cell in cells)
+    return Reach(lows, highs, 1)
 
 
 def _sources(cell: int, window: Window) -> list[int]:
