@@ -25,7 +25,7 @@ class Site:
         shape: what reaches it.
         dims: how many axes are places, 0 where its name does not say.
         name: its path or the word that was typed.
-        shown: its type as torch calls it there, for layers with several names.
+        shown: its type as torch calls it there, empty for the usual one.
     """
 
     shape: Shape
@@ -62,41 +62,36 @@ def make_layer(kind: str, given: Mapping[str, Any], site: Site) -> Layer | None:
     plan = PLANS.get(kind)
     if plan is None:
         return None
-    options: Options | None = {
+    named: Options = {
         plan.renamed.get(name, name): value
         for name, value in given.items()
         if value is not None and value != ()
     }
-    if plan.prepare is not None and options is not None:
-        options = plan.prepare(options, site)
+    options = named if plan.prepare is None else plan.prepare(named, site)
     if options is None:
         return None
     file, _, name = plan.made.partition(":")
     made = getattr(import_module(f"modelcli.feature_maps.layers.{file}"), name)
     known = {each.name for each in fields(made)}
-    every = {"dims": site.dims, **options, **plan.fixed, "name": site.name}
-    return cast(Layer, made(**{name: value for name, value in every.items() if name in known}))
+    given = {"dims": site.dims, **options, **plan.fixed, "name": site.name, "shown": site.shown}
+    return cast(Layer, made(**{name: value for name, value in given.items() if name in known}))
 
 
-def _weighted(options: Options, site: Site) -> Options:
+def _weighted(options: Options, site: Site, *, back: bool = False) -> Options:
     """Take kernel and channels from the weight where there is one: it is what was really used."""
-    groups = options.get("groups", 1)
     weight = options.get("weight_shape")
     if weight:
-        inner, outer = weight[1] * groups, weight[0]
-        options |= {"kernel_size": weight[2:], "in_channels": inner, "out_channels": outer}
-    if not options.get("in_channels"):  # a lazy layer says 0
-        options.pop("in_channels", None)
+        channels = weight[0], weight[1] * options.get("groups", 1)
+        options |= dict(zip(_CHANNELS if back else _CHANNELS[::-1], channels, strict=True))
+        options["kernel_size"] = weight[2:]
     return options
 
 
+_CHANNELS = ("in_channels", "out_channels")
+
+
 def _transposed(options: Options, site: Site) -> Options:
-    options = _weighted(options, site)
-    weight = options.get("weight_shape")
-    if weight:
-        outer = weight[1] * options.get("groups", 1)
-        options |= {"in_channels": weight[0], "out_channels": outer}
-    return _requested(options, site)
+    return _requested(_weighted(options, site, back=True), site)
 
 
 def _requested(options: Options, site: Site) -> Options:
@@ -115,23 +110,16 @@ def _linear(options: Options, site: Site) -> Options | None:
     weight = options.get("weight_shape")
     if weight and len(weight) == 2:
         options |= {"out_features": weight[0], "in_features": weight[1]}
-    if not options.get("in_features"):  # a lazy layer says 0
-        options.pop("in_features", None)
     return options if "out_features" in options else None
 
 
-def _shown(options: Options, site: Site) -> Options:
-    return {**options, "shown": site.shown}
-
-
 def _pad(options: Options, site: Site) -> Options | None:
-    return _shown(options, site) if options.get("pad") else None
+    return options if options.get("pad") else None
 
 
 def _pad_layer(options: Options, site: Site) -> Options:
     pads = options.get("padding", 0)
-    pads = (pads,) * (2 * site.dims) if isinstance(pads, int) else pads
-    return {"pad": pads, "shown": site.shown}
+    return {"pad": (pads,) * (2 * site.dims) if isinstance(pads, int) else pads}
 
 
 def _unfold(options: Options, site: Site) -> Options | None:
@@ -153,7 +141,7 @@ PLANS: dict[str, _Plan] = {
     "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "Avg"}),
     "fractionalmaxpool": _Plan(made="adaptive:FractionalPooling"),
     **{
-        name: _Plan(made="resize:Resize", prepare=_shown, fixed=fixed)
+        name: _Plan(made="resize:Resize", fixed=fixed)
         for name, fixed in (
             ("interpolate", {}), ("upsample", {}), ("upsamplenearest", {}),
             ("upsamplingnearest", {}), ("upsamplebilinear", _SMOOTH),
@@ -174,5 +162,5 @@ PLANS: dict[str, _Plan] = {
     },
     "flatten": _Plan(made="simple:Flatten"),
     "linear": _Plan(made="simple:Linear", prepare=_linear),
-    "pointwise": _Plan(made="simple:Pointwise", prepare=_shown),
+    "pointwise": _Plan(made="simple:Pointwise"),
 }  # fmt: skip

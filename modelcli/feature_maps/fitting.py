@@ -42,7 +42,7 @@ def what_fits(trace: Trace) -> str | None:
         return None  # a missing batch is another mistake than a wrong size
     failed = trace.failure.call
     layer = layer_of(failed, dense=True) if failed is not None else None
-    if failed is None or not isinstance(layer, Linear) or layer.in_features is None:
+    if failed is None or not isinstance(layer, Linear) or not layer.in_features:
         return None
     takes, got = layer.in_features, failed.input_shapes[0]
     flat = _flattened(trace.calls, failed)

@@ -13,10 +13,7 @@ from modelcli.feature_maps.refusal import ShapeError
 from modelcli.tracing.record import Call
 
 _NAME = re.compile(r"(?P<kind>.*?)_?((?P<dims>[123])d(_with_indices)?)?")
-_MAPS = re.compile(
-    r"conv|convtranspose|maxunpool|(max|avg|lp|adaptivemax|adaptiveavg|fractionalmax)pool|(un)?fold|\w*pad"
-    r"|pixel(un)?shuffle|interpolate|upsampl\w+|flatten"
-)  # a dense layer and an activation move no cell: they are no rows
+_NO_MAPS = ("linear", "pointwise", "depthwise")  # they move no cell, or are words of ours
 
 
 def layer_of(call: Call, *, dense: bool = False) -> Layer | None:
@@ -33,7 +30,7 @@ def layer_of(call: Call, *, dense: bool = False) -> Layer | None:
     if match is None or not call.input_shapes:
         return None
     kind = match["kind"].replace("_", "").removeprefix("lazy")
-    if not _MAPS.fullmatch(kind) and not (dense and kind == "linear"):
+    if kind in _NO_MAPS and not (dense and kind == "linear"):
         return None
     options = dict(call.geometry)
     if kind == "flatten" and call.kind == "op":

@@ -59,7 +59,7 @@ def _is_global(step: Step) -> bool:
     """Tell whether a layer takes in a whole map, whatever its size: there is nothing to measure."""
     assert step.result is not None  # claims asks of no other
     sizes = [axis.size_out for axis in step.result.axes]
-    return "Adaptive" in step.result.type and all(size == 1 for size in sizes)
+    return "adaptive" in step.result.type.lower() and all(size == 1 for size in sizes)
 
 
 def _turns(calls: Sequence[Call]) -> list[Key]:

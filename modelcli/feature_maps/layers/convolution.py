@@ -16,7 +16,7 @@ class WeightedLayer(WindowLayer):
 
     Attributes:
         out_channels: channels that leave; None keeps the count.
-        in_channels: what the weights expect; None takes what comes.
+        in_channels: what the weights expect; None and 0 (a lazy layer's) take what comes.
         groups: how many separate convolutions the channels are divided among.
     """
 
@@ -29,9 +29,9 @@ class WeightedLayer(WindowLayer):
         channels = shape[-self.dims - 1]
         out = channels if self.out_channels is None else self.out_channels
         self._check_groups(shape, self.in_channels or channels, out)
-        if self.in_channels not in (None, channels):
+        if self.in_channels and self.in_channels != channels:
             position = len(shape) - self.dims - 1
-            wanted = (*shape[:position], self.in_channels or 0, *shape[position + 1 :])
+            wanted = (*shape[:position], self.in_channels, *shape[position + 1 :])
             raise self.refuse(
                 shape,
                 f"its weights expect {self.in_channels} channels, not {channels}",

@@ -27,7 +27,7 @@ class Layer:
     Attributes:
         TYPE: the class name that torch gives it; ``{0.dims}`` stands for that attribute.
         name: what the user calls it: its path in a model or the word that was typed.
-        shown: the type as it is shown, where it is not ``TYPE``: ``interpolate``, ``ReLU``.
+        shown: the type as the model has it, where it is not ``TYPE``: ``conv2d``, ``ReLU``.
     """
 
     TYPE: ClassVar[str] = ""

@@ -45,7 +45,7 @@ class Linear(Layer):
 
     Attributes:
         out_features: its size afterwards.
-        in_features: what the weights expect; None takes what comes.
+        in_features: what the weights expect; None and 0 (a lazy layer's) take what comes.
     """
 
     out_features: int
@@ -56,7 +56,7 @@ class Linear(Layer):
         """Return the layer's result on ``(*, in_features)``."""
         if not shape:
             raise self.refuse(shape, "a scalar has no features", "give it at least one axis")
-        if self.in_features is not None and shape[-1] != self.in_features:
+        if self.in_features and shape[-1] != self.in_features:
             flat = prod(shape[1:])
             hint = f"the last axis must be {self.in_features}"
             if flat == self.in_features:
