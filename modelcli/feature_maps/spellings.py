@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,113 +30,75 @@ class LayerSpec:
     aliases: tuple[str, ...] = ()
 
 
-_WINDOW = ("kernel", "stride", "padding", "dilation")
+def _made(name: str, example: str, about: str, options: str = "", **rest: str) -> LayerSpec:
+    """Return a layer that is made from options; lists are written with spaces."""
+    lists = {"options": options, "needs": rest.get("needs", ""), "aliases": rest.get("aliases", "")}
+    split = {key: tuple(words.split()) for key, words in lists.items()}
+    given: dict[str, Any] = {"kind": name, **rest, **split}
+    return LayerSpec(name=name, example=example, about=about, **given)
+
+
+def _kept(name: str, type: str, aliases: str = "") -> LayerSpec:
+    """Return a layer that keeps the shape, and may carry any number."""
+    about = f"{type}: the shape stays"
+    return _made(name, name, about, kind="pointwise", type=type, first="any", aliases=aliases)
+
+
+_WINDOW = "kernel stride padding dilation"
 
 VOCABULARY = (
-    LayerSpec(
-        name="conv", kind="conv", first="channels", options=(*_WINDOW, "groups"),
-        needs=("kernel",), about="convolution; a bare number is the channels that leave",
-        example="conv:64,k7,s2,p3", aliases=("convolution",),
-    ),
-    LayerSpec(
-        name="dwconv", kind="depthwise", first="channels", options=_WINDOW,
-        needs=("kernel",), about="depthwise convolution: one group for each channel",
-        example="dwconv:k3,s2,p1",
-    ),
-    LayerSpec(
-        name="convT", kind="convtranspose", first="channels",
-        options=(*_WINDOW, "groups", "output_padding", "output_size"), needs=("kernel",),
-        about="transposed convolution", example="convT:64,k4,s2,p1",
-        aliases=("convtranspose", "deconv"),
-    ),
-    LayerSpec(
-        name="maxpool", kind="maxpool", first="kernel", options=(*_WINDOW, "ceil"),
-        needs=("kernel",), about="max pooling; the stride is the kernel's size unless given",
-        example="maxpool:k3,s2,p1",
-    ),
-    LayerSpec(
-        name="avgpool", kind="avgpool", first="kernel",
-        options=("kernel", "stride", "padding", "ceil"), needs=("kernel",),
-        about="average pooling", example="avgpool:2",
-    ),
-    LayerSpec(
-        name="lppool", kind="lppool", first="kernel",
-        options=("kernel", "stride", "ceil"), needs=("kernel",), about="Lp pooling",
-        example="lppool:k2",
-    ),
-    LayerSpec(
-        name="fracpool", kind="fractionalmaxpool", first="output_size",
-        options=("kernel", "output_size", "ratio"), needs=("kernel",),
-        about="fractional max pooling, to a size or a ratio",
-        example="fracpool:k2,ratio=0.7", aliases=("fractionalmaxpool", "fracmaxpool"),
-    ),
-    LayerSpec(
-        name="adaptiveavg", kind="adaptiveavgpool", first="output_size",
-        options=("output_size",), needs=("output_size",),
-        about="adaptive average pooling to a size", example="adaptiveavg:7",
-        aliases=("adaptiveavgpool", "aavgpool"),
-    ),
-    LayerSpec(
-        name="adaptivemax", kind="adaptivemaxpool", first="output_size",
-        options=("output_size",), needs=("output_size",), about="adaptive max pooling to a size",
-        example="adaptivemax:1", aliases=("adaptivemaxpool", "amaxpool"),
-    ),
-    LayerSpec(
-        name="gap", kind="adaptiveavgpool", about="global average pooling: one cell is left",
-        example="gap", aliases=("globalavgpool",),
-    ),
-    LayerSpec(
-        name="upsample", kind="upsample", first="scale",
-        options=("scale", "output_size", "mode", "corners"),
-        about="upsampling by a factor or to a size; mode=nearest unless given",
-        example="upsample:x2,mode=bilinear", aliases=("interpolate", "resize"),
-    ),
-    LayerSpec(
-        name="pixelshuffle", kind="pixelshuffle", first="factor", options=("factor",),
-        needs=("factor",), about="channels to places: C*r*r x H x W to C x rH x rW",
-        example="pixelshuffle:2",
-    ),
-    LayerSpec(
-        name="pixelunshuffle", kind="pixelunshuffle", first="factor",
-        options=("factor",), needs=("factor",), about="places to channels",
-        example="pixelunshuffle:2",
-    ),
-    LayerSpec(
-        name="pad", kind="pad", first="padding", options=("padding", "mode"),
-        needs=("padding",),
-        about="padding on both sides: one number, one per axis, or before and after of every "
-        "axis, the last axis first; mode=reflect, replicate or circular",
-        example="pad:1,mode=reflect", aliases=("zeropad",),
-    ),
-    LayerSpec(
-        name="unfold", kind="unfold", first="kernel", options=_WINDOW, needs=("kernel",),
-        about="windows laid out as columns", example="unfold:k3,p1",
-    ),
-    LayerSpec(
-        name="fold", kind="fold", first="output_size", options=(*_WINDOW, "output_size"),
-        needs=("kernel", "output_size"), about="columns added back into a map",
-        example="fold:32x32,k3,p1",
-    ),
-    LayerSpec(name="flatten", kind="flatten", about="all but the batch in one axis",
-            example="flatten"),
-    LayerSpec(
-        name="linear", kind="linear", first="channels", needs=("channels",),
-        about="dense layer on the last axis", example="linear:10", aliases=("fc", "dense"),
-    ),
-    *(
-        LayerSpec(name=name, kind="pointwise", type=kind, first="any", aliases=aliases,
-                  about=f"{kind}: the shape stays", example=name)
-        for name, kind, aliases in (
-            ("bn", "BatchNorm", ("batchnorm",)), ("gn", "GroupNorm", ("groupnorm",)),
-            ("ln", "LayerNorm", ("layernorm",)), ("in", "InstanceNorm", ("instancenorm",)),
-            ("lrn", "LocalResponseNorm", ("localresponsenorm",)),
-            ("relu", "ReLU", ()), ("relu6", "ReLU6", ()), ("leakyrelu", "LeakyReLU", ()),
-            ("prelu", "PReLU", ()), ("elu", "ELU", ()), ("gelu", "GELU", ()),
-            ("silu", "SiLU", ("swish",)), ("mish", "Mish", ()), ("hardswish", "Hardswish", ()),
-            ("sigmoid", "Sigmoid", ()), ("tanh", "Tanh", ()), ("softmax", "Softmax", ()),
-            ("dropout", "Dropout", ("drop",)), ("identity", "Identity", ("id",)),
-        )
-    ),
+    _made("conv", "conv:64,k7,s2,p3", "convolution; a bare number is the channels that leave",
+          f"{_WINDOW} groups", first="channels", needs="kernel", aliases="convolution"),
+    _made("dwconv", "dwconv:k3,s2,p1", "depthwise convolution: one group for each channel",
+          _WINDOW, kind="depthwise", first="channels", needs="kernel"),
+    _made("convT", "convT:64,k4,s2,p1", "transposed convolution",
+          f"{_WINDOW} groups output_padding output_size", kind="convtranspose", first="channels",
+          needs="kernel", aliases="convtranspose deconv"),
+    _made("maxpool", "maxpool:k3,s2,p1",
+          "max pooling; the stride is the kernel's size unless given",
+          f"{_WINDOW} ceil", first="kernel", needs="kernel"),
+    _made("avgpool", "avgpool:2", "average pooling",
+          "kernel stride padding ceil", first="kernel", needs="kernel"),
+    _made("lppool", "lppool:k2", "Lp pooling",
+          "kernel stride ceil", first="kernel", needs="kernel"),
+    _made("fracpool", "fracpool:k2,ratio=0.7", "fractional max pooling, to a size or a ratio",
+          "kernel output_size ratio", kind="fractionalmaxpool", first="output_size",
+          needs="kernel", aliases="fractionalmaxpool fracmaxpool"),
+    _made("adaptiveavg", "adaptiveavg:7", "adaptive average pooling to a size",
+          "output_size", kind="adaptiveavgpool", first="output_size", needs="output_size",
+          aliases="adaptiveavgpool aavgpool"),
+    _made("adaptivemax", "adaptivemax:1", "adaptive max pooling to a size",
+          "output_size", kind="adaptivemaxpool", first="output_size", needs="output_size",
+          aliases="adaptivemaxpool amaxpool"),
+    _made("gap", "gap", "global average pooling: one cell is left",
+          kind="adaptiveavgpool", aliases="globalavgpool"),
+    _made("upsample", "upsample:x2,mode=bilinear",
+          "upsampling by a factor or to a size; mode=nearest unless given",
+          "scale output_size mode corners", first="scale", aliases="interpolate resize"),
+    _made("pixelshuffle", "pixelshuffle:2",
+          "channels to places: C*r*r x H x W to C x rH x rW",
+          "factor", first="factor", needs="factor"),
+    _made("pixelunshuffle", "pixelunshuffle:2", "places to channels",
+          "factor", first="factor", needs="factor"),
+    _made("pad", "pad:1,mode=reflect",
+          "padding on both sides: one number, one per axis, or before and after of every axis, "
+          "the last axis first; mode=reflect, replicate or circular",
+          "padding mode", first="padding", needs="padding", aliases="zeropad"),
+    _made("unfold", "unfold:k3,p1", "windows laid out as columns",
+          _WINDOW, first="kernel", needs="kernel"),
+    _made("fold", "fold:32x32,k3,p1", "columns added back into a map",
+          f"{_WINDOW} output_size", first="output_size", needs="kernel output_size"),
+    _made("flatten", "flatten", "all but the batch in one axis"),
+    _made("linear", "linear:10", "dense layer on the last axis",
+          first="channels", needs="channels", aliases="fc dense"),
+    _kept("bn", "BatchNorm", "batchnorm"), _kept("gn", "GroupNorm", "groupnorm"),
+    _kept("ln", "LayerNorm", "layernorm"), _kept("in", "InstanceNorm", "instancenorm"),
+    _kept("lrn", "LocalResponseNorm", "localresponsenorm"), _kept("relu", "ReLU"),
+    _kept("relu6", "ReLU6"), _kept("leakyrelu", "LeakyReLU"), _kept("prelu", "PReLU"),
+    _kept("elu", "ELU"), _kept("gelu", "GELU"), _kept("silu", "SiLU", "swish"),
+    _kept("mish", "Mish"), _kept("hardswish", "Hardswish"), _kept("sigmoid", "Sigmoid"),
+    _kept("tanh", "Tanh"), _kept("softmax", "Softmax"), _kept("dropout", "Dropout", "drop"),
+    _kept("identity", "Identity", "id"),
 )  # fmt: skip
 
 # option -> its letter, its long spellings
