@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelcli.errors import RunFailedError, UsageError
-from modelcli.feature_maps.of_word import makers
+from modelcli.feature_maps.of_word import MakeLayer, final_shape, makers
 from modelcli.feature_maps.record import Ranges, Shape, to_ranges
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.solve import NUMBERS, Solution, SolveRequest, combine, solve, why_not
-from modelcli.feature_maps.stack import MakeLayer, final_shape
 from modelcli.feature_maps.words import Word
 from modelcli.loading.grammar import read_sizes
 

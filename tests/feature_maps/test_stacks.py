@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from modelcli.feature_maps.inverse import inputs_for
-from modelcli.feature_maps.of_word import makers
+from modelcli.feature_maps.of_word import makers, run_chain
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.row import MapRow
-from modelcli.feature_maps.stack import run_chain
 from modelcli.feature_maps.words import is_layer_name, parse_word, parse_words
 
 LENET = "conv:6,k5,p2 relu maxpool:2 conv:16,k5 relu maxpool:2 flatten linear:120"

@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from modelcli.feature_maps.flow import trace_rows
-from modelcli.feature_maps.of_word import makers
-from modelcli.feature_maps.stack import run_chain
+from modelcli.feature_maps.of_word import makers, run_chain
 from modelcli.feature_maps.words import parse_words
 from modelcli.loading.find import find_source
 from modelcli.observe import observe
