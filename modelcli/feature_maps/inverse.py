@@ -81,10 +81,13 @@ def _axes_said(words: Sequence[Word]) -> int:
     counts = [
         len(value)
         for word in words
+        if word.spec.kind != "pad"  # two numbers for each axis
         for name, value in word.options.items()
         if name in NUMBERS and not isinstance(value, str) and len(value) > 1
     ]
-    return next((word.dims for word in words if word.dims is not None), max(counts, default=0))
+    return next(
+        (word.dims for word in words if word.dims is not None), min(max(counts, default=0), 3)
+    )
 
 
 def _wanted(text: str, sizes: Shape) -> Shape:

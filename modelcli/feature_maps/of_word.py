@@ -66,9 +66,9 @@ _PER_AXES = ("BatchNorm", "InstanceNorm")
 def _options(word: Word, dims: int, batched: bool) -> Options:
     """Return what a word says under torch's names."""
     kind = word.spec.kind
-    options = {_TORCH.get(name, name): _value(word, name, dims) for name in word.options}
     if kind == "pointwise":
         return {}  # such a word may carry any number
+    options = {_TORCH.get(name, name): _value(word, name, dims) for name in word.options}
     if kind == "pad":
         options["pad"] = _pads(word, dims)
         options.setdefault("mode", "zeros")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelcli.feature_maps.inverse import inputs_for
+from modelcli.errors import RunFailedError
+from modelcli.feature_maps.inverse import inputs_for, solve_inputs
 from modelcli.feature_maps.of_word import makers, run_chain
 from modelcli.feature_maps.refusal import ShapeError
 from modelcli.feature_maps.row import MapRow
@@ -160,3 +161,20 @@ def test_mixtures_keep_one_place_per_source_however_often_they_meet() -> None:
     kept = [axis for axis in field.axes if isinstance(axis, Mixture)]
     assert kept
     assert all(len(axis.places) == 2 for axis in kept)
+
+
+def test_a_layer_that_keeps_the_shape_may_carry_any_number() -> None:
+    rows = stack("dropout:0.5 softmax:3 leakyrelu:0.1", 3, 8, 8)
+    assert [row.result.output_shape for row in rows] == [(3, 8, 8)] * 3
+
+
+def test_an_unknown_mode_of_a_pad_is_refused() -> None:
+    with pytest.raises(ShapeError, match="mode 'foo' is unknown"):
+        stack("pad:1,mode=foo", 3, 8, 8)
+
+
+def test_inputs_of_a_stack_with_more_numbers_than_axes() -> None:
+    found = solve_inputs(parse_words(["pad:1x2x1x2", "conv:8,k3"]), "7")
+    assert [one.sizes for one in found] == [((6, 6),)]
+    with pytest.raises(RunFailedError):
+        solve_inputs(parse_words(["conv:8,k3x3x3x3"]), "7")

@@ -46,7 +46,7 @@ class Pad(Layer):
     @property
     def type(self) -> str:
         """The class or function name that torch gives it."""
-        return self.shown or f"{KINDS[self.mode]}{self.dims}d"
+        return self.shown or f"{KINDS.get(self.mode, 'Pad')}{self.dims}d"
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on ``(*, *sizes)``."""
