@@ -50,7 +50,7 @@ def show_rows(
         found = shapes_body(rows) if out.format is Format.JSON else {"rows": []}
         if show.explain:
             for row, shown in zip(rows, found["rows"], strict=False):
-                shown["steps"] = explain_row(row)
+                shown["steps"] = list(explain_row(row))
         out.result({**body, **found}, shapes_table(rows, notes=notes))
         return
     parts = [explain(rows)] if show.explain else []

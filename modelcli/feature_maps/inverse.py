@@ -85,9 +85,8 @@ def _axes_said(words: Sequence[Word]) -> int:
         for name, value in word.options.items()
         if name in NUMBERS and not isinstance(value, str) and len(value) > 1
     ]
-    return next(
-        (word.dims for word in words if word.dims is not None), min(max(counts, default=0), 3)
-    )
+    said = [word.dims for word in words if word.dims is not None]
+    return said[0] if said else min(max(counts, default=0), 3)
 
 
 def _wanted(text: str, sizes: Shape) -> Shape:

@@ -21,7 +21,6 @@ class Level:
         sizes: the spatial sizes; empty for a vector.
         channels: the channel counts that occur, in order.
         first: the first layer of the level, ``input`` for the input itself.
-        last: the last layer.
         layers: how many rows the level holds; 0 for the input.
         field: the receptive field at the end of the level, as text.
     """
@@ -74,18 +73,15 @@ def levels(rows: Sequence[MapRow]) -> tuple[Level, ...]:
         sizes = _sizes(row, row.result.output_shape)
         channels = channels_of(row, 1) or 1
         before = found[-1]
-        if before.layers and before.sizes == sizes and sizes:
-            first_path, count, known = before.first, before.layers, before.channels
-            found.pop()
-        else:
-            first_path, count, known = row.path, 0, ()
+        grows = before.layers > 0 and before.sizes == sizes and bool(sizes)
+        known = found.pop().channels if grows else ()
         found.append(
             Level(
                 sizes=sizes,
                 channels=known if channels in known else (*known, channels),
-                first=first_path,
+                first=before.first if grows else row.path,
                 last=row.path,
-                layers=count + 1,
+                layers=before.layers + 1 if grows else 1,
                 field=show_axes(row.receptive_field),
             )
         )
@@ -113,12 +109,7 @@ def _sizes(row: MapRow, shape: Shape) -> Shape:
 
 
 def draw_pyramid(found: Sequence[Level], *, width: int) -> str:
-    """Return the pyramid as lines of text, each level as wide as its maps, shaded by channels.
-
-    Args:
-        found: the levels.
-        width: columns that may be used.
-    """
+    """Return the pyramid as text of ``width`` columns: as wide as the maps, shaded by channels."""
     if not found:
         return "no layer changes a feature map"
     head = [level.size_text for level in found]
@@ -133,14 +124,11 @@ def draw_pyramid(found: Sequence[Level], *, width: int) -> str:
         length = max(1, round(room * side_of(level) / largest)) if level.sizes else 1
         bar = (_shade(max(level.channels), most) if level.sizes else "┃") * length
         lines.append(f"{size:>{left}}  {bar:^{room}}  {channels:>{right}}".rstrip())
-        lines.append(" " * (left + 2) + _fit(_caption(level), width - left - 2))
+        caption = level.layer_text + (f", sees {level.field}" if level.field else "")
+        lines.append(" " * (left + 2) + _fit(caption, width - left - 2))
     lines.append("")
     lines.append(_fit("width: side of a map; shade: channels; sees: cells of the input", width))
     return "\n".join(lines)
-
-
-def _caption(level: Level) -> str:
-    return f"{level.layer_text}{f', sees {level.field}' if level.field else ''}"
 
 
 def _fit(text: str, room: int) -> str:

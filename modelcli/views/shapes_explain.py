@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from modelcli.feature_maps.record import AxisResult, Ranges
+from modelcli.feature_maps.record import AxisResult, Ranges, count_unseen
 from modelcli.feature_maps.row import MapRow, channels_of
 from modelcli.views.shapes import show_share
 from modelcli.views.text import show_dims
@@ -16,17 +16,12 @@ def explain(rows: Sequence[MapRow]) -> str:
     return "\n\n".join("\n".join(explain_row(row)) for row in rows)
 
 
-def explain_row(row: MapRow) -> list[str]:
-    """Return the working of one row as lines."""
-    return list(_explain_row(row))
-
-
-def _explain_row(row: MapRow) -> Iterator[str]:
+def explain_row(row: MapRow) -> Iterator[str]:
+    """Yield the working of one row as lines."""
     result = row.result
     yield f"{row.path}: {row.type}{_options(result.axes)}"
     yield f"  {show_dims(result.input_shape)} goes in"
-    groups = _group(result.axes)
-    for axes in groups:
+    for axes in _group(result.axes):
         names = " and ".join(axis.axis.name for axis in axes)
         axis = axes[0]
         yield ""
@@ -35,13 +30,8 @@ def _explain_row(row: MapRow) -> Iterator[str]:
         if axis.rule and axis.rule != "as asked":
             yield f"     in one line: out = {axis.rule}"
             yield f"     {' ' * 16} = {axis.formula}"
-        for line in _lost(axis):
-            yield f"     {line}"
-    yield from _close(row)
-
-
-def _close(row: MapRow) -> Iterator[str]:
-    result = row.result
+        if axis.unseen:
+            yield f"     {_lost(axis)}"
     yield ""
     if result.formula:
         yield f"  {result.formula}"
@@ -111,16 +101,11 @@ def _options(axes: Sequence[AxisResult]) -> str:
     return f", {', '.join(parts)}" if parts else ""
 
 
-def _lost(axis: AxisResult) -> Iterator[str]:
-    if axis.unseen:
-        verb = "is" if _single(axis.unseen) else "are"
-        which = show_ranges(axis.unseen)
-        noun = axis.axis.one if _single(axis.unseen) else axis.axis.many
-        yield f"{noun} {which} of the input {verb} under no window"
-
-
-def _single(ranges: Ranges) -> bool:
-    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+def _lost(axis: AxisResult) -> str:
+    single = count_unseen(axis.unseen) == 1
+    noun = axis.axis.one if single else axis.axis.many
+    verb = "is" if single else "are"
+    return f"{noun} {show_ranges(axis.unseen)} of the input {verb} under no window"
 
 
 def show_ranges(ranges: Ranges) -> str:

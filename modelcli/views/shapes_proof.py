@@ -21,8 +21,7 @@ def _columns(proof: Proof) -> tuple[Column, ...]:
     return (
         Column(key="path", title="layer"),
         Column(key="output", title="output", show=show_dims, get=lambda claim: list(claim.output)),
-        Column(key="cell", title="cell", only="json", get=lambda claim: list(claim.cell)),
-        Column(key="cell", title="cell", only="text", get=lambda claim: show_dims(claim.cell)),
+        Column(key="cell", title="cell", show=show_dims, get=lambda claim: list(claim.cell)),
         Column(key="receptive_field", title="", only="json", get=lambda c: list(c.extents)),
         Column(key="computed", title="field", align="right", style="green", only="text",
                get=lambda claim: show_axes(claim.extents)),

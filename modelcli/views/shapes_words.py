@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, LayerSpec, show_option
+from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, show_option
+
+_WIDTH = 88
 
 _INTRO = """\
 A stack of layers is written as words, one a layer:
@@ -26,30 +28,23 @@ own names are understood as well: Conv2d:64,kernel_size=7, MaxPool2d:2.
 """
 
 
-def describe_language(*, width: int = 88) -> str:
+def describe_language() -> str:
     """Return the whole reference as text."""
-    return "\n".join([_INTRO, *_layers(width)]).rstrip()
+    return "\n".join([_INTRO, *_layers()]).rstrip()
 
 
-def _layers(width: int) -> Iterator[str]:
+def _layers() -> Iterator[str]:
     made = [spec for spec in VOCABULARY if spec.kind != "pointwise"]
     room = max(len(spec.example) for spec in made)
     for spec in made:
-        yield from _entry(spec, room, width)
+        takes = f" [{', '.join(map(show_option, spec.options))}]" if spec.options else ""
+        head = f"  {spec.example:<{room}}  "
+        yield from textwrap.wrap(
+            spec.about + takes, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head)
+        )
     yield ""
     kept = ", ".join(spec.name for spec in VOCABULARY if spec.kind == "pointwise")
-    yield from textwrap.wrap(f"These keep the shape: {kept}.", width=width, subsequent_indent="  ")
-
-
-def _entry(spec: LayerSpec, room: int, width: int) -> Iterator[str]:
-    takes = [show_option(option) for option in spec.options]
-    text = spec.about
-    if takes:
-        text += f" [{', '.join(takes)}]"
-    indent = " " * (room + 4)
-    lines = textwrap.wrap(text, width=max(width - room - 4, 30))
-    yield f"  {spec.example:<{room}}  {lines[0]}"
-    yield from (f"{indent}{line}" for line in lines[1:])
+    yield from textwrap.wrap(f"These keep the shape: {kept}.", _WIDTH, subsequent_indent="  ")
 
 
 def language_body() -> dict[str, object]:
