@@ -137,9 +137,9 @@ PLANS: dict[str, _Plan] = {
     "avgpool": _Plan(made="pooling:Pooling", fixed={"kind": "Avg"}),
     "lppool": _Plan(made="pooling:Pooling", fixed={"kind": "LP"}),
     "maxunpool": _Plan(made="transposed:MaxUnpooling", prepare=_requested),
-    "adaptivemaxpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "Max"}),
-    "adaptiveavgpool": _Plan(made="adaptive:AdaptivePooling", fixed={"kind": "Avg"}),
-    "fractionalmaxpool": _Plan(made="adaptive:FractionalPooling"),
+    "adaptivemaxpool": _Plan(made="pooling:AdaptivePooling", fixed={"kind": "Max"}),
+    "adaptiveavgpool": _Plan(made="pooling:AdaptivePooling", fixed={"kind": "Avg"}),
+    "fractionalmaxpool": _Plan(made="pooling:FractionalPooling"),
     **{
         name: _Plan(made="resize:Resize", fixed=fixed)
         for name, fixed in (

@@ -26,9 +26,7 @@ def explain_refusal(trace: Trace) -> tuple[str, str] | None:
     try:
         layer.apply(call.input_shapes[0])
     except ShapeError as error:
-        hint = what_fits(trace) or error.hint
-        label = f"'{call.path}'" if call.path == call.type else f"'{call.path}' ({call.type})"
-        return error.message.replace(layer.label, label, 1), hint
+        return error.message, what_fits(trace) or error.hint
     return None
 
 

@@ -143,7 +143,9 @@ def _after_other(call: Call, fields: Sequence[Field], output: Shape) -> Field | 
     if Trait.PERMUTES in known:
         return _permute(call, first)
     if Trait.JOINS in known and all(len(f.axes) == len(output) for f in fields):
-        return _concatenate(call, fields, output)
+        along = call.geometry.get("dim", 0)
+        along = along if isinstance(along, int) else 0
+        return merge(fields, call.input_shapes, output, along=along)
     if Trait.RESHAPES in known:
         return reshape(first, shape, output)
     if Trait.PARTS in known:
@@ -181,11 +183,6 @@ def _permute(call: Call, field: Field) -> Field | None:
     order = list(range(rank))
     order[one], order[other] = order[other], order[one]
     return permute(field, order)
-
-
-def _concatenate(call: Call, fields: Sequence[Field], output: Shape) -> Field:
-    along = call.geometry.get("dim", 0)
-    return merge(fields, call.input_shapes, output, along=along if isinstance(along, int) else 0)
 
 
 def _part(field: Field, shape: Shape, output: Shape) -> Field | None:

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from modelcli.feature_maps.layers.adaptive import AdaptivePooling, FractionalPooling
 from modelcli.feature_maps.layers.convolution import Convolution
 from modelcli.feature_maps.layers.layer import Layer
 from modelcli.feature_maps.layers.padding import Pad
 from modelcli.feature_maps.layers.patches import Fold, Unfold
-from modelcli.feature_maps.layers.pooling import Pooling
+from modelcli.feature_maps.layers.pooling import AdaptivePooling, FractionalPooling, Pooling
 from modelcli.feature_maps.layers.resize import Resize
 from modelcli.feature_maps.layers.shuffle import PixelShuffle
 from modelcli.feature_maps.layers.simple import Flatten

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelcli.feature_maps.layers.adaptive import AdaptivePooling
 from modelcli.feature_maps.layers.convolution import Convolution
 from modelcli.feature_maps.layers.layer import Layer
 from modelcli.feature_maps.layers.padding import Pad
-from modelcli.feature_maps.layers.pooling import Pooling
+from modelcli.feature_maps.layers.pooling import AdaptivePooling, Pooling
 from modelcli.feature_maps.layers.resize import Resize
 from modelcli.feature_maps.layers.transposed import TransposedConvolution
 from modelcli.feature_maps.reach import SAME, Reach, window

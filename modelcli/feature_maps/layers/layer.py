@@ -42,7 +42,10 @@ class Layer:
     @property
     def label(self) -> str:
         """The layer as errors speak of it: ``'conv1' (Conv2d)``."""
-        return f"'{self.name}' ({self.type})" if self.name else self.type
+        named = f"'{self.name}'"
+        if self.name == self.type:
+            return named
+        return f"{named} ({self.type})" if self.name else self.type
 
     def apply(self, shape: Shape) -> LayerResult:
         """Return the layer's result on a whole shape, batch included where there is one.

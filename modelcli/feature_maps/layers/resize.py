@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, isfinite
 
-from modelcli.feature_maps.layers.adaptive import adaptive_reach
 from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, per_axis, require
+from modelcli.feature_maps.layers.pooling import adaptive_reach
 from modelcli.feature_maps.reach import Reach, from_cells
 from modelcli.feature_maps.record import AxisName, AxisResult
 from modelcli.feature_maps.refusal import AxisRefusal
@@ -30,8 +30,7 @@ class Resize(SpatialLayer):
     """Interpolation to ``size``, or to ``floor(in * scale_factor)``.
 
     Attributes:
-        size: the sizes wanted, or None.
-        scale_factor: the factors, or None; exactly one of the two is given.
+        size: the sizes wanted; exactly one of this and ``scale_factor`` is given.
         mode: how values between cells are found; see ``MODES``.
         align_corners: whether the first and the last cells' centres coincide.
         recompute_scale_factor: measure distances by the sizes instead of by the factor.

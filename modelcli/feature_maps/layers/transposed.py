@@ -30,9 +30,8 @@ class TransposedConvolution(WeightedLayer):
 
     def _axis(self, index: int, size: int, axis: AxisName) -> AxisResult:
         window = self.window(index)
-        kernel, stride, padding, dilation = (
-            window.kernel, window.stride, window.before, window.dilation,
-        )  # fmt: skip
+        kernel, stride, dilation = window.kernel, window.stride, window.dilation
+        padding = window.before
         least = (size - 1) * stride - 2 * padding + window.span
         added = self._added(index, window, least, axis)
         out = least + added
