@@ -48,8 +48,7 @@ def follow(trace: Trace) -> tuple[Step, ...]:
             torch carried out; either is a mistake of ours and must not be passed over.
     """
     results = [_compute(call) for call in trace.calls]
-    places = _input_places(trace, results)
-    flow = _Flow(places)
+    flow = _Flow(*_input_places(trace, results))
     return tuple(
         Step(call=call, result=result, field=flow.take(call, result))
         for call, result in zip(trace.calls, results, strict=True)
@@ -91,32 +90,28 @@ def _input_places(trace: Trace, results: Sequence[LayerResult | None]) -> tuple[
 class _Flow:
     """The fields of the calls so far, by index."""
 
-    def __init__(self, places: tuple[Shape, int]) -> None:
-        self.shape, self.dims = places
-        self.input = input_field(self.shape, self.dims)
+    def __init__(self, shape: Shape, dims: int) -> None:
+        self.shape = shape
+        self.input = input_field(shape, dims)
         self.fields: list[Field] = []
 
     def take(self, call: Call, result: LayerResult | None) -> Field:
-        field = self._after(call, result)
-        self.fields.append(field)
-        return field
+        self.fields.append(self._after(call, result))
+        return self.fields[-1]
 
     def _of(self, source: int | None, shape: Shape) -> Field:
         if source is not None and 0 <= source < len(self.fields):
             field = self.fields[source]
-            if len(field.axes) == len(shape):
-                return field
-            # another output of that call than the first
-            return all_of_it([field], self.input.sizes, len(shape))
+            another = len(field.axes) != len(shape)  # output of that call than the first
+            return all_of_it([field], self.input.sizes, len(shape)) if another else field
         if source == -1 and shape == self.shape:
             return self.input
         return all_of_it([], self.input.sizes, len(shape))
 
     def _after(self, call: Call, result: LayerResult | None) -> Field:
-        sizes = self.input.sizes
         output = call.output_shapes[0] if call.output_shapes else ()
         if not call.input_shapes:
-            return all_of_it([], sizes, len(output))
+            return all_of_it([], self.input.sizes, len(output))
         sources = call.sources or (None,) * len(call.input_shapes)
         fields = [
             self._of(source, shape)
@@ -126,7 +121,7 @@ class _Flow:
             return after_layer(fields[0], result)
         field = _after_other(call, fields, output)
         if field is None or len(field.axes) != len(output):
-            return all_of_it(fields, sizes, len(output))
+            return all_of_it(fields, self.input.sizes, len(output))
         return field
 
 

@@ -40,7 +40,7 @@ def measure(
         model: on the CPU with values; its parameters are not changed.
         args: positional inputs; the first floating tensor with ``dims`` axes is the one measured.
         kwargs: keyword inputs.
-        wanted: the layers, by path or name and turn.
+        wanted: the layers.
         dims: how many of the last axes are places.
         precise: in double precision, for deep stacks whose corners' gradients are tiny.
 

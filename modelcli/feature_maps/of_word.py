@@ -98,16 +98,13 @@ def _value(word: Word, name: str, dims: int) -> Any:
     if isinstance(value, str):
         if word.spec.kind in ("conv", "depthwise"):
             return value  # same, valid
-        raise _refuse(word, f"the {name} is '{value}'", "a number")
+        raise word.refusal(f"the {name} is '{value}'", f"give a number: {word.spec.example}")
     if name in _ONE_NUMBER:
         if len(value) != 1:
-            raise _refuse(word, f"the {name} has {len(value)} numbers", "one")
+            said = f"the {name} has {len(value)} numbers"
+            raise word.refusal(said, f"give one: {word.spec.example}")
         return value[0]
     return value * dims if name in ("scale", "ratio") and len(value) == 1 else value
-
-
-def _refuse(word: Word, what: str, instead: str) -> ShapeError:
-    return word.refusal(what, f"give {instead}: {word.spec.example}")
 
 
 def _pads(word: Word, dims: int) -> tuple[int, ...]:
