@@ -171,7 +171,6 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
     "the words for torch's operations": (tables_of_operations, "tracing/", {
         "checks/observe/probe/numbers.py": "functions whose result may be infinite by intent",
         "checks/rules/usage/gradients.py": "functions that one hint calls without a gradient",
-        "feature_maps/spellings.py": "the words of the command line's own maps",
         "initialise/rules.py": "the values of torch.nn.init's nonlinearity",
         "isolation.py": "settings of the process, and no operations",
         "meanings.py": "what people type for the words of the command line",
