@@ -30,12 +30,13 @@ def damage_of_archives() -> tuple[type[Exception], ...]:
     """Return what zipfile and NumPy raise for an archive that is damaged, locked, or lies."""
     import lzma
     import struct
+    import tokenize
     import zipfile
     import zlib
 
     return (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, EOFError,
-        RuntimeError, MemoryError,
+        RuntimeError, MemoryError, SyntaxError, tokenize.TokenError, OverflowError,
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ from modelcli.errors import CheckpointError
 Array = NDArray[Any]
 
 CHUNK_BYTES = 1 << 20
+_MOST_REPEATED = (
+    1 << 26
+)  # elements that are read of a few: a file of a kilobyte may claim any number
 
 
 class Values(Protocol):
@@ -192,6 +195,8 @@ class FileValues:
     def _strided_chunks(
         self, record: TensorRecord, stride: tuple[int, ...], offset: int
     ) -> Iterator[Array]:
+        if record.numel > max(_MOST_REPEATED, _span(record, stride)):
+            raise _repeated(record)
         flat = self._strided(record, stride, offset).flat
         step = CHUNK_BYTES // 4
         for begin in range(0, record.numel, step):
@@ -202,11 +207,12 @@ class FileValues:
         if record.numel == 0:
             return np.empty(record.shape, dtype=np.float32)
         width = record.bytes // record.numel
-        pairs = zip(record.shape, stride, strict=True)
-        span = 1 + sum((size - 1) * step for size, step in pairs)
-        flat = self._block(record, offset, span * width)
+        flat = self._block(record, offset, _span(record, stride) * width)
         strides = tuple(step * flat.itemsize for step in stride)
-        return np.lib.stride_tricks.as_strided(flat, record.shape, strides, writeable=False)
+        try:
+            return np.lib.stride_tricks.as_strided(flat, record.shape, strides, writeable=False)
+        except ValueError:  # more bytes than there are addresses
+            raise _repeated(record) from None
 
     def _block(self, record: TensorRecord, offset: int, size: int) -> Array:
         file = self._open(record.file)
@@ -246,6 +252,18 @@ def _fill(file: FileIO | BufferedReader, buffer: Array, record: TensorRecord) ->
         if not count:
             raise _shorter(record)
         view = view[count:]
+
+
+def _span(record: TensorRecord, stride: tuple[int, ...]) -> int:
+    """Return how many elements lie from the first to the last that a tensor has in the file."""
+    return 1 + sum((size - 1) * step for size, step in zip(record.shape, stride, strict=True))
+
+
+def _repeated(record: TensorRecord) -> CheckpointError:
+    return CheckpointError(
+        f"tensor {brief(record.name)} of '{record.file}' repeats its elements to {record.numel:,}",
+        "it was expanded before it was saved: there is no more in it than --values shows",
+    )
 
 
 def _shorter(record: TensorRecord) -> CheckpointError:
