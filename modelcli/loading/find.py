@@ -92,4 +92,7 @@ def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:
             )
         return model
 
-    return Source(label=label, construct=construct, kwargs=given)
+    return Source(
+        label=label, construct=construct, kwargs=given,
+        rebind=lambda more: _bind(found, label, {**kwargs, **more}),
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,6 +77,27 @@ def index_steps(parts: Any) -> Iterator[Step]:
     added = [n for n, part in enumerate(parts) if part is None]
     for at in added:
         yield Step("drop", (at,))
+
+
+def picked_dimension(user: fx.Node, index: fx.Node) -> int | None:
+    """Return the dimension along which an operation picks by an index; None if unknown."""
+    if name_of(user) in ("getitem", "__getitem__"):
+        parts = user.args[1] if isinstance(user.args[1], (tuple, list)) else (user.args[1],)
+        if index not in parts or any(part is None or part is ... for part in parts):
+            return None
+        return parts.index(index)
+    dim = user.args[1] if len(user.args) > 1 else user.kwargs.get("dim")
+    return dim if type(dim) is int else None
+
+
+def read_pattern(facts: Facts, pattern: Any) -> None:
+    """Read the rank off what einops is told: ``b c (h p) (w q) -> b (h w) (p q c)``."""
+    if not isinstance(pattern, str) or "->" not in pattern:
+        return
+    left = pattern.partition("->")[0]
+    axes = re.findall(r"\([^)]*\)|\S+", left)
+    if axes and "..." not in axes and "," not in left:
+        facts.rank = facts.rank or len(axes)
 
 
 def read_step(facts: Facts, step: Step) -> None:

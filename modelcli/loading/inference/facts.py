@@ -38,6 +38,7 @@ class Facts:
         items: parts that are asked for by a number.
         indexes: whether it picks rows of another tensor.
         below: how many rows the smallest of those has, if that is known.
+        rows_of: the input whose rows it picks, and the dimension along which it does.
     """
 
     reaches: list[Reach] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Facts:
     items: dict[int, Facts] = field(default_factory=dict)
     indexes: bool = False
     below: int | None = None
+    rows_of: tuple[str, int] | None = None
 
     @property
     def is_nest(self) -> bool:

@@ -13,14 +13,17 @@ from torch import nn
 from modelcli.errors import UsageError, describe
 from modelcli.loading.example import ExampleInputs, forward_parameters, from_specs, model_dtype
 from modelcli.loading.inference.attempt import what_stops
-from modelcli.loading.inference.parts import Part, Wanted, wanted_inputs
+from modelcli.loading.inference.correct import corrected, surplus
+from modelcli.loading.inference.names import kind_of
+from modelcli.loading.inference.parts import Part, Wanted, wanted_inputs, within_rows
 from modelcli.loading.inference.sizes import Choice, choices, graph_sizes, swept
-from modelcli.loading.inference.templates import Template, fallback_templates
+from modelcli.loading.inference.templates import Template, as_graph, fallback_templates
 from modelcli.loading.types import InputRequest
 
 _MOST_COMBINATIONS = 24  # of templates
 _FIRST_SIZES = 3  # that every combination of templates is tried at, before others
 _MOST_TRIES = 1500
+_MOST_CORRECTED = 6  # templates whose features are changed by what a layer refuses
 
 Guess = tuple[tuple[Template, ...], Mapping[str, Choice]]
 
@@ -74,15 +77,35 @@ class _Search:
         for guess in itertools.islice(self._guesses(parts), _MOST_TRIES):
             inputs = self._inputs(parts, guess, batch=None)
             error = what_stops(self.model, inputs)
-            if error is None:
+            if error is None or isinstance(error, ImportError):  # which no input makes better
                 return self._inputs(parts, guess, batch=self.request.batch_size)
             self.errors.append((guess, error))
+        return self._first_corrected(parts)
+
+    def _first_corrected(self, parts: tuple[Part, ...]) -> ExampleInputs | None:
+        """Try the first guesses with the features that a layer on the way asks for."""
+        firsts: dict[tuple[Template, ...], Mapping[str, Choice]] = {}
+        for (templates, chosen), error in self.errors:
+            if surplus(error) is not None:
+                firsts.setdefault(templates, chosen)
+        for templates, chosen in list(firsts.items())[:_MOST_CORRECTED]:
+
+            def attempt(
+                changed: tuple[Template, ...], chosen: Mapping[str, Choice] = chosen
+            ) -> BaseException | None:
+                return what_stops(self.model, self._inputs(parts, (changed, chosen), batch=None))
+
+            found = corrected(templates, attempt)
+            if found is not None:
+                return self._inputs(parts, (found, chosen), batch=self.request.batch_size)
         return None
 
     def _guesses(self, parts: tuple[Part, ...]) -> Iterator[Guess]:
         """Yield templates with sizes: what the forward says, then what the first layers say."""
         told = [list(part.templates) for part in parts]
         others = list(fallback_templates(self.model))
+        if any(part.in_graph for part in parts):
+            others = list(dict.fromkeys(as_graph(t, "tensor") for t in others))
         if all(told):
             yield from self._at_sizes(told)
         first = next((own[0] for own in told if own), None)
@@ -129,6 +152,7 @@ class _Search:
             sizes["B"] = batch
         floating = str(model_dtype(self.model))[6:]
         specs = [t.spec(sizes, p.name, floating) for p, t in zip(parts, templates, strict=True)]
+        specs = within_rows(parts, specs, self.known)
         made = from_specs(specs, self.model, origin="inferred")
         records = tuple(
             dataclasses.replace(r, origin=f"inferred from {t.origin}")
@@ -157,8 +181,13 @@ class _Search:
     def _given_sizes(self) -> dict[str, int]:
         """Read the free sizes off the inputs that were given."""
         sizes: dict[str, int] = {}
-        for value in self.known.values():
+        for name, value in self.known.items():
             if not isinstance(value, torch.Tensor) or not value.dim():
+                continue
+            if kind_of(name) == "edge_index":
+                sizes["E"] = value.shape[-1]
+                if not value.is_meta and value.numel():
+                    sizes.setdefault("N", int(value.max()) + 1)
                 continue
             sizes.setdefault("B", value.shape[0])
             if value.dim() in (2, 3):

@@ -24,7 +24,7 @@ _WORDS: dict[str, Kind] = {
     **dict.fromkeys("length lengths lens len".split(), "lengths"),
     **dict.fromkeys("timestep timesteps time times sigma sigmas".split(), "time"),
     **dict.fromkeys("adj adjacency".split(), "adjacency"),
-    **dict.fromkeys("points xyz pointcloud cloud coords coordinates".split(), "points"),
+    **dict.fromkeys("points xyz pointcloud cloud coords coord coors coordinates".split(), "points"),
 }
 _WHOLE: dict[str, Kind] = {
     "t": "time", "ts": "time", "temb": "time", "noise_level": "time", "timestep_cond": "tensor",
@@ -35,7 +35,7 @@ _WHOLE: dict[str, Kind] = {
     "user_id": "label", "item_id": "label", "user_ids": "label", "item_ids": "label",
     "padding_mask": "padding_mask", "key_padding_mask": "padding_mask",
     "src_key_padding_mask": "padding_mask", "tgt_key_padding_mask": "padding_mask",
-    "class_labels": "label", "class_label": "label", "position_ids": "ids",
+    "pos": "points", "class_labels": "label", "class_label": "label", "position_ids": "ids",
 }  # fmt: skip
 _NUMBERS = frozenset(
     "steps step num_steps n_steps iterations iters n_iter num_iters depth k".split()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,15 +17,23 @@ from modelcli.loading.inference.names import Kind, is_graph, is_number, kind_of,
 from modelcli.loading.inference.probe import Probed, probe
 from modelcli.loading.inference.reach import read_facts
 from modelcli.loading.inference.templates import Template, templates
+from modelcli.loading.types import InputSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One tensor of the inputs: its name, as ``--input`` writes it, and how it may look."""
+    """One tensor of the inputs: its name, as ``--input`` writes it, and how it may look.
+
+    Attributes:
+        rows_of: the input whose rows it picks, and the dimension along which it does.
+        in_graph: whether it is of nodes and edges, which have no batch.
+    """
 
     name: str
     kind: Kind
     templates: tuple[Template, ...]
+    rows_of: tuple[str, int] | None = None
+    in_graph: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,24 @@ def wanted_inputs(model: nn.Module, given: Mapping[str, Any]) -> Wanted:
     )
 
 
+def within_rows(
+    parts: Sequence[Part], specs: Sequence[InputSpec], given: Mapping[str, Any]
+) -> list[InputSpec]:
+    """Return specs in which whatever picks rows of another input is below their number."""
+    shapes = {name: tuple(t.shape) for name, t in given.items() if isinstance(t, torch.Tensor)}
+    shapes |= {part.name: spec.shape for part, spec in zip(parts, specs, strict=True)}
+    found: list[InputSpec] = []
+    for part, spec in zip(parts, specs, strict=True):
+        source, dim = part.rows_of or ("", 0)
+        shape = shapes.get(source, ())
+        if (spec.dtype or "").startswith(("int", "uint")) and -len(shape) <= dim < len(shape):
+            low, high = spec.span or (0.0, float(shape[dim]))
+            high = min(high, float(shape[dim]))
+            spec = replace(spec, span=(min(low, high - 1), high))
+        found.append(spec)
+    return found
+
+
 def _probed(model: nn.Module, unknown: list[str], known: Mapping[str, Any]) -> Probed:
     parameters = forward_parameters(model)
     by_place = [
@@ -147,9 +173,12 @@ def _parts(
             (n, "node_batch" if n.rpartition(".")[2] == "batch" else k, f) for n, k, f in found
         ]
     return tuple(
-        Part(name=name, kind=kind, templates=tuple(templates(model, facts, kind, graph=graph)))
+        Part(
+            name=name, kind=kind, rows_of=facts.rows_of, in_graph=graph,
+            templates=tuple(templates(model, facts, kind, graph=graph)),
+        )
         for name, kind, facts in found
-    )
+    )  # fmt: skip
 
 
 def _take_apart(name: str, kind: Kind, facts: Facts, found: list[tuple[str, Kind, Facts]]) -> None:
@@ -163,7 +192,13 @@ def _take_apart(name: str, kind: Kind, facts: Facts, found: list[tuple[str, Kind
             inner = facts.items.get(place, replace(facts, items={}, reaches=[]))
             _take_apart(f"{name}[{place}]", "tensor", inner, found)
     else:
+        kind = "edge_index" if kind == "tensor" and _are_edges(facts) else kind
         found.append((name, "tensor" if kind in ("list", "dict") else kind, facts))
+
+
+def _are_edges(facts: Facts) -> bool:
+    """Tell whether the two items of an input each pick rows: from where, to where."""
+    return facts.items.keys() == {0, 1} and any(f.rows_of for f in facts.items.values())
 
 
 def _is_list(facts: Facts) -> bool:

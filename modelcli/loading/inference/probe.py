@@ -7,9 +7,12 @@ can without any shape; what it did with them is a graph of torch.fx.
 from __future__ import annotations
 
 import contextlib
+import dis
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -20,6 +23,7 @@ from modelcli.modules import named_modules
 _MOST_NODES = 20_000
 _MOST_DECISIONS = 2_000
 _MOST_RUNS = 8  # a forward that refuses what it sees is run again with its last test turned round
+_IMAGE_SIZES = 4  # that a shape has where nobody says how many
 _LEAF_HOMES = ("torch.nn", "torch.ao", "torch.jit", "einops")
 
 
@@ -70,6 +74,10 @@ def probe(
     return best
 
 
+def rearrange(tensor: Any, pattern: str) -> Any:
+    """Stand in a graph for any call of einops."""
+
+
 class _Stop(Exception):
     """A forward that goes on for ever."""
 
@@ -92,7 +100,7 @@ class _Placeholder(fx.Proxy):
     def __getattr__(self, k: str) -> Any:
         if k.startswith("__"):  # __array__ and the like: this is no array
             raise AttributeError(k)
-        return super().__getattr__(k)
+        return _Attribute(self, k)
 
     def __contains__(self, item: object) -> bool:
         self.tracer.create_proxy("call_method", "__contains__", (self, item), {})
@@ -103,6 +111,10 @@ class _Placeholder(fx.Proxy):
         if self.node.op == "placeholder":
             tracer.found.counted.add(self.node.target)
         return 2
+
+
+class _Attribute(fx.proxy.Attribute, _Placeholder):
+    """An attribute of one, which is one as well: ``b, n, _ = x.shape``."""
 
 
 class _Tracer(fx.Tracer):
@@ -149,9 +161,30 @@ class _Tracer(fx.Tracer):
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         try:
-            yield
+            with self._einops_recorded():
+                yield
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    @contextlib.contextmanager
+    def _einops_recorded(self) -> Iterator[None]:
+        """Record ``rearrange`` and ``repeat``, which ask their tensors for their framework."""
+        einops: Any = sys.modules.get("einops.einops")
+        original = getattr(einops, "reduce", None)
+        if original is None:
+            yield
+            return
+
+        def reduce(tensor: Any, pattern: str, *args: Any, **kwargs: Any) -> Any:
+            if not _holds_placeholder(tensor):
+                return original(tensor, pattern, *args, **kwargs)
+            return self.create_proxy("call_function", rearrange, (tensor, pattern), {})
+
+        einops.reduce = reduce
+        try:
+            yield
+        finally:
+            einops.reduce = original
 
     def _is_layer(self, module: nn.Module) -> bool:
         home = type(module).__module__
@@ -196,11 +229,26 @@ class _Tracer(fx.Tracer):
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
         """Hand out the sizes of an image, and two items of whatever else is walked through."""
-        items = 4 if "shape" in obj.node.args else 2
+        items = _sizes_wanted(sys._getframe(2)) if "shape" in obj.node.args else 2
         return iter([obj[number] for number in range(items)])  # type: ignore[index]
 
     def keys(self, obj: fx.Proxy) -> Any:
         return ()
+
+
+def _sizes_wanted(frame: FrameType) -> int:
+    """Return how many sizes fit where a shape is handed out: ``b, n, d, h = *x.shape, heads``."""
+    beside, passed = 0, False
+    for step in dis.get_instructions(frame.f_code):
+        if not passed:
+            passed = step.offset == frame.f_lasti
+        elif step.opname == "LIST_APPEND":
+            beside += 1
+        elif step.opname == "UNPACK_SEQUENCE":
+            return max(int(step.argval) - beside, 1)
+        elif step.opname.startswith(("STORE", "LIST_EXTEND", "UNPACK_EX", "RETURN", "FOR_ITER")):
+            break
+    return _IMAGE_SIZES
 
 
 def _likely(node: fx.Node) -> bool:

@@ -14,6 +14,8 @@ from modelcli.loading.inference.dimensions import (
     index_steps,
     is_custom,
     name_of,
+    picked_dimension,
+    read_pattern,
     read_shape,
     read_size,
     read_step,
@@ -69,15 +71,23 @@ class _Reader:
         elif name in ("getitem", "__getitem__") and user.args[0] is node:
             yield from self._item(facts, start, node, user, steps, depth)
         elif name in ("getitem", "__getitem__", "index_select", "gather"):
-            facts.indexes = True
-            table = self._operand(user.args[0])
-            if isinstance(table, torch.Tensor) and table.dim():
-                facts.below = min(facts.below or int(table.shape[0]), int(table.shape[0]))
+            self._picks(facts, node, user)
         elif name in ("size", "dim", "ndimension", "get", "keys", "items", "values", "pop"):
             if node is start:
                 self._question(facts, user, name, depth)
         else:
             yield from self._function(facts, node, user, steps, name)
+
+    def _picks(self, facts: Facts, node: fx.Node, user: fx.Node) -> None:
+        """Note whose rows an input picks: a table's, or those of another input."""
+        facts.indexes = True
+        table = self._operand(user.args[0])
+        if isinstance(table, torch.Tensor) and table.dim():
+            facts.below = min(facts.below or int(table.shape[0]), int(table.shape[0]))
+        elif isinstance(user.args[0], fx.Node):
+            source, dim = _source(user.args[0]), picked_dimension(user, node)
+            if source is not None and dim is not None:
+                facts.rows_of = facts.rows_of or (source, dim)
 
     def _module(
         self, facts: Facts, node: fx.Node, user: fx.Node, steps: tuple[Step, ...]
@@ -90,6 +100,8 @@ class _Reader:
                 rank = None if steps else self._rank_after(user)
                 facts.reaches.append(Reach(where=where, takes=found, steps=steps, rank=rank))
                 return
+        if not steps:
+            read_pattern(facts, getattr(layer, "pattern", None))
         step = step_of(type(layer).__name__, _layer_arguments(layer))
         yield (*steps, step) if step else steps
 
@@ -144,6 +156,7 @@ class _Reader:
         old.sizes |= new.sizes
         old.indexes |= new.indexes
         old.below = old.below or new.below
+        old.rows_of = old.rows_of or new.rows_of
         return old
 
     def _question(self, facts: Facts, user: fx.Node, name: str, depth: int) -> None:
@@ -172,6 +185,7 @@ class _Reader:
             step = step_of(name, [_plain(a) for a in user.args[1:]])
             if step is not None and not steps:
                 read_step(facts, step)
+                read_pattern(facts, user.args[1] if len(user.args) > 1 else None)
             yield (*steps, step) if step else steps
         else:
             yield steps
@@ -199,6 +213,18 @@ class _Reader:
                 return None
             node = users[0]
         return None
+
+
+def _source(node: fx.Node) -> str | None:
+    """Return the input whose rows a value still has; None where they were changed on the way."""
+    while node.op != "placeholder":
+        before = node.args[0] if node.args else None
+        if not isinstance(before, fx.Node) or name_of(node) in ("getitem", "getattr"):
+            return None
+        if step_of(name_of(node), [_plain(a) for a in node.args[1:]]):
+            return None
+        node = before
+    return str(node.target)
 
 
 def _places(user: fx.Node, node: fx.Node) -> Iterator[int | str]:

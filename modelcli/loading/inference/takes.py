@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def takes(layer: nn.Module, argument: int | str) -> Takes | None:
     """Return what fits into an argument of a layer; None for a layer that takes any size."""
     for name in _class_names(layer):
         if name in _LAYERS:
-            return _LAYERS[name](layer, argument)
+            with contextlib.suppress(AttributeError, TypeError):  # another's class of that name
+                return _LAYERS[name](layer, argument)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Template:
         why: for people: ``conv (Conv2d) takes 3 channels``.
         origin: for people, shorter: ``conv (Conv2d)``.
         is_sure: whether a layer says it, without a way round on which it could be misread.
-        below: ids are from 0 to below this.
+        below: ids are from 0 to below this; ``"N"`` is the number of nodes.
         fill: the one value of all elements; ``"L"`` is the length of the sequences.
     """
 
@@ -38,7 +39,7 @@ class Template:
     origin: str
     dtype: str | None = None
     is_sure: bool = False
-    below: int | None = None
+    below: int | str | None = None
     fill: int | str | None = None
 
     def letters(self) -> tuple[str, ...]:
@@ -54,8 +55,9 @@ class Template:
         shape = tuple(sizes.get(d, 1) if isinstance(d, str) else d for d in self.dims)
         fill = sizes.get("L", 1) if self.fill == "L" else self.fill
         span = None if fill is None else (float(fill), float(fill) + 1)
-        if self.below is not None:
-            span = (0.0, float(max(self.below, 1)))
+        below = sizes.get("N", 1) if self.below == "N" else self.below
+        if below is not None:
+            span = (0.0, float(max(int(below), 1)))
         return InputSpec(shape=shape, name=name, dtype=self.dtype or floating, span=span)
 
 
@@ -69,6 +71,8 @@ def templates(model: nn.Module, facts: Facts, kind: Kind, *, graph: bool) -> lis
     round_about = [r for r in facts.reaches if r.steps]
     found = [t for r in direct for t in _of_reach(r, kind)]
     named = list(_of_kind(model, kind, facts))
+    if facts.indexes and kind == "tensor" and not direct:
+        named = [_index(dims, facts) for dims in (("B",), ("B", "L"))]
     if kind in ("time", "mask", "padding_mask", "edge_index", "lengths", "adjacency", "image"):
         first_named = not any(t.dtype == "int64" or _fits(t, kind) for t in found)
         found = [*named, *found] if first_named else [*found, *named]
@@ -77,7 +81,7 @@ def templates(model: nn.Module, facts: Facts, kind: Kind, *, graph: bool) -> lis
     for reach in round_about:
         found += _of_reach(reach, kind)
     if graph:
-        found = [_as_graph(t, kind) for t in found]
+        found = [as_graph(t, kind) for t in found]
     ranked = sorted(found, key=lambda t: _misfit(t, facts))
     return [_demanded(t, facts) for t in dict.fromkeys(ranked)]
 
@@ -100,10 +104,7 @@ def _demanded(template: Template, facts: Facts) -> Template:
     dims = tuple(
         facts.sizes.get(n, d) if isinstance(d, str) else d for n, d in enumerate(template.dims)
     )
-    return Template(
-        dims=dims, why=template.why, origin=template.origin, dtype=template.dtype,
-        is_sure=template.is_sure, below=template.below, fill=template.fill,
-    )  # fmt: skip
+    return dataclasses.replace(template, dims=dims)
 
 
 def _of_reach(reach: Reach, kind: Kind) -> Iterator[Template]:
@@ -162,13 +163,18 @@ _KINDS: dict[str, tuple[tuple[Dims, dict[str, Any]], ...]] = {
         (("L", "L"), {}),
     ),
     "padding_mask": ((("B", "L"), {"dtype": "bool", "fill": 0}),),
-    "edge_index": (((2, "E"), {"dtype": "int64", "below": 16}),),
+    "edge_index": (((2, "E"), {"dtype": "int64", "below": "N"}),),
     "edge_weight": ((("E",), {}),),
     "edge_attr": ((("E", 4), {}), (("E", 1), {}), (("E",), {})),
     "adjacency": ((("N", "N"), {}), (("B", "N", "N"), {}), (("B", "L", "L"), {})),
     "node_batch": ((("N",), {"dtype": "int64", "fill": 0}),),
     "points": ((("B", "L", 3), {}), (("B", 3, "L"), {}), (("B", 3), {})),
 }
+
+
+def _index(dims: Dims, facts: Facts) -> Template:
+    return Template(dims=dims, why="picks rows", origin="its use as an index", dtype="int64",
+                    below=facts.below or _IDS)  # fmt: skip
 
 
 def _by_name(dims: Dims, kind: str, **more: Any) -> Template:
@@ -196,16 +202,17 @@ def _least_table(model: nn.Module) -> int:
     return min(tables, default=_IDS)
 
 
-def _as_graph(template: Template, kind: Kind) -> Template:
+def as_graph(template: Template, kind: Kind) -> Template:
     """Return a template whose rows are nodes, or edges."""
     dims = template.dims
     row = "E" if kind.startswith("edge") else "N"
-    if kind not in ("edge_index", "adjacency", "node_batch") and dims[:1] == ("B",):
+    if kind in ("edge_index", "adjacency", "node_batch"):
+        return template
+    if len(dims) > 1 and isinstance(dims[-1], int) and set(dims[:-1]) <= {"B", "L"}:
+        dims = (row, dims[-1])  # there is no batch, and no sequence
+    elif dims[:1] == ("B",):
         dims = (row, *(d for d in dims[1:] if d != "L"))
-    return Template(
-        dims=dims, why=template.why, origin=template.origin, dtype=template.dtype,
-        is_sure=template.is_sure, below=template.below, fill=template.fill,
-    )  # fmt: skip
+    return dataclasses.replace(template, dims=dims)
 
 
 def fallback_templates(model: nn.Module) -> Iterator[Template]:
@@ -227,8 +234,12 @@ def fallback_templates(model: nn.Module) -> Iterator[Template]:
                     if image != dims
                 )
         if len(seen) == 4:
-            return
-    if not seen:
+            break
+    if seen:
+        for dims in (("B", 3, "H", "W"), ("B", "H", "W", 3), ("B", "L", 3)):
+            yield Template(dims=dims, why="no layer says it: an image, or points",
+                           origin="no layer: an image")  # fmt: skip
+    else:
         for shape in ((1, 3, 224, 224), (1, 16), (1, 1, 28, 28), (1, 16, 16), (16,)):
             yield Template(dims=shape, why="no layer says it: any shape that runs",
                            origin="no layer: any shape that runs")  # fmt: skip
