@@ -52,9 +52,25 @@ class MetaFactories(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run one torch function, on meta where it makes or fills a weight."""
-        if getattr(func, "__name__", "") in _VALUE_METHODS and _is_meta(args[0] if args else None):
-            return args[0]
+        name = getattr(func, "__name__", "")
+        if _is_meta(args[0] if args else None):
+            if name in _VALUE_METHODS or name == "cpu":
+                return args[0]
+            if name == "to":
+                args, kwargs = _kept_on_meta(args, kwargs or {})
         return call_on_meta(func, args, kwargs or {})
+
+
+def _kept_on_meta(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Let ``model.to("cpu")`` at the end of a factory leave weights where they are."""
+    if len(args) > 1 and isinstance(args[1], (str, torch.device)):
+        args = (args[0], "meta", *args[2:]) if torch.device(args[1]).type == "cpu" else args
+    given = kwargs.get("device")
+    if given is not None and torch.device(given).type == "cpu":
+        kwargs = {**kwargs, "device": "meta"}
+    return args, kwargs
 
 
 def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -99,10 +99,15 @@ def open_target(
 def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions | None) -> Opened:
     from modelcli.loading.build import build_first
     from modelcli.loading.find import find_source
+    from modelcli.loading.types import Attempt, told
     from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)
-    model = build_first(source)[0] if options is None else _build_real(source, options)
+    attempts: list[Attempt] = []
+    if options is None:
+        model = build_first(source, attempts=attempts)[0]
+    else:
+        model = _build_real(source, options)
     if _has_lazy(model):
         return _open_lazy(target, source, options)
     return Opened(
@@ -110,7 +115,7 @@ def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions
         rows=tuple(model_rows(survey(model))),
         model=model,
         packed=sum(packed_elements(module) for module in modules_of(model)),
-        remarks=source.remarks,
+        remarks=(*source.remarks, *told(attempts)),
     )
 
 

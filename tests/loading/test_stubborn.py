@@ -131,6 +131,79 @@ def test_a_constructor_that_fails_tells_its_first_error(
     assert calls(net) <= most
 
 
+WEIGHTS = """
+    class Net(nn.Module):
+        def __init__(self, width: int = 8, {argument}):
+            super().__init__()
+            count()
+            self.fc = nn.Linear(width, 4)
+            if {name}:
+                try:
+                    raise OSError('no network')
+                except OSError as error:
+                    raise {raised}
+
+        def forward(self, x):
+            return self.fc(x)
+    """
+
+
+@pytest.mark.parametrize(
+    ("argument", "off", "raised"),
+    [
+        ("pretrained: bool = True", "false", "error"),
+        ("encoder_weights='imagenet'", "none", "RuntimeError('cannot load') from error"),
+    ],
+)
+def test_weights_that_cannot_be_fetched_are_not_needed_to_describe(
+    argument: str, off: str, raised: str, target: Callable[[str], str], run: Run
+) -> None:
+    name = argument.split(":")[0].split("=")[0]
+    net = target(WEIGHTS.format(argument=argument, name=name, raised=raised))
+    for command in ("summary", "params"):
+        done = run(command, net, "--format", "json")
+        assert (done.code, done.json["totals"]["params"]) == (0, 36), done.err
+        assert calls(net) == 2
+    said = run("summary", net, "--set", "width=8")
+    assert f"its weights cannot be fetched, and are not needed here: described with {name}" in (
+        " ".join((said.out + said.err).split())
+    )
+    asked = "imagenet" if off == "none" else "true"
+    done = run("summary", net, "--set", f"{name}={asked}")  # what somebody asks for is not changed
+    done.assert_error(1, "failed", f"--set {name}={off} builds it without weights")
+    run("run", net).assert_error(1, "failed", f"--set {name}={off} builds it without weights")
+
+
+def test_a_list_where_a_constructor_wants_a_tuple(target: Callable[[str], str], run: Run) -> None:
+    net = target("""
+        class Net(nn.Module):
+            def __init__(self, depth):
+                super().__init__()
+                assert isinstance(depth, tuple), 'depth needs to be a tuple'
+                self.fc = nn.Linear(depth[0], 2)
+
+            def forward(self, x):
+                return self.fc(x)
+    """)
+    done = run("summary", net, "--set", "depth=[4,1]")
+    done.assert_error(1, "needs to be a tuple", "a tuple is --set 'depth=(4,1)'")
+    assert run("summary", net, "--set", "depth=(4,1)").code == 0
+
+
+def test_a_factory_that_moves_its_model_to_the_cpu_needs_no_memory(
+    target: Callable[[str], str], run: Run
+) -> None:
+    net = target("""
+        def Net():
+            model = nn.Linear(64, 64)
+            model.weight.data = model.weight.data.cpu()
+            return model.to('cpu').to(device=torch.device('cpu'), dtype=torch.float64)
+    """)
+    shown = run("summary", net, "--format", "json").json
+    assert (shown["execution"], shown["totals"]["params"]) == ("meta", 4160)
+    assert shown["totals"]["param_bytes"] == 4160 * 8
+
+
 def test_a_second_call_of_a_constructor_is_said_to_be_one(
     target: Callable[[str], str], run: Run
 ) -> None:

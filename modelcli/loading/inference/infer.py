@@ -114,7 +114,9 @@ class _Search:
             # As one shape for all is rarely right, it comes last.
             guessed = [own or others for own in told]
             yield from self._at_sizes(guessed)
-            yield from self._at_sizes([[t] for t in others[:1]] * len(parts))
+            yield from self._at_sizes(
+                [own if own and own[0].dtype == "int64" else others[:1] for own in told]
+            )
         else:
             yield from self._at_sizes(guessed)
 

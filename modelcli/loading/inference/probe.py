@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from modelcli.loading.inference.recorded import recorded_calls
 from modelcli.modules import named_modules
 
 _MOST_NODES = 20_000
@@ -72,10 +73,6 @@ def probe(
         decisions[-1] = not decisions[-1]
     assert best is not None
     return best
-
-
-def rearrange(tensor: Any, pattern: str) -> Any:
-    """Stand in a graph for any call of einops."""
 
 
 class _Stop(Exception):
@@ -161,30 +158,10 @@ class _Tracer(fx.Tracer):
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         try:
-            with self._einops_recorded():
+            with recorded_calls(_holds_placeholder, self.create_proxy):
                 yield
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
-
-    @contextlib.contextmanager
-    def _einops_recorded(self) -> Iterator[None]:
-        """Record ``rearrange`` and ``repeat``, which ask their tensors for their framework."""
-        einops: Any = sys.modules.get("einops.einops")
-        original = getattr(einops, "reduce", None)
-        if original is None:
-            yield
-            return
-
-        def reduce(tensor: Any, pattern: str, *args: Any, **kwargs: Any) -> Any:
-            if not _holds_placeholder(tensor):
-                return original(tensor, pattern, *args, **kwargs)
-            return self.create_proxy("call_function", rearrange, (tensor, pattern), {})
-
-        einops.reduce = reduce
-        try:
-            yield
-        finally:
-            einops.reduce = original
 
     def _is_layer(self, module: nn.Module) -> bool:
         home = type(module).__module__

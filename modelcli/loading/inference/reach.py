@@ -26,6 +26,7 @@ from modelcli.loading.inference.probe import Probed
 from modelcli.loading.inference.steps import Step, step_of
 from modelcli.loading.inference.takes import takes
 
+_PICKS = frozenset(["getitem", "__getitem__", "index_select", "gather"])
 _DEEPEST_NEST = 4
 _TOKEN_MIXERS = frozenset(
     "RNNBase MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer "
@@ -70,23 +71,27 @@ class _Reader:
             yield from self._attribute(facts, start, node, user, steps, depth)
         elif name in ("getitem", "__getitem__") and user.args[0] is node:
             yield from self._item(facts, start, node, user, steps, depth)
-        elif name in ("getitem", "__getitem__", "index_select", "gather"):
-            self._picks(facts, node, user)
+        elif name in _PICKS and user.args[0] is not node:
+            self._picks(facts, start, node, user, steps)
         elif name in ("size", "dim", "ndimension", "get", "keys", "items", "values", "pop"):
             if node is start:
                 self._question(facts, user, name, depth)
         else:
             yield from self._function(facts, node, user, steps, name)
 
-    def _picks(self, facts: Facts, node: fx.Node, user: fx.Node) -> None:
+    def _picks(
+        self, facts: Facts, start: fx.Node, node: fx.Node, user: fx.Node, steps: tuple[Step, ...]
+    ) -> None:
         """Note whose rows an input picks: a table's, or those of another input."""
         facts.indexes = True
+        if any(step.kind == "?" for step in steps):  # what picks need not be its own values
+            return
         table = self._operand(user.args[0])
         if isinstance(table, torch.Tensor) and table.dim():
             facts.below = min(facts.below or int(table.shape[0]), int(table.shape[0]))
         elif isinstance(user.args[0], fx.Node):
             source, dim = _source(user.args[0]), picked_dimension(user, node)
-            if source is not None and dim is not None:
+            if source is not None and source != start.target and dim is not None:
                 facts.rows_of = facts.rows_of or (source, dim)
 
     def _module(

@@ -61,7 +61,7 @@ def step_of(name: str, arguments: Sequence[Any]) -> Step | None:
 
 
 _SHAPING = frozenset(
-    "unfold repeat expand unflatten tile repeat_interleave stack gather index_select argmax sort "
+    "unfold repeat expand unflatten tile repeat_interleave stack gather argmax sort "
     "topk diff stft fft rfft view_as_complex view_as reshape_as Unflatten Unfold Fold Rearrange "
     "PixelShuffle PixelUnshuffle one_hot movedim moveaxis roll_ cat concat rearrange".split()
 )

@@ -1,0 +1,124 @@
+"""Inputs that meet the layers in ways that packages have: graphs, pairs, joins, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+Write = Callable[[str, str], Path]
+
+PREAMBLE = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.conv = nn.Linear(10, 8), nn.Conv2d(3, 8, 4, 4)
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+"""
+
+FORWARDS: dict[str, tuple[str, dict[str, tuple[str, list[int]]]]] = {
+    "rows of another input": (
+        "def forward(self, x, rows):\n"
+        "        assert rows.max() < x.shape[0]\n        return self.fc(x)[rows]",
+        {"x": ("float32", [1, 10]), "rows": ("int64", [1])},
+    ),
+    "edges, told by their use": (
+        "def forward(self, x, links):\n        h = self.fc(x)\n        src, dst = links\n"
+        "        assert links.max() < x.shape[0]\n        return h[src] + h[dst]",
+        {"x": ("float32", [16, 10]), "links": ("int64", [2, 32])},
+    ),
+    "nodes that no layer is asked for": (
+        "def forward(self, x, edge_index):\n        if isinstance(x, torch.Tensor): x = (x, x)\n"
+        "        assert x[0].dim() == 2 and edge_index.max() < x[0].shape[0]\n"
+        "        return self.fc(x[0].index_select(-2, edge_index[0]))",
+        {"x": ("float32", [16, 10]), "edge_index": ("int64", [2, 32])},
+    ),
+    "sizes beside other values": (
+        "def forward(self, x):\n        b, n, d, h = *x.shape, 2\n"
+        "        return self.fc(x).view(b, n, h, 4)",
+        {"x": ("float32", [1, 128, 10])},
+    ),
+    "joined with what the model makes": (
+        "def forward(self, x):\n        b, n, _ = x.shape\n"
+        "        return self.fc(torch.cat((x, torch.zeros(b, n, 4)), -1))",
+        {"x": ("float32", [1, 128, 6])},
+    ),
+    "pairs of it": (
+        "def forward(self, x):\n        b, n, _ = x.shape\n        far = torch.zeros(b, n, n, 4)\n"
+        "        one = x[:, :, None].expand(b, n, n, -1)\n"
+        "        return self.fc(torch.cat((one, one.transpose(1, 2), far), -1))",
+        {"x": ("float32", [1, 128, 3])},
+    ),
+    "a parameter spread over the batch, then another tower": (
+        "def forward(self, image=None, feats=None):\n        out = []\n"
+        "        if image is not None:\n"
+        "            h = self.conv(image).flatten(2).transpose(1, 2)\n"
+        "            out.append(torch.cat((self.token.expand(h.shape[0], -1, -1), h), 1))\n"
+        "        if feats is not None: out.append(self.fc(feats))\n        return out",
+        {"image": ("float32", [1, 3, 224, 224]), "feats": ("float32", [1, 10])},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORWARDS)
+def test_each_input_is_what_the_forward_makes_of_it(run: Run, write: Write, name: str) -> None:
+    text, expected = FORWARDS[name]
+    path = write("net.py", f"{PREAMBLE}\nclass Net(Base):\n    {text}\n")
+    body = _json(run, f"{path}:Net")
+    assert {row["name"]: (row["dtype"], row["shape"]) for row in body["inputs"]} == expected
+
+
+def test_edges_that_are_given_say_how_many_nodes_there_are(run: Run, write: Write) -> None:
+    path = write(
+        "net.py",
+        f"{PREAMBLE}\nclass Net(Base):\n    def forward(self, x, edge_index):\n"
+        "        return self.fc(x)[edge_index[0]]\n",
+    )
+    body = _json(run, f"{path}:Net", "--input", "edge_index=[[0,39],[1,2]]")
+    assert [row["shape"] for row in body["inputs"] if row["name"] == "x"] == [[40, 10]]
+
+
+def test_what_einops_is_told_says_the_rank(run: Run, write: Write) -> None:
+    pytest.importorskip("einops")
+    path = write(
+        "net.py",
+        f"{PREAMBLE}\nfrom einops import rearrange\nclass Net(Base):\n    def forward(self, x):\n"
+        "        return self.fc(rearrange(x, 'b t k d -> (b t) k d'))\n",
+    )
+    assert len(_json(run, f"{path}:Net")["inputs"][0]["shape"]) == 4
+
+
+def test_a_class_that_is_called_as_one_of_torch_is_no_such_layer(run: Run, write: Write) -> None:
+    path = write(
+        "net.py",
+        f"{PREAMBLE}\nclass LayerNorm(nn.Module):\n    def forward(self, x): return x\n"
+        "class Net(Base):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.norm = LayerNorm()\n"
+        "    def forward(self, x): return self.conv(self.norm(x) + 0)\n",
+    )
+    assert _json(run, f"{path}:Net")["inputs"][0]["shape"] == [1, 3, 224, 224]
+
+
+def test_a_package_that_a_forward_lacks_is_told_by_the_pass(run: Run, write: Write) -> None:
+    path = write(
+        "net.py",
+        f"{PREAMBLE}\nclass Net(Base):\n    def forward(self, a, b):\n"
+        "        import no_such_package\n",
+    )
+    done = run("summary", f"{path}:Net")
+    assert done.code == 1
+    assert "no_such_package" in done.err
+
+
+def _json(run: Run, *words: str) -> Any:
+    done = run("summary", *words, "--format", "json")
+    assert done.code == 0, done.err
+    assert done.json["error"] is None
+    return done.json
