@@ -24,7 +24,7 @@ from modelcli.loading.inference import needs_values, wants_gradients
 from modelcli.loading.inputs import find_inputs
 from modelcli.loading.method import call_by
 from modelcli.loading.source import Source
-from modelcli.loading.types import Attempt, Execution, InputRequest, Mode, told
+from modelcli.loading.types import Attempt, Execution, InputRequest, Mode
 from modelcli.modules import set_mode
 from modelcli.tracing.assemble import make_trace
 from modelcli.tracing.confirm import confirms, is_cheap
@@ -285,7 +285,7 @@ class _Ladder:
         if execution == "meta" and self.absent:
             asked = " and ".join(sorted(self.absent))
             return (f"it asks for {asked}, which is not here: described on meta",)
-        return told(self.attempts)
+        return ()
 
 
 def _may_be_ours(error: BaseException) -> bool:

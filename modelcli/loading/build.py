@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -19,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.errors import ModelcliError, RunFailedError, UsageError, describe
 from modelcli.isolation import isolated
-from modelcli.loading.build_error import BuildError, as_build_error, lacks_file, weights_asked_for
+from modelcli.loading.build_error import BuildError, as_build_error, lacks_file
 from modelcli.loading.copying import copy_to_cpu, copy_to_meta
 from modelcli.loading.inference import needs_values
 from modelcli.loading.meta import MetaFactories
@@ -144,27 +143,7 @@ def _build_meta(source: Source, attempts: list[Attempt]) -> nn.Module:
             attempts.append(Attempt(execution=name, stage="build", reason=describe(error)))
             if _is_final(error) or not needs_values(error):
                 break
-    bare = _without_weights(source, errors[0], attempts)
-    if bare is not None:
-        return _build_meta(bare, attempts)
     raise as_build_error(source, errors[0])
-
-
-def _without_weights(
-    source: Source, error: BaseException, attempts: list[Attempt]
-) -> Source | None:
-    """Return a source that asks for no weights, where nobody asked and theirs cannot be had."""
-    found = weights_asked_for(error)
-    if found is None or source.rebind is None or found[0] in source.kwargs:
-        return None
-    name, off = found
-    try:
-        bare = source.rebind({name: off})
-    except ModelcliError:  # it is no argument of the target's own
-        return None
-    reason = f"its weights cannot be fetched, and are not needed here: described with {name}={off}"
-    attempts[-1:] = [Attempt(execution="meta", stage="note", reason=reason)]
-    return replace(bare, folder=source.folder, remarks=source.remarks, rebind=None)
 
 
 def _constructed(source: Source) -> nn.Module:

@@ -32,7 +32,7 @@ class BuildError(RunFailedError):
 
     def __init__(self, source: Source, cause: BaseException) -> None:
         line = user_line(cause, source)
-        weights = weights_asked_for(cause)
+        weights = _weights_asked_for(cause)
         missing_init = "cannot assign module before Module.__init__() call" in str(cause)
         given = ", ".join(f"{key}={value!r}" for key, value in source.kwargs.items())
         if missing_init or "super().__init__()" in str(cause):
@@ -64,7 +64,7 @@ def lacks_file(error: BaseException | None) -> bool:
     return error is not None
 
 
-def weights_asked_for(cause: BaseException) -> tuple[str, bool | None] | None:
+def _weights_asked_for(cause: BaseException) -> tuple[str, bool | None] | None:
     """Return the argument that asked for weights whose file or download lacks, and its off."""
     if not lacks_file(cause):
         return None

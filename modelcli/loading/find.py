@@ -92,7 +92,4 @@ def _bind(found: Any, label: str, kwargs: dict[str, Any]) -> Source:
             )
         return model
 
-    return Source(
-        label=label, construct=construct, kwargs=given,
-        rebind=lambda more: _bind(found, label, {**kwargs, **more}),
-    )  # fmt: skip
+    return Source(label=label, construct=construct, kwargs=given)

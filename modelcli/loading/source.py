@@ -32,7 +32,6 @@ class Source:
         kwargs: constructor arguments that the user gave.
         remarks: what the user should know about how it was found.
         method: called in place of ``forward``; empty for ``forward`` itself.
-        rebind: returns the source with further constructor arguments, or None where there is none.
     """
 
     label: str
@@ -44,7 +43,6 @@ class Source:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     method: str = ""
-    rebind: Callable[[Mapping[str, Any]], Source] | None = None
 
     @property
     def is_small(self) -> bool:

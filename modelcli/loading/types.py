@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -87,8 +87,3 @@ class Attempt:
     execution: str
     stage: Literal["build", "forward", "note"]
     reason: str
-
-
-def told(attempts: Iterable[Attempt]) -> tuple[str, ...]:
-    """Return the notes on how a model was built on meta that change what is described."""
-    return tuple(a.reason for a in attempts if a.stage == "note" and a.execution == "meta")

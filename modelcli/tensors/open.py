@@ -99,15 +99,10 @@ def open_target(
 def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions | None) -> Opened:
     from modelcli.loading.build import build_first
     from modelcli.loading.find import find_source
-    from modelcli.loading.types import Attempt, told
     from modelcli.tracing.survey import packed_elements, survey
 
     source = find_source(target, kwargs)
-    attempts: list[Attempt] = []
-    if options is None:
-        model = build_first(source, attempts=attempts)[0]
-    else:
-        model = _build_real(source, options)
+    model = build_first(source)[0] if options is None else _build_real(source, options)
     if _has_lazy(model):
         return _open_lazy(target, source, options)
     return Opened(
@@ -115,7 +110,7 @@ def _open_model(target: Target, kwargs: Mapping[str, Any], options: BuildOptions
         rows=tuple(model_rows(survey(model))),
         model=model,
         packed=sum(packed_elements(module) for module in modules_of(model)),
-        remarks=(*source.remarks, *told(attempts)),
+        remarks=source.remarks,
     )
 
 

@@ -35,7 +35,7 @@ _WHOLE: dict[str, Kind] = {
     "user_id": "label", "item_id": "label", "user_ids": "label", "item_ids": "label",
     "padding_mask": "padding_mask", "key_padding_mask": "padding_mask",
     "src_key_padding_mask": "padding_mask", "tgt_key_padding_mask": "padding_mask",
-    "pos": "points", "class_labels": "label", "class_label": "label", "position_ids": "ids",
+    "class_labels": "label", "class_label": "label", "position_ids": "ids",
 }  # fmt: skip
 _NUMBERS = frozenset(
     "steps step num_steps n_steps iterations iters n_iter num_iters depth k".split()
