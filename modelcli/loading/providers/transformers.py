@@ -15,6 +15,8 @@ from modelcli.errors import TargetError, UnavailableError, UsageError, did_you_m
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library, read_json
+from modelcli.loading.providers.transformers_films import SAYS as FILMS_SAY
+from modelcli.loading.providers.transformers_films import follows_films, on_first_frame
 from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
 
@@ -48,9 +50,16 @@ class Transformers:
         architecture = _architecture(transformers, config)
         method = _stands_for_forward(architecture)
         no_forward = f"{architecture.__name__} has no forward: its {method} runs" if method else ""
+        films = architecture is not None and follows_films(architecture)
+        no_forward = FILMS_SAY if films else no_forward
+
+        def construct() -> nn.Module:
+            model = _from_config(transformers, config, architecture)
+            return on_first_frame(model) if films else model
+
         return Source(
             label=f"hf:{reference}",
-            construct=lambda: _from_config(transformers, config, architecture),
+            construct=construct,
             kwargs=dict(kwargs),
             remarks=tuple(filter(None, (remark, no_forward))),
             method=method,

@@ -83,6 +83,9 @@ def _states(name: str, facts: Facts) -> list[InputSpec]:
     sizes = [*sizes, 768]
     found = hidden_rows(name, facts) if name == "hidden_states" else []
     found += floats(name, *((1, 16, size) for size in sizes[:4]))
+    maps = list(facts.numbers("latent_channels"))
+    if name == "hidden_states" and maps:  # what comes before the codes of an image
+        return [*floats(name, *((1, count, 16, 16) for count in maps)), *found]
     if name == "hidden_states":
         inner = [*facts.numbers("input_size", "channels"), *sizes[:1]]
         found += floats(name, *((1, 200, s) for s in inner[:1]), *((1, s, 16) for s in inner))

@@ -144,6 +144,7 @@ def _pixel_mask(name: str, facts: Facts) -> list[InputSpec]:
 IMAGES: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "pixel_values": _images,
     "prompt_pixel_values": _images,
+    "frame": lambda name, facts: floats(name, (_channels(facts), *_size(facts))),
     "prompt_masks": _images,
     "pixel_values_videos": _films,
     **dict.fromkeys(_GRIDS, _grid),
