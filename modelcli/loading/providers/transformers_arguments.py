@@ -158,6 +158,12 @@ def _pooled(name: str, facts: Facts) -> list[InputSpec]:
     return ids(name, (196, 4))
 
 
+def _patch_lengths(name: str, facts: Facts) -> list[InputSpec]:
+    size = min(facts.number("patch_size", default=4), TOKENS)
+    lengths = [size] * (TOKENS // size) + [TOKENS % size] * (TOKENS % size > 0)
+    return whole(name, [lengths], 1, len(lengths))
+
+
 _ARGUMENTS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     **IMAGES,
     **SOUNDS,
@@ -188,5 +194,6 @@ _ARGUMENTS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     "action_embeds": _action,
     "image_features": _pooled,
     "pooled_patches_idx": _pooled,
+    "patch_lengths": _patch_lengths,
     "mask": lambda name, _: mask(name, (1, 200), dtype="bool"),
 }

@@ -33,6 +33,9 @@ _WANTED = (
     "image_embeds_position_mask",
 )  # fmt: skip
 
+# Arguments that a model would otherwise work out of the values of others.
+_TOLD = ("patch_lengths",)
+
 
 def transformers_inputs(model: nn.Module) -> ExampleInputs | None:
     """Return the first inputs that run: the main one, with what else ``forward`` asks for.
@@ -57,7 +60,8 @@ class _Search:
         self.plain = {} if _can_cache(model.config) else {"use_cache": False}
         self.plain = {name: v for name, v in self.plain.items() if name in self.parameters}
         self.is_coded = has_codebooks(Facts(model.config, frozenset()))
-        self.dummy = None if self.is_coded else self._dummy()
+        self.told = [name for name in _TOLD if name in self.parameters]
+        self.dummy = None if self.is_coded or self.told else self._dummy()
         self.is_of_text = not self.is_coded and self.parameters.keys() <= TEXT
 
     def first_that_runs(self, sets: list[tuple[str, ...]]) -> ExampleInputs:
@@ -97,7 +101,7 @@ class _Search:
         # Models of parts inherit a main input that their own forward need not take.
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         mains = [name for name in self.main if name in parameters]
-        takes = mains or (self.main if open_ended and not required else [])
+        takes = [*(mains or (self.main if open_ended and not required else [])), *self.told]
         decoder = [] if not _has_decoder(self.model.config) else ["decoder_input_ids"]
         if "decoder_input_values" in parameters:
             decoder = ["decoder_input_values"]
