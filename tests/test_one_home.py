@@ -177,6 +177,7 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "loading/build.py": "factories that take memory while a model is built",
         "loading/inference/probe.py": "tests of Python, as operator calls them",
         "loading/inference/reach.py": "questions that a forward asks a tensor",
+        "loading/inference/recorded.py": "functions that look at their sizes before all else",
         "loading/inference/steps.py": "what turns a shape round, to turn it back",
         "loading/elsewhere.py": "methods that name a device",
         "loading/indices.py": "functions that make or choose places, which keep their values",

@@ -39,7 +39,7 @@ class BuildError(RunFailedError):
             hint = "call super().__init__() first in its __init__"
         elif weights:
             name, off = weights
-            hint = f"--set {name}={'none' if off is None else 'false'} builds it without weights"
+            hint = f"--set {name}={'None' if off is None else 'false'} builds it without weights"
         elif given:
             hint = f"do the arguments fit? {given}" + _tuple_of(source, cause)
             hint += f"; it stopped at {line}" if line else ""

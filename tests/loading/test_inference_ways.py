@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from conftest import Run
 
+from modelcli.loading.inference.patterns import before
+
 Write = Callable[[str, str], Path]
 
 PREAMBLE = """
@@ -85,14 +87,54 @@ def test_edges_that_are_given_say_how_many_nodes_there_are(run: Run, write: Writ
     assert [row["shape"] for row in body["inputs"] if row["name"] == "x"] == [[40, 10]]
 
 
-def test_what_einops_is_told_says_the_rank(run: Run, write: Write) -> None:
-    pytest.importorskip("einops")
+PATCHES = "b c (h p1) (w p2) -> b (h w) (p1 p2 c)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths", "after", "expected"),
+    [
+        (PATCHES, {"p1": 16, "p2": 16}, ("B", "L", 768), [("B", 3, "H", "W")]),
+        (PATCHES, {"p1": 16, "p2": 16}, ("B", "L", 100), None),
+        (PATCHES, {"p1": 16, "p2": 16}, ("B", 768), None),
+        ("b n (h d) -> b h n d", {"h": 4}, ("B", 4, "L", 8), [("B", "L", 32)]),
+        ("b d h w -> b d", {}, ("B", 64), [("B", 64, "H", "W")]),
+        ("b c t -> b t c", {}, ("B", "L", 80), [("B", 80, "L")]),
+        ("b ... c -> b (...) c", {}, ("B", "L", 80), None),
+    ],
+)
+def test_a_pattern_of_einops_is_turned_round(
+    pattern: str, lengths: dict[str, int], after: Any, expected: Any
+) -> None:
+    assert before(after, pattern, lengths) == expected
+
+
+def test_a_call_of_einops_is_an_image_in_patches(run: Run, write: Write) -> None:
+    write("einops/__init__.py", "from einops.einops import rearrange\n")
+    write("einops/einops.py", EINOPS)
     path = write(
         "net.py",
-        f"{PREAMBLE}\nfrom einops import rearrange\nclass Net(Base):\n    def forward(self, x):\n"
-        "        return self.fc(rearrange(x, 'b t k d -> (b t) k d'))\n",
+        f"{PREAMBLE}\nfrom einops import rearrange\nclass Net(Base):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.embed = nn.Linear(12, 8)\n    def forward(self, x):\n"
+        f"        return self.embed(rearrange(x, '{PATCHES}', p1=2, p2=2))\n",
     )
-    assert len(_json(run, f"{path}:Net")["inputs"][0]["shape"]) == 4
+    assert _json(run, f"{path}:Net")["inputs"][0]["shape"] == [1, 3, 224, 224]
+
+
+# As much of the package as that forward needs, with its refusal of what is no tensor.
+EINOPS = """
+import torch
+
+def rearrange(tensor, pattern, **lengths):
+    return reduce(tensor, pattern, "rearrange", **lengths)
+
+def reduce(tensor, pattern, reduction, p1, p2):
+    if not isinstance(tensor, torch.Tensor):
+        raise RuntimeError("tensor type unknown to einops")
+    b, c, h, w = tensor.shape
+    cut = tensor.reshape(b, c, h // p1, p1, w // p2, p2).permute(0, 2, 4, 3, 5, 1)
+    return cut.reshape(b, (h // p1) * (w // p2), p1 * p2 * c)
+"""
 
 
 def test_a_class_that_is_called_as_one_of_torch_is_no_such_layer(run: Run, write: Write) -> None:

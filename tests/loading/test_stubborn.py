@@ -152,7 +152,7 @@ WEIGHTS = """
     ("argument", "off", "raised"),
     [
         ("pretrained: bool = True", "false", "error"),
-        ("encoder_weights='imagenet'", "none", "RuntimeError('cannot load') from error"),
+        ("encoder_weights='imagenet'", "None", "RuntimeError('cannot load') from error"),
     ],
 )
 def test_weights_that_cannot_be_fetched_can_be_turned_off(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import fx
 
 from modelcli.loading.inference.facts import Facts
+from modelcli.loading.inference.patterns import axes_of
 from modelcli.loading.inference.steps import Step
 
 
@@ -94,10 +94,7 @@ def read_pattern(facts: Facts, pattern: Any) -> None:
     """Read the rank off what einops is told: ``b c (h p) (w q) -> b (h w) (p q c)``."""
     if not isinstance(pattern, str) or "->" not in pattern:
         return
-    left = pattern.partition("->")[0]
-    axes = re.findall(r"\([^)]*\)|\S+", left)
-    if axes and "..." not in axes and "," not in left:
-        facts.rank = facts.rank or len(axes)
+    facts.rank = facts.rank or len(axes_of(pattern.partition("->")[0]) or ()) or None
 
 
 def read_step(facts: Facts, step: Step) -> None:

@@ -23,7 +23,7 @@ from modelcli.loading.inference.dimensions import (
 from modelcli.loading.inference.facts import Facts, Reach
 from modelcli.loading.inference.functions import custom_takes, function_takes
 from modelcli.loading.inference.probe import Probed
-from modelcli.loading.inference.steps import Step, step_of
+from modelcli.loading.inference.steps import Step, pattern_step, step_of
 from modelcli.loading.inference.takes import takes
 
 _PICKS = frozenset(["getitem", "__getitem__", "index_select", "gather"])
@@ -107,7 +107,9 @@ class _Reader:
                 return
         if not steps:
             read_pattern(facts, getattr(layer, "pattern", None))
-        step = step_of(type(layer).__name__, _layer_arguments(layer))
+        pattern, lengths = getattr(layer, "pattern", None), getattr(layer, "axes_lengths", None)
+        step = pattern_step(pattern, lengths)
+        step = step or step_of(type(layer).__name__, _layer_arguments(layer))
         yield (*steps, step) if step else steps
 
     def _attribute(
@@ -188,6 +190,8 @@ class _Reader:
                 return
         if (user.args and user.args[0] is node) or name in ("cat", "concat", "stack"):
             step = step_of(name, [_plain(a) for a in user.args[1:]])
+            if name == "rearrange":
+                step = pattern_step(user.args[1], user.kwargs) or step
             if step is not None and not steps:
                 read_step(facts, step)
                 read_pattern(facts, user.args[1] if len(user.args) > 1 else None)

@@ -20,7 +20,7 @@ _METHODS = (
 _FACTORIES = ("zeros", "ones", "full", "empty", "rand", "randn", "arange", "linspace", "eye")
 
 
-def rearrange(tensor: Any, pattern: str) -> Any:
+def rearrange(tensor: Any, pattern: str, **lengths: int) -> Any:
     """Stand in a graph for any call of einops."""
 
 
@@ -77,7 +77,7 @@ def _factory(original: Any, holds: Any, record: Any) -> Any:
 def _einops(original: Any, holds: Any, record: Any) -> Any:
     def call(tensor: Any, pattern: str, *args: Any, **kwargs: Any) -> Any:
         if holds(tensor):
-            return record("call_function", rearrange, (tensor, pattern), {})
+            return record("call_function", rearrange, (tensor, pattern), kwargs)
         return original(tensor, pattern, *args, **kwargs)
 
     return call

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelcli.loading.inference.patterns import before
 from modelcli.loading.inference.shapes import Dim, Dims
 
 _SQUARE_CHANNELS = (1, 3)
@@ -20,8 +21,10 @@ class Step:
     """One operation that changes the order or the number of dimensions.
 
     Attributes:
-        kind: ``swap``, ``permute``, ``drop``, ``add``, ``pick``, ``flatten``, ``as`` or ``?``.
-        at: dimensions, or the sizes of ``as``; None where they are not known.
+        kind: ``swap``, ``permute``, ``drop``, ``add``, ``pick``, ``flatten``, ``as``, ``einops`` or
+            ``?``.
+        at: dimensions, the sizes of ``as``, or the pattern and the lengths of ``einops``; None
+            where they are not known.
     """
 
     kind: str
@@ -65,6 +68,14 @@ _SHAPING = frozenset(
     "topk diff stft fft rfft view_as_complex view_as reshape_as Unflatten Unfold Fold Rearrange "
     "PixelShuffle PixelUnshuffle one_hot movedim moveaxis roll_ cat concat rearrange".split()
 )
+
+
+def pattern_step(pattern: Any, lengths: Any) -> Step | None:
+    """Return the step of a call or a layer of einops; None where there is no pattern."""
+    if not isinstance(pattern, str) or pattern.count("->") != 1:
+        return None
+    known = {k: v for k, v in lengths.items() if type(v) is int} if lengths else {}
+    return Step("einops", (pattern, tuple(known.items())))
 
 
 def _is_list(arguments: Sequence[Any]) -> bool:
@@ -123,6 +134,8 @@ def _before(shape: Dims, step: Step) -> list[Dims] | None:
         for at in sorted(at if at >= 0 else at + rank + len(step.at) for at in step.at):
             dims.insert(at, "L")
         return [tuple(dims)]
+    if step.kind == "einops":
+        return before(shape, step.at[0], dict(step.at[1]))
     if step.kind == "as":
         numel = math.prod(step.at)
         return [("B", numel), ("B", *step.at)]

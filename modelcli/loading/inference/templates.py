@@ -215,6 +215,16 @@ def as_graph(template: Template, kind: Kind) -> Template:
     return dataclasses.replace(template, dims=dims)
 
 
+def _wider(model: nn.Module) -> Iterator[Template]:
+    """Yield images of as many channels as the first layer takes, where it takes a flat one."""
+    first = next(((p, m) for p, m in named_modules(model) if takes(m, 0) is not None), None)
+    if first is not None and isinstance(first[1], nn.Conv1d):
+        where = f"{first[0]} (Conv1d)"
+        for free in (("H", "W"), ("D", "H", "W")):
+            yield Template(dims=("B", first[1].in_channels, *free), origin=where,
+                           why=f"{where} takes {first[1].in_channels} channels")  # fmt: skip
+
+
 def fallback_templates(model: nn.Module) -> Iterator[Template]:
     """Yield what the first layers that know their input's size take, one of each class."""
     seen: set[type] = set()
@@ -236,6 +246,7 @@ def fallback_templates(model: nn.Module) -> Iterator[Template]:
         if len(seen) == 4:
             break
     if seen:
+        yield from _wider(model)
         for dims in (("B", 3, "H", "W"), ("B", "H", "W", 3), ("B", "L", 3)):
             yield Template(dims=dims, why="no layer says it: an image, or points",
                            origin="no layer: an image")  # fmt: skip
