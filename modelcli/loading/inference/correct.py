@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from modelcli.loading.inference.templates import Template
 
+_NO_NUMBERS = "Invalid channel dimensions"  # as a convolution on meta refuses them
+_FEW_CHANNELS = range(1, 9)
 _MOST_ROUNDS = 3  # one layer after another may refuse
 _REFUSALS = tuple(
     re.compile(text)
@@ -49,6 +51,9 @@ def _solved(
     attempt: Callable[[tuple[Template, ...]], BaseException | None],
 ) -> tuple[Template, ...] | None:  # fmt: skip
     features = int(templates[place].dims[dim])
+    error = attempt(templates)
+    if error is not None and _NO_NUMBERS in str(error):
+        return _counted(templates, place, dim, attempt)
     for _ in range(_MOST_ROUNDS):
         gaps: list[int] = []
         for tried in (features, features + 1):
@@ -67,6 +72,20 @@ def _solved(
             return None
         features -= gaps[0] // slope
     return None
+
+
+def _counted(
+    templates: tuple[Template, ...], place: int, dim: int,
+    attempt: Callable[[tuple[Template, ...]], BaseException | None],
+) -> tuple[Template, ...] | None:  # fmt: skip
+    """Try one number of channels after the other, where the refusal names none."""
+    tried = (_with(templates, place, dim, count) for count in _FEW_CHANNELS)
+    return next((changed for changed in tried if attempt(changed) is None), None)
+
+
+def refuses(error: BaseException) -> bool:
+    """Tell whether an error speaks of features or channels that do not fit a layer."""
+    return surplus(error) is not None or _NO_NUMBERS in str(error)
 
 
 def surplus(error: BaseException) -> int | None:

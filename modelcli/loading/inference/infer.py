@@ -13,7 +13,7 @@ from torch import nn
 from modelcli.errors import UsageError, describe
 from modelcli.loading.example import ExampleInputs, forward_parameters, from_specs, model_dtype
 from modelcli.loading.inference.attempt import what_stops
-from modelcli.loading.inference.correct import corrected, surplus
+from modelcli.loading.inference.correct import corrected, refuses
 from modelcli.loading.inference.names import kind_of
 from modelcli.loading.inference.parts import Part, Wanted, wanted_inputs, within_rows
 from modelcli.loading.inference.sizes import Choice, choices, graph_sizes, swept
@@ -86,7 +86,7 @@ class _Search:
         """Try the first guesses with the features that a layer on the way asks for."""
         firsts: dict[tuple[Template, ...], Mapping[str, Choice]] = {}
         for (templates, chosen), error in self.errors:
-            if surplus(error) is not None:
+            if refuses(error):
                 firsts.setdefault(templates, chosen)
         for templates, chosen in list(firsts.items())[:_MOST_CORRECTED]:
 

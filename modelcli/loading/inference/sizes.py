@@ -38,6 +38,9 @@ _LIMIT_NAMES = tuple(
     "max_len max_length max_seq_len max_sequence_length max_position max_position_embeddings "
     "n_positions n_ctx max_seq_length maxlen max_tokens num_positions".split()
 )
+_WIDTH_NAMES = (
+    "in_features", "input_dim", "input_size", "dim", "d_model", "embed_dim", "hidden_size", "n_embd"
+)  # fmt: skip
 _SOUND_NAMES = ("num_samples", "n_samples", "audio_length", "sample_length", "segment_length")
 _CONFIGS = ("config", "cfg", "hparams", "args", "opt", "options", "params")
 
@@ -93,6 +96,13 @@ def swept(letters: str) -> Iterator[Choice]:
                 sizes=dict.fromkeys(letters, size), says="the first size that runs",
                 is_small=size < 32,
             )  # fmt: skip
+
+
+def widths(model: nn.Module) -> Iterator[tuple[int, str]]:
+    """Yield how many features a model says that it works with, and where."""
+    for value, name in _attributes(model, _WIDTH_NAMES):
+        if _is_size(value):
+            yield value, name
 
 
 def graph_sizes() -> dict[str, int]:

@@ -12,6 +12,7 @@ from torch import nn
 from modelcli.loading.inference.facts import Facts, Reach
 from modelcli.loading.inference.names import Kind
 from modelcli.loading.inference.shapes import Dims
+from modelcli.loading.inference.sizes import widths
 from modelcli.loading.inference.steps import Step, undo
 from modelcli.loading.inference.takes import Takes, takes
 from modelcli.loading.types import InputSpec
@@ -101,10 +102,13 @@ def _misfit(template: Template, facts: Facts) -> int:
 def _demanded(template: Template, facts: Facts) -> Template:
     if not facts.sizes:
         return template
-    dims = tuple(
-        facts.sizes.get(n, d) if isinstance(d, str) else d for n, d in enumerate(template.dims)
-    )
-    return dataclasses.replace(template, dims=dims)
+    dims = list(template.dims)
+    for at, size in facts.sizes.items():
+        place = at + len(dims) if at < 0 else at
+        free = 0 <= place < len(dims) and isinstance(dims[place], str)
+        if free and (at == 0 or dims[place] != "B"):
+            dims[place] = size
+    return dataclasses.replace(template, dims=tuple(dims))
 
 
 def _of_reach(reach: Reach, kind: Kind) -> Iterator[Template]:
@@ -251,6 +255,9 @@ def fallback_templates(model: nn.Module) -> Iterator[Template]:
             yield Template(dims=dims, why="no layer says it: an image, or points",
                            origin="no layer: an image")  # fmt: skip
     else:
+        for width, name in widths(model):
+            for dims in (("B", "L", width), ("B", width)):
+                yield Template(dims=dims, why=f"{name} says {width} features", origin=name)
         for shape in ((1, 3, 224, 224), (1, 16), (1, 1, 28, 28), (1, 16, 16), (16,)):
             yield Template(dims=shape, why="no layer says it: any shape that runs",
                            origin="no layer: any shape that runs")  # fmt: skip
