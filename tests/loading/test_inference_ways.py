@@ -109,15 +109,18 @@ def test_a_pattern_of_einops_is_turned_round(
 
 
 def test_a_call_of_einops_is_an_image_in_patches(run: Run, write: Write) -> None:
-    write("einops/__init__.py", "from einops.einops import rearrange\n")
+    write("einops/__init__.py", "from einops.einops import einsum, rearrange\n")
     write("einops/einops.py", EINOPS)
     path = write(
         "net.py",
-        f"{PREAMBLE}\nfrom einops import rearrange\nclass Net(Base):\n"
+        f"{PREAMBLE}\nfrom einops import einsum, rearrange\nclass Net(Base):\n"
         "    def __init__(self):\n        super().__init__()\n"
         "        self.embed = nn.Linear(12, 8)\n    def forward(self, x):\n"
-        f"        return self.embed(rearrange(x, '{PATCHES}', p1=2, p2=2))\n",
+        f"        return self.embed(rearrange(x, '{PATCHES}', p1=2, p2=2))\n"
+        "class Product(Base):\n    def forward(self, x):\n"
+        "        return einsum(x, self.fc.weight, 'bnd,ed->bne')\n",
     )
+    assert _json(run, f"{path}:Product")["inputs"][0]["shape"] == [1, 128, 10]
     assert _json(run, f"{path}:Net")["inputs"][0]["shape"] == [1, 3, 224, 224]
 
 
@@ -128,9 +131,16 @@ import torch
 def rearrange(tensor, pattern, **lengths):
     return reduce(tensor, pattern, "rearrange", **lengths)
 
-def reduce(tensor, pattern, reduction, p1, p2):
+def get_backend(tensor):
     if not isinstance(tensor, torch.Tensor):
         raise RuntimeError("tensor type unknown to einops")
+    return torch
+
+def einsum(a, b, pattern):
+    return get_backend(a).einsum(pattern, a, b)
+
+def reduce(tensor, pattern, reduction, p1, p2):
+    get_backend(tensor)
     b, c, h, w = tensor.shape
     cut = tensor.reshape(b, c, h // p1, p1, w // p2, p2).permute(0, 2, 4, 3, 5, 1)
     return cut.reshape(b, (h // p1) * (w // p2), p1 * p2 * c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from modelcli.loading.types import InputRequest
 _MOST_COMBINATIONS = 24  # of templates
 _FIRST_SIZES = 3  # that every combination of templates is tried at, before others
 _MOST_TRIES = 1500
+_MOST_SECONDS = 30.0  # of the processor, that tries take
 _MOST_CORRECTED = 6  # templates whose features are changed by what a layer refuses
 
 Guess = tuple[tuple[Template, ...], Mapping[str, Choice]]
@@ -74,9 +76,11 @@ class _Search:
         return self._stopped()
 
     def _first_that_runs(self, parts: tuple[Part, ...]) -> ExampleInputs | None:
+        end = time.process_time() + _MOST_SECONDS
         for guess in itertools.islice(self._guesses(parts), _MOST_TRIES):
-            inputs = self._inputs(parts, guess, batch=None)
-            error = what_stops(self.model, inputs)
+            if time.process_time() > end:
+                break
+            error = self._error(parts, guess)
             if error is None or isinstance(error, ImportError):  # which no input makes better
                 return self._inputs(parts, guess, batch=self.request.batch_size)
             self.errors.append((guess, error))
@@ -88,17 +92,17 @@ class _Search:
         for (templates, chosen), error in self.errors:
             if refuses(error):
                 firsts.setdefault(templates, chosen)
-        for templates, chosen in list(firsts.items())[:_MOST_CORRECTED]:
-
-            def attempt(
-                changed: tuple[Template, ...], chosen: Mapping[str, Choice] = chosen
-            ) -> BaseException | None:
-                return what_stops(self.model, self._inputs(parts, (changed, chosen), batch=None))
-
-            found = corrected(templates, attempt)
+        for templates, sizes in list(firsts.items())[:_MOST_CORRECTED]:
+            found = corrected(
+                templates,
+                lambda t, s=sizes: self._error(parts, (t, s)),  # type: ignore[misc]
+            )
             if found is not None:
-                return self._inputs(parts, (found, chosen), batch=self.request.batch_size)
+                return self._inputs(parts, (found, sizes), batch=self.request.batch_size)
         return None
+
+    def _error(self, parts: tuple[Part, ...], guess: Guess) -> BaseException | None:
+        return what_stops(self.model, self._inputs(parts, guess, batch=None))
 
     def _guesses(self, parts: tuple[Part, ...]) -> Iterator[Guess]:
         """Yield templates with sizes: what the forward says, then what the first layers say."""

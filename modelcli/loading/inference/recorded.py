@@ -42,6 +42,7 @@ def recorded_calls(
         einops: Any = sys.modules.get("einops.einops")
         if hasattr(einops, "reduce"):
             _replace(stack, einops, "reduce", _einops(einops.reduce, holds, record))
+            _replace(stack, einops, "get_backend", _backend(einops.get_backend, holds, record))
         yield
 
 
@@ -81,3 +82,20 @@ def _einops(original: Any, holds: Any, record: Any) -> Any:
         return original(tensor, pattern, *args, **kwargs)
 
     return call
+
+
+class _Recording:
+    """What einops takes for a framework: it has no operation but products."""
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+
+    def einsum(self, pattern: str, *tensors: Any) -> Any:
+        return self._record("call_function", torch.einsum, (pattern, *tensors), {})
+
+
+def _backend(original: Any, holds: Any, record: Any) -> Any:
+    def find(tensor: Any) -> Any:
+        return _Recording(record) if holds(tensor) else original(tensor)
+
+    return find
