@@ -265,11 +265,7 @@ def _groups(templates: Sequence[Template]) -> list[str]:
 
 
 def _shown_best(part: Part) -> str:
-    if part.kind == "edge_index":
-        return "int64:2x..."
-    if part.kind == "lengths":
-        return "int64=..."
-    return "1x..."
+    return {"edge_index": "int64:2x...", "lengths": "int64=..."}.get(part.kind, "1x...")
 
 
 def _remark(
