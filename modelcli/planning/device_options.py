@@ -10,6 +10,7 @@ from modelcli.ledger.sharded import Layout, Parallel
 from modelcli.planning.options import MemoryOptions
 
 DEFAULT_WORLD = 8
+_MOST_RANKS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,14 @@ def make_layout(
     """Check what was given and return the layout; None stands for the default.
 
     Raises:
-        UsageError: an option that belongs to another strategy.
+        UsageError: an option that belongs to another strategy, or more ranks than there are
+            rows to look at.
     """
     kind = parallel or "ddp"
+    if world is not None and world > _MOST_RANKS:
+        raise UsageError(
+            f"--world {world} is above {_MOST_RANKS:,} ranks", "each of them is a row of the plan"
+        )
     if replicas is not None and kind != "hsdp":
         raise UsageError(
             f"--replicas {replicas} is for hsdp, and --parallel is {kind}",
