@@ -26,6 +26,7 @@ MEMORY = 3 * 2**30
 CODES = {0, 1, 2, 3, 130, 141, 143}
 ESCAPE = "\x1b[31mRED\x1b[0m"
 _LINES, _CHARACTERS = 6, 2000
+_HELD = {signal.SIGINT, signal.SIGHUP}  # until a child has its own answer to them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,11 @@ def start(
     """Fork a child that runs a command line; return its id and the ends of its two streams."""
     out, out_end = os.pipe()
     err, err_end = os.pipe()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     child = os.fork()
     if child == 0:
         _be_the_command(words, folder, home, (out_end, err_end), before)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     os.close(out_end)
     os.close(err_end)
     return child, out, err
@@ -125,7 +126,7 @@ def _code_of_main() -> int:
     from modelcli.cli import main
 
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
         return main()
     except KeyboardInterrupt:  # as the console script has it
         return 130
