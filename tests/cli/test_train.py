@@ -145,7 +145,9 @@ def test_the_shared_experiment_shows_one_gradient_under_two_names(run: Any) -> N
     assert len(rows) == 1 + 40  # the headings once
     assert {len(row) for row in rows} == {len(rows[0])}  # in columns that stay where they are
     record = run("train", "-c", str(CONFIGS / "shared.toml"), "--format", "json", "-q").json
-    assert record["loss"]["last"] < 3 * record["loss"]["floor"]
+    # the last points of a constant rate swing about the floor
+    assert record["loss"]["best"] < 1.5 * record["loss"]["floor"]
+    assert record["verdict"] == "learned"
     assert [row["names"] for row in record["watched"][:4]] == [
         ["0.weight", "2.weight"], ["0.bias", "2.bias"], ["1.weight"], ["1.bias"]
     ]  # fmt: skip
