@@ -82,7 +82,7 @@ def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
 
 def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
     from modelcli.feature_maps.flow import trace_rows
-    from modelcli.views.shapes_sizes import sizes_body, sizes_table
+    from modelcli.views.shapes import sizes_body, sizes_table
     from modelcli.views.text import show_dims
 
     columns = [trace_rows(trace) for trace in traces]

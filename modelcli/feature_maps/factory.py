@@ -150,8 +150,8 @@ PLANS: dict[str, _Plan] = {
     },
     "unfold": _Plan(made="patches:Unfold", fixed={"dims": 2}, prepare=_unfold),
     "fold": _Plan(made="patches:Fold", fixed={"dims": 2}),
-    "pixelshuffle": _Plan(made="shuffle:PixelShuffle", renamed=_FACTOR),
-    "pixelunshuffle": _Plan(made="shuffle:PixelShuffle", fixed={"reverse": True}, renamed=_FACTOR),
+    "pixelshuffle": _Plan(made="patches:PixelShuffle", renamed=_FACTOR),
+    "pixelunshuffle": _Plan(made="patches:PixelShuffle", fixed={"reverse": True}, renamed=_FACTOR),
     "pad": _Plan(made="padding:Pad", prepare=_pad),
     **{
         f"{name}pad": _Plan(made="padding:Pad", fixed={"mode": mode}, prepare=_pad_layer)

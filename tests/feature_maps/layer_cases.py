@@ -14,10 +14,9 @@ import torch.nn.functional as F
 from modelcli.feature_maps.layers.convolution import Convolution
 from modelcli.feature_maps.layers.layer import Layer
 from modelcli.feature_maps.layers.padding import Pad
-from modelcli.feature_maps.layers.patches import Fold, Unfold
+from modelcli.feature_maps.layers.patches import Fold, PixelShuffle, Unfold
 from modelcli.feature_maps.layers.pooling import AdaptivePooling, FractionalPooling, Pooling
 from modelcli.feature_maps.layers.resize import Resize
-from modelcli.feature_maps.layers.shuffle import PixelShuffle
 from modelcli.feature_maps.layers.simple import Flatten
 from modelcli.feature_maps.layers.transposed import TransposedConvolution
 
