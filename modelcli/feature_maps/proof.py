@@ -29,8 +29,7 @@ class Claim:
     Attributes:
         key: how the layer is found again: module or op, its path or name, its turn.
         extents: the receptive field, borders not cut off.
-        spans: first and last input cell that the cell sees, borders cut off.
-        cut: whether a border cuts the field off.
+        spans: first and last input cell that the cell sees, borders cut off, if they ``cut`` it.
     """
 
     key: Key
@@ -58,8 +57,8 @@ def claims(trace: Trace) -> tuple[Claim, ...]:
 def _is_global(step: Step) -> bool:
     """Tell whether a layer takes in a whole map, whatever its size: there is nothing to measure."""
     assert step.result is not None  # claims asks of no other
-    sizes = [axis.size_out for axis in step.result.axes]
-    return "adaptive" in step.result.type.lower() and all(size == 1 for size in sizes)
+    single = all(axis.size_out == 1 for axis in step.result.axes)
+    return single and "adaptive" in step.result.type.lower()
 
 
 def _turns(calls: Sequence[Call]) -> list[Key]:

@@ -23,9 +23,7 @@ class Word:
     """One parsed word.
 
     Attributes:
-        text: as it was typed.
         position: 1 for the first.
-        spec: the layer that it names.
         dims: 1, 2 or 3 where the name ends in ``1d`` and so on, else None.
         options: what was given, by option.
     """
