@@ -28,7 +28,7 @@ from modelcli.cli._tensor_options import (
     SecondArgument,
 )
 from modelcli.errors import ExitCode, UsageError
-from modelcli.files import IS_FOLDER, why_not_writable
+from modelcli.files import IS_FOLDER, check_regular, why_not_writable, write_whole
 from modelcli.tensors.open import BuildOptions, Opened
 from modelcli.tensors.sides import compare_sides, open_sides
 
@@ -64,16 +64,16 @@ def command(
     if seed is not None and not values:
         raise UsageError("--seed changes only values, and none are compared", "add --values")
     if emit_map is not None:
-        _check_folder(emit_map)
+        _check_writable(emit_map)
     options = BuildOptions(seed=seed, allow_real=allow_real) if values else None
     sides = open_sides(a, b, keys=key or (), model_kwargs=read_model_kwargs(set_), options=options)
     note_remarks(out, [remark for side in sides for remark in side.remarks])
     with Meter(out, sum(row.bytes for row in sides[0].rows)) as meter:
         difference = compare_sides(sides, values=values, done=meter.add)
     into: Literal["a", "b"] = "b" if sides[0].checkpoint and sides[1].model else "a"
-    _write(out, difference, a, b, values=values)
     if emit_map is not None:
-        _emit(out, emit_map, difference, sides, into=into)
+        _emit(out, emit_map, difference, sides, into=into)  # first: a full disk leaves no output
+    _write(out, difference, a, b, values=values)
     if not difference.identical:
         raise typer.Exit(int(ExitCode.FAILED))
 
@@ -93,13 +93,14 @@ def _write(out: Output, difference: Difference, a: str, b: str, *, values: bool)
     out.result(body, *(table for table in shown if table.columns))
 
 
-def _check_folder(path: Path) -> None:
+def _check_writable(path: Path) -> None:
     """Refuse a file that cannot be written before anything is read or shown."""
     reason = why_not_writable(path)
     if reason == IS_FOLDER:
         raise UsageError(f"cannot write '{path}': it is a folder", "name a file in it")
     if reason:
         raise UsageError(f"cannot write '{path}': {reason}", "name a file in a folder that exists")
+    check_regular(path)
 
 
 def _emit(
@@ -121,7 +122,7 @@ def _emit(
         key=file.checkpoint.key if file.checkpoint is not None else "",
     )
     try:
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
     except OSError as error:
         raise UsageError(
             f"cannot write '{path}': {error.strerror}", "name a file in a folder that exists"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -58,6 +59,42 @@ def test_a_folder_in_the_place_of_the_metrics(run, tmp_path, monkeypatch, words)
     result = run(*words)
     result.assert_told()
     assert "'r/metrics.jsonl' cannot be read: Is a directory" in result.err
+
+
+WRITTEN = [
+    ["diff", "linear", "linear", "--emit-map"],
+    ["graph", "linear", "--out"],
+    ["memory", "linear", "--out"],
+    ["time", "linear", "--out"],
+    ["time", "linear", "--trace"],
+    ["compare", "linear", "--out"],
+    ["report", "linear", "--out"],
+    ["shapes", "lenet", "--picture"],
+    ["summary", "linear", "--update", "--expect"],
+]
+
+
+@pytest.mark.parametrize("words", WRITTEN, ids=" ".join)
+def test_a_pipe_or_a_device_where_a_file_is_to_be_written(run, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    suffixes = {"--trace": "json", "--emit-map": "json", "--expect": "toml"}
+    suffix = suffixes.get(words[-1], {"compare": "json", "report": "html"}.get(words[0], "svg"))
+    os.mkfifo(f"pipe.{suffix}")  # to open one for writing waits for a reader
+    os.symlink("/dev/full", f"full.{suffix}")
+    for name, kind in (("pipe", "a pipe"), ("full", "a device")):
+        result = run(*words, f"{name}.{suffix}")
+        result.assert_told()
+        assert f"'{name}.{suffix}' is {kind}" in result.err
+        assert result.out == ""
+    assert sorted(each.name for each in tmp_path.iterdir()) == [f"full.{suffix}", f"pipe.{suffix}"]
+
+
+def test_a_run_directory_whose_name_is_no_text(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("train", "linear", "--steps", "1", "--out", "r\udcff")
+    result.assert_told()
+    assert "is not UTF-8" in result.err
+    assert list(tmp_path.iterdir()) == []
 
 
 TEXTS = ["[" * 100_000, "x = " + "[" * 100_000, "a = " + "9" * 5000, "\udcff", "9" * 5000]

@@ -51,6 +51,11 @@ class RunDir:
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
+        if not _is_utf8(str(path)):
+            raise UsageError(
+                f"the name of the run directory '{path}' is not UTF-8, as its config.toml must be",
+                "choose another --out",
+            )
         if resume and not os.path.exists(self.path / "config.toml"):
             raise UsageError(
                 f"there is no run to resume in '{self.path}'", "leave out --resume to start one"
@@ -215,6 +220,14 @@ def _os_error_number(error: Exception) -> int | None:
     number: int | None = getattr(error, "errno", None)
     found = re.search(r"os error (\d+)", str(error))
     return int(found[1]) if number is None and found else number
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a byte of the command line that Python could not decode
+        return False
+    return True
 
 
 def _acquire(path: Path) -> FileLock:
