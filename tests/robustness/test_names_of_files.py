@@ -67,7 +67,7 @@ WRITTEN = [
     ["memory", "linear", "--out"],
     ["time", "linear", "--out"],
     ["time", "linear", "--trace"],
-    ["compare", "linear", "--out"],
+    ["compare", "linear", "--output"],
     ["report", "linear", "--out"],
     ["shapes", "lenet", "--picture"],
     ["summary", "linear", "--update", "--expect"],
