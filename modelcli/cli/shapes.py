@@ -99,13 +99,7 @@ def command(
         for chosen in split_sizes(input or [])
     ]
     show_model(
-        out,
-        model,
-        arguments,
-        execution=execution,
-        allow_real=allow_real,
-        show=show,
-        prove=prove,
+        out, model, arguments, execution=execution, allow_real=allow_real, show=show, prove=prove
     )
 
 

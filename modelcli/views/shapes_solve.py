@@ -72,10 +72,7 @@ def solutions_table(solved: SolvedLayer) -> Table:
 def solutions_body(solved: SolvedLayer) -> dict[str, Any]:
     """Return all solutions as JSON."""
     solutions = [
-        {
-            "word": solution_word(solved, chosen),
-            **{name: _each(chosen, name) for name in _TITLES},
-        }
+        {"word": solution_word(solved, chosen), **{name: _each(chosen, name) for name in _TITLES}}
         for chosen in solved.solutions
     ]
     return {"input": list(solved.input), "output": list(solved.output), "solutions": solutions}

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from modelcli.feature_maps.record import (
-    AxisName,
-    AxisResult,
-    LayerResult,
-    Shape,
-    axis_names,
-)
+from modelcli.feature_maps.record import AxisName, AxisResult, LayerResult, Shape, axis_names
 from modelcli.feature_maps.refusal import AxisRefusal, ShapeError, show_dims
 from modelcli.feature_maps.window import Window
 
