@@ -106,12 +106,10 @@ def _fitting_input(trace: Trace, flat: Call, side: int) -> int | None:
 def _side_after(calls: Sequence[Call], source: int, shape: Shape, size: int) -> int:
     """Return the side of the map behind a call if the input were a square of ``size``, or 0."""
     first = (*shape[:2], *(size,) * (len(shape) - 2))
-    known: dict[int, Shape] = {-1: first}
+    known: dict[int | None, Shape] = {-1: first}
     for index, call in enumerate(calls[: source + 1]):
-        inputs = [known.get(-2 if origin is None else origin) for origin in call.sources]
-        if not inputs or inputs[0] is None:
-            continue
-        output = _after(call, inputs[0])
+        before = known.get(call.sources[0]) if call.sources else None
+        output = None if before is None else _after(call, before)
         if output is not None:
             known[index] = output
     reached = known.get(source, ())

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
+from typing import Any
 
 from modelcli.errors import RunFailedError
 from modelcli.feature_maps.field import (
     Field,
     after_layer,
     all_of_it,
+    cut,
     input_field,
     lose,
     merge,
     permute,
+    pick,
     reshape,
 )
 from modelcli.feature_maps.of_call import layer_of
-from modelcli.feature_maps.parts import sliced
 from modelcli.feature_maps.record import LayerResult, Shape
 from modelcli.feature_maps.refusal import ShapeError, show_dims
 from modelcli.feature_maps.row import MapRow
@@ -26,22 +28,8 @@ from modelcli.tracing.record import Call, Trace
 from modelcli.tracing.vocabulary import Trait, traits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One call with what the arithmetic says of it.
-
-    Attributes:
-        result: None for calls that are no layer of the arithmetic.
-        field: what the output sees of the model's input.
-    """
-
-    call: Call
-    result: LayerResult | None
-    field: Field
-
-
-def follow(trace: Trace) -> tuple[Step, ...]:
-    """Return every call of a pass with its arithmetic and its receptive field.
+def trace_rows(trace: Trace) -> tuple[MapRow, ...]:
+    """Return the layers of a model that change a feature map, in the order of execution.
 
     Raises:
         RunFailedError: the arithmetic gives another shape than the one observed, or refuses what
@@ -49,9 +37,28 @@ def follow(trace: Trace) -> tuple[Step, ...]:
     """
     results = [_compute(call) for call in trace.calls]
     flow = _Flow(*_input_places(trace, results))
-    return tuple(
-        Step(call=call, result=result, field=flow.take(call, result))
-        for call, result in zip(trace.calls, results, strict=True)
+    rows = []
+    for call, result in zip(trace.calls, results, strict=True):
+        field = flow.take(call, result)
+        if result is not None:
+            rows.append(_row(trace, call, result, field))
+    return tuple(rows)
+
+
+def _row(trace: Trace, call: Call, result: LayerResult, field: Field) -> MapRow:
+    node = trace.nodes[call.node]
+    total = sum(prod(shape) for shape in node.output_shapes) * max(node.calls, 1)
+    width = node.output_bytes // total if total and not node.output_bytes % total else 0
+    dims = len(result.axes) or len(field.sizes)
+    return MapRow(
+        path=call.path,
+        type=call.type,
+        result=result,
+        field=field,
+        batched=len(result.input_shape) > dims + 1,
+        index=call.index,
+        activation_bytes=prod(result.output_shape) * width or None,
+        params=node.own_params if call.kind == "module" else None,
     )
 
 
@@ -144,7 +151,7 @@ def _after_other(call: Call, fields: Sequence[Field], output: Shape) -> Field | 
     if Trait.RESHAPES in known:
         return reshape(first, shape, output)
     if Trait.PARTS in known:
-        field = sliced(call, first, shape)
+        field = _sliced(call, first, shape)
         return _part(first, shape, output) if field is None else field
     if _broadcasts(call.input_shapes, output):
         return merge(fields, call.input_shapes, output)
@@ -183,11 +190,67 @@ def _permute(call: Call, field: Field) -> Field | None:
 def _part(field: Field, shape: Shape, output: Shape) -> Field | None:
     """Return the field of a slice: axes of equal size keep their meaning, others lose it."""
     if len(shape) == len(output):
-        cut = [i for i, (a, b) in enumerate(zip(shape, output, strict=True)) if a != b]
-        if all(field.axes[i] is None for i in cut):
-            return field
-        return None
+        kept = zip(field.axes, shape, output, strict=True)
+        return field if all(axis is None or a == b for axis, a, b in kept) else None
     return reshape(field, shape, output)
+
+
+def _sliced(call: Call, field: Field, shape: Shape) -> Field | None:
+    """Return the field behind ``x[...]``, ``narrow`` or ``select``.
+
+    Args:
+        call: with its index, as far as that is made of plain values.
+        field: what the cells see before.
+        shape: the sizes before.
+
+    Returns:
+        None where the index is not known or is a tensor, or the call is another one.
+    """
+    index = _index(call.base, call.geometry, len(shape))
+    if index is None:
+        return None
+    taken = sum(item is not None and item is not ... for item in index)
+    at = index.index(...) if ... in index else len(index)
+    rest = (slice(None),) * (len(shape) - taken)
+    sizes = iter(shape)
+    position = 0  # of the axis that the next item takes
+    for item in (*index[:at], *rest, *index[at + 1 :]):
+        if item is None:
+            axes = (*field.axes[:position], None, *field.axes[position:])
+            field = replace(field, axes=axes)
+        elif isinstance(item, slice):
+            first, _, step = item.indices(next(sizes))
+            if (first, step) != (0, 1):
+                field = cut(field, position, first, step)
+        else:
+            field = pick(field, position, item % next(sizes))
+            continue
+        position += 1
+    return field
+
+
+def _index(name: str, given: Mapping[str, Any], rank: int) -> tuple[Any, ...] | None:
+    """Return an index as ``x[...]`` takes it, None where it is not made of plain values."""
+    whole = slice(None)
+    if name == "getitem" and "index" in given:
+        index = given["index"]
+        index = index if isinstance(index, tuple) else (index,)
+        plain = all(item is None or item is ... or _is_cell(item) for item in index)
+        return index if plain and index.count(...) <= 1 else None
+    if name not in ("narrow", "select") or not isinstance(given.get("dim"), int):
+        return None
+    before = (whole,) * (given["dim"] % rank)
+    start = given.get("start" if name == "narrow" else "index")
+    if not isinstance(start, int):
+        return None
+    if name == "select":
+        return (*before, start)
+    length = given.get("length")
+    return (*before, slice(start, start + length)) if isinstance(length, int) else None
+
+
+def _is_cell(item: Any) -> bool:
+    return isinstance(item, slice) or (isinstance(item, int) and not isinstance(item, bool))
 
 
 def _broadcasts(shapes: Sequence[Shape], output: Shape) -> bool:
@@ -199,31 +262,3 @@ def _broadcasts(shapes: Sequence[Shape], output: Shape) -> bool:
         if any(size not in (1, wanted) for size, wanted in zip(shape, tail, strict=True)):
             return False
     return True
-
-
-def trace_rows(trace: Trace) -> tuple[MapRow, ...]:
-    """Return the layers of a model that change a feature map, in the order of execution.
-
-    Raises:
-        RunFailedError: a formula and the shape observed differ.
-    """
-    return tuple(_from_step(step, trace) for step in follow(trace) if step.result is not None)
-
-
-def _from_step(step: Step, trace: Trace) -> MapRow:
-    result = step.result
-    assert result is not None  # trace_rows keeps no other
-    node = trace.nodes[step.call.node]
-    numel = prod(step.call.output_shapes[0]) if step.call.output_shapes else 0
-    total = sum(prod(shape) for shape in node.output_shapes) * max(node.calls, 1)
-    width = node.output_bytes // total if total and not node.output_bytes % total else 0
-    dims = len(result.axes) or len(step.field.sizes)
-    return MapRow(
-        path=step.call.path,
-        type=step.call.type,
-        result=result,
-        field=step.field,
-        batched=len(result.input_shape) > dims + 1,
-        activation_bytes=numel * width or None,
-        params=node.own_params if step.call.kind == "module" else None,
-    )

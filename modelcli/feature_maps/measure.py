@@ -219,25 +219,26 @@ def _average(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     x, *rest = args
     bare = name.removesuffix("_with_indices")
     if bare.startswith("adaptive"):
-        average = getattr(F, bare.replace("max", "avg"))
-        size = rest[0] if rest else kwargs["output_size"]
-        return average(x, size)
+        adaptive: Any = getattr(F, bare.replace("max", "avg"))
+        return adaptive(x, rest[0] if rest else kwargs["output_size"])
     if bare.startswith("fractional"):
         return func(*args, **kwargs)
     names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
     given = {**dict(zip(names, rest, strict=False)), **kwargs}
     dims = int(bare[-2])
-    dilation = given.get("dilation", 1)
-    if set(_tuple(dilation, dims)) == {1}:
-        average = getattr(F, f"avg_pool{dims}d")
-        return average(
-            x,
-            given["kernel_size"],
-            given.get("stride") or given["kernel_size"],
-            given.get("padding", 0),
-            bool(given.get("ceil_mode", False)),
-        )
-    return _dilated_average(x, given, dims)
+    kernel = _tuple(given["kernel_size"], dims)
+    stride = _tuple(given.get("stride") or kernel, dims)
+    padding = _tuple(given.get("padding", 0), dims)
+    dilation = _tuple(given.get("dilation", 1), dims)
+    if set(dilation) == {1}:
+        average: Any = getattr(F, f"avg_pool{dims}d")
+        return average(x, kernel, stride, padding, bool(given.get("ceil_mode", False)))
+    if given.get("ceil_mode", False):
+        x = F.pad(x, [n for step in reversed(stride) for n in (0, step - 1)])
+    channels = x.shape[-dims - 1]
+    weight = torch.ones((channels, 1, *kernel), dtype=x.dtype)
+    convolve: Any = getattr(F, f"conv{dims}d")
+    return convolve(x, weight, None, stride, padding, dilation, channels)
 
 
 def _spread(
@@ -259,21 +260,6 @@ def _spread(
         return output
     sizes = zip(output_size[-dims:], output.shape[-dims:], strict=True)
     return F.pad(output, [n for asked, size in reversed([*sizes]) for n in (0, asked - size)])
-
-
-def _dilated_average(x: Tensor, given: Mapping[str, Any], dims: int) -> Tensor:
-    kernel = _tuple(given["kernel_size"], dims)
-    stride = _tuple(given.get("stride") or kernel, dims)
-    padding = _tuple(given.get("padding", 0), dims)
-    dilation = _tuple(given.get("dilation", 1), dims)
-    channels = x.shape[-dims - 1]
-    if given.get("ceil_mode", False):
-        behind = [n for step in reversed(stride) for n in (0, step - 1)]
-        x = F.pad(x, behind)
-    weight = torch.ones((channels, 1, *kernel), dtype=x.dtype)
-    convolve: Any = getattr(F, f"conv{dims}d")
-    output: Tensor = convolve(x, weight, None, stride, padding, dilation, channels)
-    return output
 
 
 def _tuple(value: Any, dims: int) -> tuple[int, ...]:

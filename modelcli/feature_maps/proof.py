@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from modelcli.errors import UsageError
 from modelcli.feature_maps.field import Field, Place
-from modelcli.feature_maps.flow import Step, follow
-from modelcli.feature_maps.record import Shape
+from modelcli.feature_maps.flow import trace_rows
+from modelcli.feature_maps.record import LayerResult, Shape
+from modelcli.feature_maps.row import MapRow
 from modelcli.tracing.record import Call, Trace
 
 if TYPE_CHECKING:
@@ -28,16 +29,12 @@ class Claim:
 
     Attributes:
         key: how the layer is found again: module or op, its path or name, its turn.
-        extents: the receptive field, borders not cut off.
         spans: first and last input cell that the cell sees, borders cut off, if they ``cut`` it.
     """
 
     key: Key
-    path: str
-    output: Shape
+    row: MapRow
     cell: tuple[int, ...]
-    extents: tuple[int | None, ...]
-    jumps: tuple[int, ...]
     spans: Spans
     cut: bool
 
@@ -45,20 +42,17 @@ class Claim:
 def claims(trace: Trace) -> tuple[Claim, ...]:
     """Return what can be measured: the last map of each size, the deepest ones first kept."""
     turns = _turns(trace.calls)
-    last: dict[Shape, Step] = {}
-    for step in follow(trace):
-        if step.result is not None and _stands(step.field) and not _is_global(step):
-            dims = len(step.field.sizes)
-            last[step.result.output_shape[-dims:]] = step
-    steps = sorted(last.values(), key=lambda step: step.call.index)[-MOST_CLAIMS:]
-    return tuple(_claim(step, turns[step.call.index]) for step in steps)
+    last: dict[Shape, MapRow] = {}
+    for row in trace_rows(trace):
+        if _stands(row.field) and not _is_global(row.result):
+            last[row.result.output_shape[-len(row.field.sizes) :]] = row
+    rows = sorted(last.values(), key=lambda row: row.index)[-MOST_CLAIMS:]
+    return tuple(_claim(row, turns[row.index]) for row in rows)
 
 
-def _is_global(step: Step) -> bool:
+def _is_global(result: LayerResult) -> bool:
     """Tell whether a layer takes in a whole map, whatever its size: there is nothing to measure."""
-    assert step.result is not None  # claims asks of no other
-    single = all(axis.size_out == 1 for axis in step.result.axes)
-    return single and "adaptive" in step.result.type.lower()
+    return "adaptive" in result.type.lower() and all(axis.size_out == 1 for axis in result.axes)
 
 
 def _turns(calls: Sequence[Call]) -> list[Key]:
@@ -80,28 +74,15 @@ def _stands(field: Field) -> bool:
     )
 
 
-def _claim(step: Step, key: Key) -> Claim:
-    assert step.result is not None  # claims takes no other
-    field = step.field
-    dims = len(field.sizes)
-    output = step.result.output_shape
-    cell = tuple(size // 2 for size in output[-dims:])
-    whole = [field.span(source, cell[source]) for source in range(dims)]
+def _claim(row: MapRow, key: Key) -> Claim:
+    field = row.field
+    cell = tuple(size // 2 for size in row.result.output_shape[-len(field.sizes) :])
+    whole = [field.span(source, place) for source, place in enumerate(cell)]
     spans = [
         None if span is None else (max(span[0], 0), min(span[1], size - 1))
         for span, size in zip(whole, field.sizes, strict=True)
     ]
-    reaches = [field.reach(source) for source in range(dims)]
-    return Claim(
-        key=key,
-        path=step.call.path,
-        output=output,
-        cell=cell,
-        extents=tuple(field.extent(source) for source in range(dims)),
-        jumps=tuple(max(1, round(reach.jump)) if reach else 1 for reach in reaches),
-        spans=tuple(spans),
-        cut=spans != whole,
-    )
+    return Claim(key=key, row=row, cell=cell, spans=tuple(spans), cut=spans != whole)
 
 
 def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:
@@ -110,12 +91,13 @@ def larger_input(trace: Trace, found: Sequence[Claim]) -> Shape | None:
     if len(floating) != 1 or not any(claim.cut for claim in found):
         return None
     shape = floating[0].shape
-    deepest = found[-1]
-    dims = len(deepest.cell)
+    deepest = found[-1].row
+    dims = len(deepest.field.sizes)
     sizes = []
-    for size, extent, jump in zip(shape[-dims:], deepest.extents, deepest.jumps, strict=True):
-        needed = (extent or 1) + 3 * jump
-        sizes.append(max(size, -(-needed // jump) * jump))
+    for size, seen, jump in zip(shape[-dims:], deepest.receptive_field, deepest.jump, strict=True):
+        step = max(1, round(jump or 1))
+        needed = (seen or 1) + 3 * step
+        sizes.append(max(size, -(-needed // step) * step))
     larger = (*shape[:-dims], *sizes)
     if larger == shape or prod(larger) > LARGEST_INPUT_NUMEL:
         return None
@@ -133,7 +115,7 @@ class Proof:
     @property
     def wrong(self) -> tuple[str, ...]:
         """The paths of layers whose measured field is not the computed one."""
-        return tuple(c.path for c in self.claims if verdict(c, self.measured) == "DIFFERS")
+        return tuple(c.row.path for c in self.claims if verdict(c, self.measured) == "DIFFERS")
 
 
 def prove(
@@ -197,7 +179,7 @@ def _measure(
         guard = None if allow_real else DEFAULT_GUARD_BYTES
         model = build(source, execution="real", seed=0, guard_bytes=guard)
         inputs = find_inputs(source, model, request)
-        deep = max(sum(extent or 0 for extent in claim.extents) for claim in found) > 4000
+        deep = max(sum(seen or 0 for seen in claim.row.receptive_field) for claim in found) > 4000
         keys, dims = [claim.key for claim in found], len(found[0].cell)
         return measure(model, inputs.args, inputs.kwargs, keys, dims=dims, precise=deep)
 

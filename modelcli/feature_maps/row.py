@@ -16,6 +16,7 @@ class MapRow:
     Attributes:
         path: the layer's path, or the word that was typed.
         batched: whether the first axis of the shapes is the batch.
+        index: the call's place in the pass.
         activation_bytes: size of the output; None where no element type is known.
         params: parameters that the layer itself holds; None where it was only typed.
     """
@@ -25,6 +26,7 @@ class MapRow:
     result: LayerResult
     field: Field
     batched: bool
+    index: int = 0
     activation_bytes: int | None = None
     params: int | None = None
 

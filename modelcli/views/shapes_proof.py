@@ -19,12 +19,14 @@ def _columns(proof: Proof) -> tuple[Column, ...]:
         return proof.measured.get(claim.key)
 
     return (
-        Column(key="path", title="layer"),
-        Column(key="output", title="output", show=show_dims, get=lambda claim: list(claim.output)),
+        Column(key="path", title="layer", get=lambda claim: claim.row.path),
+        Column(key="output", title="output", show=show_dims,
+               get=lambda claim: list(claim.row.result.output_shape)),
         Column(key="cell", title="cell", show=show_dims, get=lambda claim: list(claim.cell)),
-        Column(key="receptive_field", title="", only="json", get=lambda c: list(c.extents)),
+        Column(key="receptive_field", title="", only="json",
+               get=lambda claim: list(claim.row.receptive_field)),
         Column(key="computed", title="field", align="right", style="green", only="text",
-               get=lambda claim: show_axes(claim.extents)),
+               get=lambda claim: show_axes(claim.row.receptive_field)),
         Column(key="computed", title="", only="json", get=lambda claim: _lists(claim.spans)),
         Column(key="computed_span", title="sees, computed", only="text",
                get=lambda claim: show_spans(claim.spans)),

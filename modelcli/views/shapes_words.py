@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from modelcli.feature_maps.spellings import OPTIONS, VOCABULARY, show_option
+from modelcli.feature_maps.words import OPTIONS, VOCABULARY, show_option
 
 _WIDTH = 88
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def prove_last(model: nn.Module, size: int) -> tuple[Claim, list[int]]:
 
 def test_resnet50_as_torchvision_strides() -> None:
     claim, measured = prove_last(real("torchvision:resnet50"), 480)
-    assert claim.path == "layer4.2.conv3"
+    assert claim.row.path == "layer4.2.conv3"
     assert measured == [427, 427]
 
 
@@ -75,10 +76,8 @@ def test_registered_models(run: Run, name: str) -> None:
 
 def test_a_wrong_claim_is_found_out() -> None:
     spans = ((4, 8), (4, 8))
-    claim = Claim(
-        key=("module", "conv", 0), path="conv", output=(1, 1, 9, 9), cell=(4, 4), extents=(7, 7),
-        jumps=(1, 1), spans=((3, 9), (3, 9)), cut=False,
-    )  # fmt: skip
+    trace = observe(find_source("lenet"), InputRequest())
+    claim = replace(claims(trace)[0], spans=((3, 9), (3, 9)), cut=False)
     assert verdict(claim, {claim.key: spans}) == "DIFFERS"
     assert verdict(claim, {}) == "not reached"
 
