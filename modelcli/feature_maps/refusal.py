@@ -11,16 +11,16 @@ class ShapeError(UsageError):
     """A layer cannot take the shape that reaches it."""
 
 
-class AxisRefusal(Exception):
-    """One axis cannot be computed; the layer adds its name and its input.
+class Refusal(Exception):
+    """What stands in the way of a layer, which adds its name and its input.
 
     Args:
         reason: what does not fit, with the numbers.
-        smallest: the smallest size of this axis that works, None where no size does.
-        advice: what to change where no size works.
+        advice: what to change.
+        smallest: of one axis, the smallest size that works, None where no size does.
     """
 
-    def __init__(self, reason: str, *, smallest: int | None = None, advice: str = "") -> None:
+    def __init__(self, reason: str, advice: str = "", *, smallest: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.smallest = smallest

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelcli.feature_maps.reach import window
 from modelcli.feature_maps.record import AxisName, AxisResult, Ranges, to_ranges
-from modelcli.feature_maps.refusal import AxisRefusal, count_of
+from modelcli.feature_maps.refusal import Refusal, count_of
 
 Step = tuple[str, str]  # words and arithmetic
 
@@ -68,11 +68,11 @@ class Window:
         """Return the axis with its formula, its working and what it sees.
 
         Raises:
-            AxisRefusal: not one window fits.
+            Refusal: not one window fits.
         """
         windows = self.count(size)
         if windows < 1:
-            raise AxisRefusal(self._too_small(size, axis), smallest=self.smallest())
+            raise Refusal(self._too_small(size, axis), smallest=self.smallest())
         rule, formula = self._formulas(size, windows)
         return AxisResult(
             axis=axis,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from modelcli.feature_maps.layers.layer import WindowLayer, per_axis
 from modelcli.feature_maps.record import Shape
-from modelcli.feature_maps.refusal import AxisRefusal, count_of, show_dims
+from modelcli.feature_maps.refusal import Refusal, count_of, show_dims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +28,11 @@ class WeightedLayer(WindowLayer):
     def _channels(self, shape: Shape) -> tuple[int, tuple[str, str]]:
         channels = shape[-self.dims - 1]
         out = channels if self.out_channels is None else self.out_channels
-        self._check_groups(shape, self.in_channels or channels, out)
+        self._check_groups(self.in_channels or channels, out)
         if self.in_channels and self.in_channels != channels:
             position = len(shape) - self.dims - 1
             wanted = (*shape[:position], self.in_channels, *shape[position + 1 :])
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"its weights expect {self.in_channels} channels, not {channels}",
                 f"an input of {show_dims(wanted)} would fit",
             )
@@ -47,18 +46,16 @@ class WeightedLayer(WindowLayer):
             channels,
         )
 
-    def _check_groups(self, shape: Shape, in_channels: int, out_channels: int) -> None:
+    def _check_groups(self, in_channels: int, out_channels: int) -> None:
         groups = self.groups
         if groups < 1 or out_channels < 1 or in_channels < 1:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"{in_channels} channels in, {out_channels} out and {groups} groups",
                 "each of the three must be at least 1",
             )
         for count, side in ((in_channels, "in"), (out_channels, "out")):
             if count % groups:
-                raise self.refuse(
-                    shape,
+                raise Refusal(
                     f"{count} channels {side} cannot be divided into {groups} groups",
                     f"use a multiple of {groups} channels, such as {-(-count // groups) * groups}, "
                     "or other groups",
@@ -78,14 +75,11 @@ class Convolution(WeightedLayer):
         if self.padding == "same":
             total = dilation * (kernel - 1)
             if any(stride != 1 for stride in per_axis(self.stride or 1, self.dims, "stride")):
-                raise AxisRefusal(
+                raise Refusal(
                     "padding 'same' with a stride is not defined",
-                    advice=f"no input size works with it: set stride to 1, or padding to "
-                    f"{total // 2}",
+                    f"no input size works with it: set stride to 1, or padding to {total // 2}",
                 )
             return total // 2, total - total // 2
         if isinstance(self.padding, str):
-            raise AxisRefusal(
-                f"padding {self.padding!r} is unknown", advice="use a number, 'same' or 'valid'"
-            )
+            raise Refusal(f"padding {self.padding!r} is unknown", "use a number, 'same' or 'valid'")
         return (self._number("padding", index, 0),) * 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from modelcli.feature_maps.record import AxisName, AxisResult, LayerResult, Shape, axis_names
-from modelcli.feature_maps.refusal import AxisRefusal, ShapeError, show_dims
+from modelcli.feature_maps.refusal import Refusal, ShapeError, show_dims
 from modelcli.feature_maps.window import Window
 
 Sizes = int | Sequence[int]
@@ -47,11 +47,14 @@ class Layer:
         Raises:
             ShapeError: torch would refuse this input too.
         """
-        raise NotImplementedError
+        try:
+            return self._apply(shape)
+        except Refusal as refusal:
+            message = f"{self.label} cannot take {show_dims(shape)}: {refusal.reason}"
+            raise ShapeError(message, refusal.advice) from None
 
-    def refuse(self, shape: Shape, reason: str, hint: str) -> ShapeError:
-        """Return the error that this layer cannot take a shape."""
-        return ShapeError(f"{self.label} cannot take {show_dims(shape)}: {reason}", hint)
+    def _apply(self, shape: Shape) -> LayerResult:
+        raise NotImplementedError
 
     def _result(self, shape: Shape, output: Shape, **rest: Any) -> LayerResult:
         return LayerResult(type=self.type, input_shape=shape, output_shape=output, **rest)
@@ -67,8 +70,7 @@ class SpatialLayer(Layer):
     dims: int
     needs_batch: bool = False
 
-    def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on ``([B,] C, *sizes)``."""
+    def _apply(self, shape: Shape) -> LayerResult:
         self._check_rank(shape)
         channels, why = self._channels(shape)
         axes = self._axes(shape)
@@ -95,40 +97,33 @@ class SpatialLayer(Layer):
         hint = f"give it {wanted}"
         if len(shape) == min(ranks) - 1:
             hint += "; a missing batch or channel dimension is added by unsqueeze(0)"
-        raise self.refuse(shape, f"it wants {wanted}, not {len(shape)} dimensions", hint)
+        raise Refusal(f"it wants {wanted}, not {len(shape)} dimensions", hint)
 
     def _axes(self, shape: Shape) -> tuple[AxisResult, ...]:
         results: list[AxisResult] = []
-        refused: dict[int, AxisRefusal] = {}
+        refused: dict[int, Refusal] = {}
         for index, axis in enumerate(axis_names(self.dims)):
             try:
                 results.append(self._axis(index, shape[index - self.dims], axis))
-            except AxisRefusal as refusal:
+            except Refusal as refusal:
                 refused[index] = refusal
         if refused:
             raise self._refuse_axes(shape, refused) from None
         return tuple(results)
 
-    def _refuse_axes(self, shape: Shape, refused: dict[int, AxisRefusal]) -> ShapeError:
+    def _refuse_axes(self, shape: Shape, refused: dict[int, Refusal]) -> Refusal:
         for refusal in refused.values():
             if refusal.smallest is None:
-                hint = refusal.advice or "no input size would work"
-                return self.refuse(shape, refusal.reason, hint)
+                return Refusal(refusal.reason, refusal.advice or "no input size would work")
         sizes = list(shape)
         for index, refusal in refused.items():
             sizes[index - self.dims] = refusal.smallest or 1
         reason = next(iter(refused.values())).reason
         advice = next((f"; {each.advice}" for each in refused.values() if each.advice), "")
-        return self.refuse(
-            shape, reason, f"the smallest input that works is {show_dims(sizes)}{advice}"
-        )
+        return Refusal(reason, f"the smallest input that works is {show_dims(sizes)}{advice}")
 
     def _number(self, option: str, index: int, least: int) -> int:
-        """Return an option's number for one axis.
-
-        Raises:
-            AxisRefusal: it is below the least that makes sense, or not one per axis.
-        """
+        """Return an option's number for one axis, which may not be below the least."""
         what = "kernel" if option == "kernel_size" else option
         value = per_axis(getattr(self, option), self.dims, what)[index]
         require(value, least, what)
@@ -159,7 +154,7 @@ class WindowLayer(SpatialLayer):
         """Return the window along one axis.
 
         Raises:
-            AxisRefusal: a number of this axis makes no sense, whatever the input.
+            Refusal: a number of this axis makes no sense, whatever the input.
         """
         kernel = self._number("kernel_size", index, 1)
         stride = kernel if self.stride is None else self._number("stride", index, 1)
@@ -175,15 +170,15 @@ def per_axis(value: Sizes, dims: int, what: str) -> tuple[int, ...]:
     """Return one number per axis from a number or a sequence of them.
 
     Raises:
-        AxisRefusal: the sequence has another length than ``dims``.
+        Refusal: the sequence has another length than ``dims``.
     """
     numbers = (value,) if isinstance(value, int) else tuple(value)
     if len(numbers) == 1:
         return numbers * dims
     if len(numbers) != dims:
-        raise AxisRefusal(
+        raise Refusal(
             f"{what} {show_dims(numbers)} has {len(numbers)} numbers for {dims} axes",
-            advice=f"give one number, or {dims}",
+            f"give one number, or {dims}",
         )
     return numbers
 
@@ -192,10 +187,10 @@ def require(value: int, least: int, what: str) -> None:
     """Refuse a number below the least that makes sense.
 
     Raises:
-        AxisRefusal: always with no smallest input, since none would help.
+        Refusal: always with no smallest input, since none would help.
     """
     if value < least:
-        raise AxisRefusal(
+        raise Refusal(
             f"{what} is {value}, and it must be at least {least}",
-            advice=f"no input size works with it: set {what} to {least} or more",
+            f"no input size works with it: set {what} to {least} or more",
         )

@@ -15,7 +15,7 @@ from modelcli.feature_maps.record import (
     Shape,
     axis_names,
 )
-from modelcli.feature_maps.refusal import show_dims
+from modelcli.feature_maps.refusal import Refusal, show_dims
 
 KINDS = {
     "constant": "ConstantPad",
@@ -48,75 +48,55 @@ class Pad(Layer):
         """The class or function name that torch gives it."""
         return self.shown or f"{KINDS.get(self.mode, 'Pad')}{self.dims}d"
 
-    def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on ``(*, *sizes)``."""
-        self._check(shape)
+    def _apply(self, shape: Shape) -> LayerResult:
+        self._check(len(shape))
         names = axis_names(min(self.dims, 3))
         first = len(shape) - self.dims
+        pairs = zip(self.pad[-2::-2], self.pad[::-2], strict=True)  # the outermost axis first
         axes: list[AxisResult] = []
-        for offset, size in enumerate(shape[first:]):
-            before, after = self._pair(offset)
-            self._check_axis(shape, size, before, after)
+        for offset, (before, after) in enumerate(pairs):
+            size = shape[first + offset]
+            self._check_axis(size, before, after)
             axes.append(_axis(size, before, after, names[min(offset, len(names) - 1)]))
         sizes = (*shape[:first], *(axis.size_out for axis in axes))
-        if any(size < 1 for size in sizes[first:]):
-            raise self._nothing_left(shape, sizes)
+        if any(axis.size_out < 1 for axis in axes):
+            smallest = (max(axis.size_in, axis.size_in + 1 - axis.size_out) for axis in axes)
+            raise Refusal(
+                f"what is left would be {show_dims(sizes)}",
+                f"the smallest input that works is {show_dims((*shape[:first], *smallest))}",
+            )
         return self._result(shape, sizes, axes=tuple(axes), sees="windows")
 
-    def _pair(self, offset: int) -> tuple[int, int]:
-        start = 2 * (self.dims - 1 - offset)
-        return self.pad[start], self.pad[start + 1]
-
-    def _check(self, shape: Shape) -> None:
+    def _check(self, rank: int) -> None:
         if self.mode not in KINDS:
-            raise self.refuse(
-                shape, f"mode {self.mode!r} is unknown", f"the modes are {', '.join(KINDS)}"
-            )
+            raise Refusal(f"mode {self.mode!r} is unknown", f"the modes are {', '.join(KINDS)}")
         if len(self.pad) % 2 or not self.pad:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"{len(self.pad)} numbers are no pairs of before and after",
                 "give two numbers for each axis, the last axis first",
             )
         free = self.mode in ("constant", "zeros")
-        fits = len(shape) >= self.dims if free else len(shape) in (self.dims + 1, self.dims + 2)
-        if not fits:
+        if rank < self.dims if free else rank not in (self.dims + 1, self.dims + 2):
             wanted = f"{self.dims} axes" if free else f"{self.dims + 1} or {self.dims + 2} axes"
-            raise self.refuse(
-                shape, f"{len(self.pad)} numbers pad {self.dims} axes", f"give it {wanted}"
-            )
+            raise Refusal(f"{len(self.pad)} numbers pad {self.dims} axes", f"give it {wanted}")
 
-    def _check_axis(self, shape: Shape, size: int, before: int, after: int) -> None:
+    def _check_axis(self, size: int, before: int, after: int) -> None:
         cut = -min(before, 0) - min(after, 0)
         if cut > size and self.mode in ("constant", "zeros"):
-            raise self.refuse(
-                shape, f"{cut} cells are cut off an axis of {size}", f"make that axis {cut} or more"
+            raise Refusal(
+                f"{cut} cells are cut off an axis of {size}", f"make that axis {cut} or more"
             )
         most = max(before, after)
         if self.mode == "reflect" and most >= size:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"reflecting {most} cells needs more than {most}, and there are {size}",
                 f"pad by {max(size - 1, 0)} at most, or make that axis {most + 1}",
             )
         if self.mode == "circular" and most > size:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"wrapping {most} cells around needs {most}, and there are {size}",
                 f"pad by {size} at most, or make that axis {most}",
             )
-
-    def _nothing_left(self, shape: Shape, sizes: Sequence[int]) -> Exception:
-        first = len(shape) - self.dims
-        smallest = [
-            size if after >= 1 else size + 1 - after
-            for size, after in zip(shape[first:], sizes[first:], strict=True)
-        ]
-        return self.refuse(
-            shape,
-            f"what is left would be {show_dims(sizes)}",
-            f"the smallest input that works is {show_dims((*shape[:first], *smallest))}",
-        )
 
 
 def _axis(size: int, before: int, after: int, axis: AxisName) -> AxisResult:

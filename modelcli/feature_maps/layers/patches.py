@@ -8,7 +8,7 @@ from math import prod
 from modelcli.feature_maps.layers.layer import Layer, Sizes, WindowLayer, per_axis, require
 from modelcli.feature_maps.reach import Reach
 from modelcli.feature_maps.record import AxisName, AxisResult, LayerResult, Shape, axis_names
-from modelcli.feature_maps.refusal import AxisRefusal
+from modelcli.feature_maps.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +18,10 @@ class Unfold(WindowLayer):
     dims: int = 2
     TYPE = "Unfold"
 
-    def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on ``([B,] C, H, W)``."""
+    def _apply(self, shape: Shape) -> LayerResult:
         self._check_rank(shape)
         if shape[-3] < 1:
-            raise self.refuse(shape, "it has no channels", "give it at least one")
+            raise Refusal("it has no channels", "give it at least one")
         axes = self._axes(shape)
         high, wide = per_axis(self.kernel_size, 2, "kernel")
         windows = prod(axis.size_out for axis in axes)
@@ -56,33 +55,22 @@ class Fold(WindowLayer):
     output_size: Sizes
     TYPE = "Fold"
 
-    def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on ``([B,] C * kh * kw, windows)``."""
-        try:
-            return self._apply(shape)
-        except AxisRefusal as refusal:
-            raise self.refuse(shape, refusal.reason, refusal.advice) from None
-
     def _apply(self, shape: Shape) -> LayerResult:
         if len(shape) not in (2, 3) or shape[-2] < 1 or shape[-1] < 1:
-            raise self.refuse(
-                shape, "it wants B x (C * kh * kw) x windows", "give it what Unfold returns"
-            )
+            raise Refusal("it wants B x (C * kh * kw) x windows", "give it what Unfold returns")
         kernel = prod(per_axis(self.kernel_size, 2, "kernel"))
         if kernel < 1 or shape[-2] % kernel:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"{shape[-2]} values to a column are no multiple of the kernel's {kernel} cells",
                 f"use a multiple of {kernel}, or another kernel",
             )
         high, wide = sizes = per_axis(self.output_size, 2, "output_size")
         rows, columns = (
-            self._count(shape, index, size, axis)
+            self._count(index, size, axis)
             for index, (size, axis) in enumerate(zip(sizes, axis_names(2), strict=True))
         )
         if rows * columns != shape[-1]:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"a map of {high} x {wide} has {rows} * {columns} = {rows * columns} windows, "
                 f"not {shape[-1]}",
                 f"give it {rows * columns} columns, or another output_size",
@@ -96,13 +84,12 @@ class Fold(WindowLayer):
             formula=f"{rows} * {columns} windows = {shape[-1]} columns, as asked",
         )
 
-    def _count(self, shape: Shape, index: int, size: int, axis: AxisName) -> int:
+    def _count(self, index: int, size: int, axis: AxisName) -> int:
         require(size, 1, axis.name)
         window = self.window(index)
         windows = window.count(size)
         if windows < 1:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"not one window fits into {axis.name} {size}",
                 f"an output of {axis.name} {window.smallest()} or more has one",
             )
@@ -126,14 +113,11 @@ class PixelShuffle(Layer):
         """The class name that torch gives it."""
         return "PixelUnshuffle" if self.reverse else "PixelShuffle"
 
-    def apply(self, shape: Shape) -> LayerResult:
-        """Return the layer's result on ``(*, C, H, W)``."""
+    def _apply(self, shape: Shape) -> LayerResult:
         if len(shape) < 3:
-            raise self.refuse(shape, "it wants C x H x W at least", "give it a map with channels")
+            raise Refusal("it wants C x H x W at least", "give it a map with channels")
         if self.factor < 1:
-            raise self.refuse(
-                shape, f"its factor is {self.factor}", "the factor must be at least 1"
-            )
+            raise Refusal(f"its factor is {self.factor}", "the factor must be at least 1")
         square = self.factor * self.factor
         channels = self._unshuffled(shape) if self.reverse else self._shuffled(shape, square)
         axes = tuple(map(self._axis, shape[-2:], axis_names(2)))
@@ -146,8 +130,7 @@ class PixelShuffle(Layer):
 
     def _shuffled(self, shape: Shape, square: int) -> int:
         if shape[-3] % square:
-            raise self.refuse(
-                shape,
+            raise Refusal(
                 f"{shape[-3]} channels are no multiple of {self.factor} * {self.factor}",
                 f"use {-(-shape[-3] // square) * square} channels, or another factor",
             )
@@ -157,8 +140,7 @@ class PixelShuffle(Layer):
         for size, axis in zip(shape[-2:], axis_names(2), strict=True):
             if size % self.factor:
                 wanted = "x".join(str(-(-size // self.factor) * self.factor) for size in shape[-2:])
-                raise self.refuse(
-                    shape,
+                raise Refusal(
                     f"{axis.name} {size} is no multiple of {self.factor}",
                     f"the next map that works is {wanted}",
                 )

@@ -10,7 +10,7 @@ from typing import Literal
 from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, WindowLayer, require
 from modelcli.feature_maps.reach import Reach, from_cells
 from modelcli.feature_maps.record import AxisName, AxisResult
-from modelcli.feature_maps.refusal import AxisRefusal
+from modelcli.feature_maps.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Pooling(WindowLayer):
         window = self.window(index)
         if self.dims == 3 and self.kind != "Max" and size < window.kernel:
             # a rule of avg_pool3d alone: neither padding nor ceil_mode helps a small input
-            raise AxisRefusal(
+            raise Refusal(
                 f"in three dimensions {axis.name} {size} must hold the whole kernel of "
                 f"{window.kernel}, padding aside",
                 smallest=window.kernel,
@@ -43,10 +43,10 @@ class Pooling(WindowLayer):
         padding = self._number("padding", index, 0)
         most = kernel // 2  # of the kernel itself, also where a dilation makes it span more
         if padding > most:
-            raise AxisRefusal(
+            raise Refusal(
                 f"padding {padding} is more than half of the kernel {kernel}, so a window could "
                 "hold nothing but padding",
-                advice=f"no input size works with it: set the padding to {most} or less, or pad "
+                f"no input size works with it: set the padding to {most} or less, or pad "
                 "beforehand",
             )
         return padding, padding
@@ -68,9 +68,9 @@ class AdaptivePooling(SpatialLayer):
         out = self._wanted(index, size)
         require(size, 1, axis.name)
         if out < 0:
-            raise AxisRefusal(f"output_size is {out}", advice="it cannot be below 0")
+            raise Refusal(f"output_size is {out}", "it cannot be below 0")
         if out == 0:
-            raise AxisRefusal("output_size is 0, and nothing is left", advice="ask for 1 or more")
+            raise Refusal("output_size is 0, and nothing is left", "ask for 1 or more")
         each = size // out if size % out == 0 else None
         if each is not None:
             formula = f"{out} windows of {size} / {out} = {each} each: {out}"
@@ -96,9 +96,9 @@ class AdaptivePooling(SpatialLayer):
         asked = self.output_size
         sizes = (asked,) if asked is None or isinstance(asked, int) else tuple(asked)
         if len(sizes) not in (1, self.dims):
-            raise AxisRefusal(
+            raise Refusal(
                 f"output_size has {len(sizes)} numbers for {self.dims} axes",
-                advice=f"give one number, or {self.dims}",
+                f"give one number, or {self.dims}",
             )
         wanted = sizes[index if len(sizes) > 1 else 0]
         return size if wanted is None else wanted
@@ -127,13 +127,13 @@ class FractionalPooling(SpatialLayer):
         out, asked = self._wanted(index, size)
         kernel = self._number("kernel_size", index, 1)
         if out < 1:
-            raise AxisRefusal(f"{axis.name} {size} gives {out}, and nothing is left", smallest=None)
+            raise Refusal(f"{axis.name} {size} gives {out}, and nothing is left", smallest=None)
         spare = kernel - 1 + (self.dims == 3)  # fractional_max_pool3d compares with <, 2d with <=
         if out + spare > size:
             fitting = (
                 n for n in range(kernel, 10_000) if 1 <= self._wanted(index, n)[0] <= n - spare
             )
-            raise AxisRefusal(
+            raise Refusal(
                 f"{out} windows of {kernel} at different places need {out + spare}, "
                 f"and {axis.name} is {size}",
                 smallest=next(fitting, None),
@@ -153,13 +153,11 @@ class FractionalPooling(SpatialLayer):
         if self.output_size is not None:
             return self._number("output_size", index, 0), "asked for"
         if self.output_ratio is None:
-            raise AxisRefusal(
-                "it has no output_size and no output_ratio", advice="give it one of the two"
-            )
+            raise Refusal("it has no output_size and no output_ratio", "give it one of the two")
         ratios = self.output_ratio
         ratio = ratios if isinstance(ratios, (int, float)) else tuple(ratios)[index]
         if not 0 < ratio < 1:
-            raise AxisRefusal(f"output_ratio is {ratio}", advice="it must be above 0 and below 1")
+            raise Refusal(f"output_ratio is {ratio}", "it must be above 0 and below 1")
         return int(size * ratio), f"floor({size} * {ratio})"
 
 

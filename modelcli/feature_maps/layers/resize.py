@@ -11,7 +11,7 @@ from modelcli.feature_maps.layers.layer import Sizes, SpatialLayer, per_axis, re
 from modelcli.feature_maps.layers.pooling import adaptive_reach
 from modelcli.feature_maps.reach import Reach, from_cells
 from modelcli.feature_maps.record import AxisName, AxisResult
-from modelcli.feature_maps.refusal import AxisRefusal
+from modelcli.feature_maps.refusal import Refusal
 
 MODES = {
     "nearest": (1, 2, 3),
@@ -50,10 +50,10 @@ class Resize(SpatialLayer):
         require(size, 1, axis.name)
         asked = self.size is not None
         if out < 1:
-            raise AxisRefusal(
+            raise Refusal(
                 f"{axis.name} {size} gives {out}, and nothing is left",
+                "ask for a size of 1 or more" if asked else "",
                 smallest=self._smallest(index),
-                advice="ask for a size of 1 or more" if asked else "",
             )
         ratio = self._ratio(index, size, out)
         return AxisResult(
@@ -71,28 +71,26 @@ class Resize(SpatialLayer):
 
     def _check_mode(self) -> None:
         if self.mode not in MODES:
-            raise AxisRefusal(
-                f"mode {self.mode!r} is unknown", advice=f"the modes are {', '.join(MODES)}"
-            )
+            raise Refusal(f"mode {self.mode!r} is unknown", f"the modes are {', '.join(MODES)}")
         if self.dims not in MODES[self.mode]:
             able = [name for name, dims in MODES.items() if self.dims in dims]
-            raise AxisRefusal(
+            raise Refusal(
                 f"mode {self.mode!r} is not for maps with {self.dims} axes",
-                advice=f"with {self.dims} axes the modes are {', '.join(able)}",
+                f"with {self.dims} axes the modes are {', '.join(able)}",
             )
 
     def _size(self, index: int, size: int) -> tuple[int, str]:
         if (self.size is None) == (self.scale_factor is None):
-            raise AxisRefusal(
+            raise Refusal(
                 "it has both a size and a factor" if self.size is not None else "it has no size",
-                advice="give it either a size or a factor",
+                "give it either a size or a factor",
             )
         if self.size is not None:
             out = per_axis(self.size, self.dims, "size")[index]
             return out, f"as asked = {out}"
         factor = self._factor(index)
         if not isfinite(factor) or factor < 0:
-            raise AxisRefusal(f"the factor is {factor}", advice="it must be above 0")
+            raise Refusal(f"the factor is {factor}", "it must be above 0")
         out = floor(float(size) * factor)
         if factor == int(factor):
             return out, f"{size} * {int(factor)} = {out}"
@@ -104,9 +102,8 @@ class Resize(SpatialLayer):
             return float(scale or 0)
         factors = tuple(scale)
         if len(factors) != self.dims:
-            raise AxisRefusal(
-                f"{len(factors)} factors for {self.dims} axes",
-                advice=f"give one factor, or {self.dims}",
+            raise Refusal(
+                f"{len(factors)} factors for {self.dims} axes", f"give one factor, or {self.dims}"
             )
         return float(factors[index])
 

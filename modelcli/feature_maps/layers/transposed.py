@@ -8,7 +8,7 @@ from modelcli.feature_maps.layers.convolution import WeightedLayer
 from modelcli.feature_maps.layers.layer import Sizes, WindowLayer
 from modelcli.feature_maps.reach import Reach
 from modelcli.feature_maps.record import AxisName, AxisResult, Ranges, to_ranges
-from modelcli.feature_maps.refusal import AxisRefusal
+from modelcli.feature_maps.refusal import Refusal
 from modelcli.feature_maps.window import Window
 
 
@@ -37,7 +37,7 @@ class TransposedConvolution(WeightedLayer):
         out = least + added
         if out < 1:
             missing = 2 * padding - window.span - added
-            raise AxisRefusal(
+            raise Refusal(
                 f"{axis.name} {size} gives {out}, and nothing is left",
                 smallest=2 + missing // stride if missing >= 0 else 1,
             )
@@ -63,16 +63,16 @@ class TransposedConvolution(WeightedLayer):
             added = self._number("output_size", index, 0) - least
             if 0 <= added < window.stride:
                 return added
-            raise AxisRefusal(
+            raise Refusal(
                 f"the requested {axis.name} {least + added} cannot come out of it",
-                advice=f"its {axis.name} can be {least} to {least + window.stride - 1} here",
+                f"its {axis.name} can be {least} to {least + window.stride - 1} here",
             )
         added, most = self._number("output_padding", index, 0), max(window.stride, window.dilation)
         if added >= most:
-            raise AxisRefusal(
+            raise Refusal(
                 f"output_padding {added} must be smaller than the stride {window.stride} or the "
                 f"dilation {window.dilation}",
-                advice=f"no input size works with it: at most {most - 1} can be added",
+                f"no input size works with it: at most {most - 1} can be added",
             )
         return added
 
@@ -96,9 +96,9 @@ class MaxUnpooling(WindowLayer):
             out = self._number("output_size", index, 0)
             formula = f"as asked = {out}"
         if abs(out - usual) >= window.stride or out < 1:
-            raise AxisRefusal(
+            raise Refusal(
                 f"the requested {axis.name} {out} cannot come out of it",
-                advice=f"its {axis.name} can be {max(usual - window.stride + 1, 1)} to "
+                f"its {axis.name} can be {max(usual - window.stride + 1, 1)} to "
                 f"{usual + window.stride - 1} here",
             )
         return AxisResult(
