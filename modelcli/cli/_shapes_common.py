@@ -41,22 +41,26 @@ def show_rows(
     title: str,
 ) -> None:
     """Write the rows: the working, the plot, or the table; and the picture, if it is wanted."""
+    from modelcli.views.pyramid import draw_pyramid, levels
     from modelcli.views.shapes import shapes_body, shapes_table
     from modelcli.views.shapes_explain import explain, explain_row
 
     if show.path is not None:
-        _write_picture(out, rows, show.path, title)
+        from modelcli.views.pictures.maps import svg_maps
+        from modelcli.views.pictures.saving import save_picture
+
+        found = levels(rows)
+        save_picture(show.path, lambda look: svg_maps(found, title=title, theme=look), option="-o")
+        out.note(f"drawn in {show.path}")
     if out.format is not Format.TABLE or not (show.explain or show.plot):
-        found = shapes_body(rows) if out.format is Format.JSON else {"rows": []}
+        shown = shapes_body(rows) if out.format is Format.JSON else {"rows": []}
         if show.explain:
-            for row, shown in zip(rows, found["rows"], strict=False):
-                shown["steps"] = list(explain_row(row))
-        out.result({**body, **found}, shapes_table(rows, notes=notes))
+            for row, each in zip(rows, shown["rows"], strict=False):
+                each["steps"] = list(explain_row(row))
+        out.result({**body, **shown}, shapes_table(rows, notes=notes))
         return
     parts = [explain(rows)] if show.explain else []
     if show.plot:
-        from modelcli.views.pyramid import draw_pyramid, levels
-
         parts.append(draw_pyramid(levels(rows), width=_width()))
     out.text("\n\n".join(parts))
 
@@ -75,16 +79,6 @@ def _width() -> int:
     if not _terminal.is_terminal(sys.stdout):
         return PIPE_WIDTH
     return shutil.get_terminal_size((NARROW, 24)).columns
-
-
-def _write_picture(out: Output, rows: Sequence[MapRow], path: Path, title: str) -> None:
-    from modelcli.views.pictures.maps import svg_maps
-    from modelcli.views.pictures.saving import save_picture
-    from modelcli.views.pyramid import levels
-
-    found = levels(rows)
-    save_picture(path, lambda theme: svg_maps(found, title=title, theme=theme), option="-o")
-    out.note(f"drawn in {path}")
 
 
 def split_sizes(inputs: Sequence[str]) -> list[list[str]]:

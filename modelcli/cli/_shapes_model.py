@@ -67,7 +67,11 @@ def show_model(
     else:
         _show_one(out, traces[0], show=show, title=title)
     for trace in traces:
-        _judge(trace)
+        if trace.failure is not None:
+            from modelcli.feature_maps.fitting import explain_refusal
+            from modelcli.views.failure import describe_failure
+
+            raise RunFailedError(*(explain_refusal(trace) or describe_failure(trace)))
 
 
 def _show_one(out: Output, trace: Trace, *, show: Picture, title: str) -> None:
@@ -89,16 +93,6 @@ def _show_sizes(out: Output, traces: Sequence[Trace]) -> None:
     labels = [", ".join(show_dims(record.shape) for record in trace.inputs) for trace in traces]
     notes = ["field: cells of the input that one cell sees"]
     out.result(sizes_body(labels, columns), sizes_table(labels, columns, notes=notes))
-
-
-def _judge(trace: Trace) -> None:
-    """Raise where the forward failed; where a layer refused its input, say what would work."""
-    if trace.failure is None:
-        return
-    from modelcli.feature_maps.fitting import explain_refusal
-    from modelcli.views.failure import describe_failure
-
-    raise RunFailedError(*(explain_refusal(trace) or describe_failure(trace)))
 
 
 def _show_proof(out: Output, proof: Proof) -> None:

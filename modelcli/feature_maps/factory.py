@@ -42,13 +42,15 @@ class _Plan:
         made: its file in ``layers`` and its class.
         fixed: options that the kind itself decides.
         renamed: torch's options that the class knows under one common name.
-        prepare: changes the options of one layer first; None in place of them: it is no layer.
+        needs: the option without which the call is another thing.
+        prepare: changes the options of one layer first.
     """
 
     made: str
     fixed: Options = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[Options, Site], Options | None] | None = None
+    needs: str = ""
+    prepare: Callable[[Options, Site], Options] | None = None
 
 
 def make_layer(kind: str, given: Mapping[str, Any], site: Site) -> Layer | None:
@@ -68,7 +70,7 @@ def make_layer(kind: str, given: Mapping[str, Any], site: Site) -> Layer | None:
         if value is not None and value != ()
     }
     options = named if plan.prepare is None else plan.prepare(named, site)
-    if options is None:
+    if plan.needs and plan.needs not in options:
         return None
     file, _, name = plan.made.partition(":")
     made = getattr(import_module(f"modelcli.feature_maps.layers.{file}"), name)
@@ -106,25 +108,16 @@ def _depthwise(options: Options, site: Site) -> Options:
     return {"out_channels": channels, **options, "groups": channels}
 
 
-def _linear(options: Options, site: Site) -> Options | None:
+def _linear(options: Options, site: Site) -> Options:
     weight = options.get("weight_shape")
     if weight and len(weight) == 2:
         options |= {"out_features": weight[0], "in_features": weight[1]}
-    return options if "out_features" in options else None
-
-
-def _pad(options: Options, site: Site) -> Options | None:
-    return options if options.get("pad") else None
+    return options
 
 
 def _pad_layer(options: Options, site: Site) -> Options:
     pads = options.get("padding", 0)
     return {"pad": (pads,) * (2 * site.dims) if isinstance(pads, int) else pads}
-
-
-def _unfold(options: Options, site: Site) -> Options | None:
-    another = "dimension" in options or "kernel_size" not in options  # Tensor.unfold
-    return None if another else options
 
 
 _SMOOTH: Options = {"mode": "bilinear", "align_corners": True}
@@ -148,11 +141,11 @@ PLANS: dict[str, _Plan] = {
             ("upsamplingbilinear", _SMOOTH),
         )
     },
-    "unfold": _Plan(made="patches:Unfold", fixed={"dims": 2}, prepare=_unfold),
+    "unfold": _Plan(made="patches:Unfold", fixed={"dims": 2}, needs="kernel_size"),
     "fold": _Plan(made="patches:Fold", fixed={"dims": 2}),
     "pixelshuffle": _Plan(made="patches:PixelShuffle", renamed=_FACTOR),
     "pixelunshuffle": _Plan(made="patches:PixelShuffle", fixed={"reverse": True}, renamed=_FACTOR),
-    "pad": _Plan(made="padding:Pad", prepare=_pad),
+    "pad": _Plan(made="padding:Pad", needs="pad"),
     **{
         f"{name}pad": _Plan(made="padding:Pad", fixed={"mode": mode}, prepare=_pad_layer)
         for name, mode in (
@@ -161,6 +154,6 @@ PLANS: dict[str, _Plan] = {
         )
     },
     "flatten": _Plan(made="simple:Flatten"),
-    "linear": _Plan(made="simple:Linear", prepare=_linear),
+    "linear": _Plan(made="simple:Linear", needs="out_features", prepare=_linear),
     "pointwise": _Plan(made="simple:Pointwise"),
 }  # fmt: skip

@@ -88,8 +88,7 @@ class Field:
     @property
     def sources(self) -> tuple[int, ...]:
         """The axes of the input of which anything is seen."""
-        seen = (s for s in range(len(self.sizes)) if self.extent(s) is not None)
-        return tuple(seen)
+        return tuple(s for s in range(len(self.sizes)) if self.extent(s) is not None)
 
 
 def input_field(shape: Shape, dims: int) -> Field:
@@ -188,8 +187,7 @@ def _mixture(axes: Sequence[Axis]) -> Axis:
     """Return the mixture of some axes, with one place per source: the one that sees most."""
     places: dict[int, Place] = {}
     for place in _places(axes):
-        before = places.get(place.source)
-        places[place.source] = place if before is None else _larger(before, place)
+        places[place.source] = _larger(places.get(place.source, place), place)
     return Mixture(tuple(places.values())) if places else None
 
 
@@ -228,13 +226,9 @@ def permute(field: Field, order: Sequence[int]) -> Field:
 
 def all_of_it(fields: Sequence[Field], sizes: Shape, rank: int) -> Field:
     """Return the field of something that may depend on every cell of what it was given, if any."""
-    sources = {source for field in fields for source in field.sources}
-    return Field(
-        sizes=sizes,
-        axes=(None,) * rank,
-        everything=frozenset(sources),
-        differ=any(field.differ for field in fields),
-    )
+    everything = frozenset(source for field in fields for source in field.sources)
+    differ = any(field.differ for field in fields)
+    return Field(sizes=sizes, axes=(None,) * rank, everything=everything, differ=differ)
 
 
 def merge(
@@ -249,14 +243,13 @@ def merge(
         along: the axis of a concatenation, whose places are no longer in order.
     """
     rank = len(output)
-    everything = frozenset(source for field in fields for source in field.everything)
+    everything = {source for field in fields for source in field.everything}
     extents = {
         tuple(field.extent(source) for source in range(len(field.sizes)))
         for field in fields
         if field.sources
     }
     axes: list[Axis] = []
-    spread: set[int] = set()
     fixed = [place for field in fields for place in field.fixed]
     for index in range(rank):
         meeting: list[Axis] = []
@@ -269,14 +262,14 @@ def merge(
             else:
                 meeting.append(field.axes[own])
         joined, lost = _join(meeting)
-        spread.update(lost)
+        everything |= lost
         if along is not None and index == along % rank:
             joined = _mixture([joined])
         axes.append(joined)
     return Field(
         sizes=fields[0].sizes,
         axes=tuple(axes),
-        everything=everything | frozenset(spread),
+        everything=frozenset(everything),
         fixed=_one_each(fixed),
         differ=len(extents) > 1 or any(field.differ for field in fields),
     )

@@ -174,17 +174,10 @@ def _changed(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _convolve(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    values = list(args)
-    if len(values) > 1:
-        values[1] = _positive(values[1])
-    if len(values) > 2:
-        values[2] = None
-    named = dict(kwargs)
-    if "weight" in named:
-        named["weight"] = _positive(named["weight"])
-    if "bias" in named:
-        named["bias"] = None
-    output: Tensor = func(*values, **named)
+    given = {**dict(zip(("input", "weight", "bias"), args, strict=False)), **kwargs}
+    x, weight = given.pop("input"), _positive(given.pop("weight"))
+    given.pop("bias", None)
+    output: Tensor = func(x, weight, None, *args[3:], **given)
     return output
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from modelcli.feature_maps.field import Field, Mixture, Place
-from modelcli.feature_maps.record import LayerResult, Shape, count_unseen
+from modelcli.feature_maps.record import LayerResult, count_unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,12 @@ class MapRow:
     @property
     def formula(self) -> str:
         """The formula with its numbers; axes with the same one share it."""
-        return join_formulas(self.result)
+        axes, last = self.result.axes, self.result.formula
+        formulas = dict.fromkeys(axis.formula for axis in axes)
+        joined = "; ".join(formulas)
+        if len(formulas) > 1:
+            joined = "; ".join(f"{axis.axis.letter}: {axis.formula}" for axis in axes)
+        return f"{joined}; {last}" if joined and last else joined or last
 
     @property
     def receptive_field(self) -> tuple[int | None, ...]:
@@ -58,7 +63,19 @@ class MapRow:
     @property
     def share(self) -> float | None:
         """Share of the input that the cell in the middle of the output sees, at most 1."""
-        return _share(self.field, self.result.output_shape)
+        field, shape = self.field, self.result.output_shape
+        if not field.sizes or not field.sources or any(isinstance(a, Mixture) for a in field.axes):
+            return None  # after a flatten no cell is in the middle
+        middle = {
+            axis.source: shape[index] // 2
+            for index, axis in enumerate(field.axes)
+            if isinstance(axis, Place)
+        }
+        share = Fraction(1)
+        for source, size in enumerate(field.sizes):
+            first, last = field.span(source, middle.get(source)) or (0, -1)
+            share *= Fraction(max(min(last, size - 1) - max(first, 0) + 1, 0), size)
+        return float(share)
 
 
 def _places(field: Field) -> tuple[Place | None, ...]:
@@ -68,33 +85,6 @@ def _places(field: Field) -> tuple[Place | None, ...]:
         if isinstance(axis, Place):
             found[axis.source] = axis
     return tuple(found)
-
-
-def _share(field: Field, shape: Shape) -> float | None:
-    if not field.sizes or not field.sources or any(isinstance(a, Mixture) for a in field.axes):
-        return None  # after a flatten no cell is in the middle
-    middle = {
-        axis.source: shape[index] // 2
-        for index, axis in enumerate(field.axes)
-        if isinstance(axis, Place)
-    }
-    share = Fraction(1)
-    for source, size in enumerate(field.sizes):
-        first, last = field.span(source, middle.get(source)) or (0, -1)
-        share *= Fraction(max(min(last, size - 1) - max(first, 0) + 1, 0), size)
-    return float(share)
-
-
-def join_formulas(result: LayerResult) -> str:
-    """Write the formulas of all axes, once where they agree."""
-    formulas = [axis.formula for axis in result.axes]
-    if not formulas:
-        return result.formula
-    if len(set(formulas)) == 1:
-        joined = formulas[0]
-    else:
-        joined = "; ".join(f"{axis.axis.letter}: {axis.formula}" for axis in result.axes)
-    return f"{joined}; {result.formula}" if result.formula else joined
 
 
 def channels_of(row: MapRow, side: int) -> int | None:

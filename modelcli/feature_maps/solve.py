@@ -159,11 +159,7 @@ def _fits(
 
 
 def combine(per_axis: Sequence[Sequence[Solution]]) -> tuple[tuple[Solution, ...], ...]:
-    """Return one solution per axis each time, those first whose axes agree.
-
-    Args:
-        per_axis: the solutions of every axis, the simplest first.
-    """
+    """Return one of the solutions of every axis each time, those first whose axes agree."""
 
     def effort(chosen: tuple[Solution, ...]) -> tuple[int, ...]:
         kinds = len({solution.numbers for solution in chosen})

@@ -99,10 +99,10 @@ class Window:
 
     def _formulas(self, size: int, windows: int) -> tuple[str, str]:
         """Return the formula with letters, and with its numbers and result."""
-        even, dense = self.before == self.after, self.dilation == 1
+        even = self.before == self.after
         pads = ("2p", f"2*{self.before}") if even else ("p + q", f"{self.before} + {self.after}")
         spans = ("d(k - 1) - 1", f"{self.dilation}*({self.kernel} - 1) - 1")
-        if dense:
+        if self.dilation == 1:
             spans = ("k", f"{self.kernel}")
         rounded = "ceil" if self.ceil else "floor"
         dropped = " - 1" if self._moves(size) + 1 != windows else ""

@@ -126,9 +126,8 @@ def draw_pyramid(found: Sequence[Level], *, width: int) -> str:
         lines.append(f"{size:>{left}}  {bar:^{room}}  {channels:>{right}}".rstrip())
         caption = level.layer_text + (f", sees {level.field}" if level.field else "")
         lines.append(" " * (left + 2) + _fit(caption, width - left - 2))
-    lines.append("")
-    lines.append(_fit("width: side of a map; shade: channels; sees: cells of the input", width))
-    return "\n".join(lines)
+    legend = _fit("width: side of a map; shade: channels; sees: cells of the input", width)
+    return "\n".join([*lines, "", legend])
 
 
 def _fit(text: str, room: int) -> str:

@@ -38,13 +38,8 @@ def shapes_table(rows: Sequence[MapRow], *, notes: Sequence[str] = ()) -> Table:
 
 
 def shapes_body(rows: Sequence[MapRow]) -> dict[str, Any]:
-    """Return the rows as JSON."""
-    return {"rows": [row_body(row) for row in rows]}
-
-
-def row_body(row: MapRow) -> dict[str, Any]:
-    """Return one row as JSON; per-axis values are lists, outermost axis first."""
-    return {key: get(row) for key, get in _DATA.items()}
+    """Return the rows as JSON; per-axis values are lists, outermost axis first."""
+    return {"rows": [{key: get(row) for key, get in _DATA.items()} for row in rows]}
 
 
 def notes_on(trace: Trace, rows: Sequence[MapRow]) -> list[str]:
@@ -54,10 +49,9 @@ def notes_on(trace: Trace, rows: Sequence[MapRow]) -> list[str]:
         for record in trace.inputs
     )
     lines = [f"input   {inputs}"]
-    if not rows and trace.failure is not None:
-        return lines  # the error says where it ended
     if not rows:
-        lines.append("note    no layer of this model changes a feature map")
+        if trace.failure is None:  # else the error says where it ended
+            lines.append("note    no layer of this model changes a feature map")
         return lines
     differ = next((row.path for row in rows if row.field.differ), None)
     if differ is not None:
@@ -103,7 +97,7 @@ def sizes_table(
 
 def sizes_body(labels: Sequence[str], columns: Sequence[Sequence[MapRow]]) -> dict[str, Any]:
     """Return the rows of every size as JSON; ``rows`` are those of the first."""
-    bodies = [[row_body(row) for row in rows] for rows in columns]
+    bodies = [shapes_body(rows)["rows"] for rows in columns]
     return {
         "rows": bodies[0] if bodies else [],
         "sizes": [

@@ -67,19 +67,11 @@ def _parameters(row: MapRow) -> Iterator[str]:
 
 def _group(axes: Sequence[AxisResult]) -> list[list[AxisResult]]:
     """Put axes with the same numbers together, so that a square layer is worked once."""
-    groups: list[list[AxisResult]] = []
+    groups: dict[tuple[object, ...], list[AxisResult]] = {}
     for axis in axes:
-        for group in groups:
-            if _numbers(group[0]) == _numbers(axis):
-                group.append(axis)
-                break
-        else:
-            groups.append([axis])
-    return groups
-
-
-def _numbers(axis: AxisResult) -> tuple[object, ...]:
-    return axis.size_in, axis.kernel, axis.stride, axis.padding, axis.dilation, axis.formula
+        key = axis.size_in, axis.kernel, axis.stride, axis.padding, axis.dilation, axis.formula
+        groups.setdefault(key, []).append(axis)
+    return list(groups.values())
 
 
 def _numbered(steps: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -112,12 +112,11 @@ class SpatialLayer(Layer):
         return tuple(results)
 
     def _refuse_axes(self, shape: Shape, refused: dict[int, Refusal]) -> Refusal:
-        for refusal in refused.values():
-            if refusal.smallest is None:
-                return Refusal(refusal.reason, refusal.advice or "no input size would work")
         sizes = list(shape)
         for index, refusal in refused.items():
-            sizes[index - self.dims] = refusal.smallest or 1
+            if refusal.smallest is None:
+                return Refusal(refusal.reason, refusal.advice or "no input size would work")
+            sizes[index - self.dims] = refusal.smallest
         reason = next(iter(refused.values())).reason
         advice = next((f"; {each.advice}" for each in refused.values() if each.advice), "")
         return Refusal(reason, f"the smallest input that works is {show_dims(sizes)}{advice}")
