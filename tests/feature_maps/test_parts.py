@@ -53,7 +53,7 @@ def test_what_is_left_is_measured_as_it_is_computed(part, channels, field) -> No
     proof = prove(
         source, request, trace, execution=None, allow_real=False, report=lambda text: None
     )
-    assert proof.claims[-1].path == "last"
+    assert proof.claims[-1].row.path == "last"
     assert proof.wrong == ()
     assert proof.measured[proof.claims[-1].key] == proof.claims[-1].spans
 
