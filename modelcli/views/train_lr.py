@@ -20,10 +20,11 @@ def sweep_lines(sweep: Sweep, *, width: int) -> list[str]:
 
 def sweep_text(sweep: Sweep) -> str:
     """Return the suggestion in one line."""
+    share = "a tenth" if sweep.share < 0.2 else "a quarter"
     return (
         f"find lr: of {len(sweep.rates)} rates from {sweep.rates[0]:.0e} to "
         f"{sweep.rates[-1]:.2g}, {sweep.reached:.2g} has brought nine tenths of the loss's fall; "
-        f"the run takes a tenth of it: --lr {sweep.suggested:g}"
+        f"the run takes {share} of it: --lr {sweep.suggested:g}"
     )
 
 

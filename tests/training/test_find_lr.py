@@ -13,7 +13,7 @@ from modelcli.errors import RunFailedError
 from modelcli.training.run.find_lr import find_lr
 from modelcli.training.run.session import Session
 from modelcli.views.train import record_body
-from modelcli.views.train_lr import sweep_lines
+from modelcli.views.train_lr import sweep_lines, sweep_text
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,19 @@ def test_a_rate_is_suggested_from_which_the_run_learns(
     sweep = find_lr(made)
     assert low < sweep.suggested < high
     assert sweep.suggested == pytest.approx(sweep.reached / 10, rel=0.05)
+    assert "a tenth of it" in sweep_text(sweep)
     assert made.learner.optimizer.param_groups[0]["lr"] == sweep.suggested
     record = Session(made, Silent()).train()
     assert record.verdict == "learned"
     body = record_body(record)
     assert body["lr"] == body["find_lr"]["suggested"] == sweep.suggested
     assert f"--lr {sweep.suggested:g}" in sweep_lines(sweep, width=60)[-1]
+
+
+def test_a_run_that_warms_up_takes_a_quarter() -> None:
+    sweep = find_lr(make_run(model_target="mlp", train_steps=20, schedule_warmup=5))
+    assert sweep.suggested == pytest.approx(sweep.reached / 4, rel=0.05)
+    assert f"a quarter of it: --lr {sweep.suggested:g}" in sweep_text(sweep)
 
 
 def test_a_sweep_leaves_the_model_and_the_random_state_as_they_were() -> None:

@@ -2,9 +2,10 @@
 
 Where the smoothed loss is lowest the rate is already near the edge of what the model stands, or,
 for an easy task, anywhere: there is nothing left to learn. So the rate is taken at which nine
-tenths of the fall have been reached, and a tenth of that is suggested. A quarter is too much: LeNet
-under SGD then stays at guessing for four seeds of ten. The model, its optimiser and every random
-state are afterwards as they were.
+tenths of the fall have been reached, and a tenth of that is suggested, or a quarter for a run that
+warms up. Without that a quarter is too much: LeNet under SGD stays at guessing for four seeds of
+ten. With it a tenth is too little: a small GPT-2 is still learning when its steps are over. The
+model, its optimiser and every random state are afterwards as they were.
 Source: https://arxiv.org/abs/1506.01186 (Smith, section 3.3)
 """
 
@@ -34,7 +35,7 @@ _SMOOTHING = 0.8  # share of what came before in the smoothed loss
 _TOO_HIGH = 3.0  # times the first loss: there is nothing to learn from going on
 _LEAST_FALL = 0.01  # of the first loss: less is noise
 _OF_THE_FALL = 0.9
-_SHARE = 0.1  # of the rate at which so much has been reached
+_SHARE, _WARM_SHARE = 0.1, 0.25  # of the rate at which so much has been reached
 
 
 def find_lr(run: Run) -> Sweep:
@@ -103,8 +104,14 @@ def _suggest(run: Run, rates: list[float], losses: list[float]) -> Sweep:
         )
     deep = losses[0] - _OF_THE_FALL * fall
     reached = next(rate for rate, loss in zip(rates, losses, strict=True) if loss <= deep)
-    suggested = float(f"{_SHARE * reached:.1e}")
-    return Sweep(rates=tuple(rates), losses=tuple(losses), reached=reached, suggested=suggested)
+    share = _WARM_SHARE if run.config.schedule.warmup else _SHARE
+    return Sweep(
+        rates=tuple(rates),
+        losses=tuple(losses),
+        reached=reached,
+        share=share,
+        suggested=float(f"{share * reached:.1e}"),
+    )
 
 
 @contextlib.contextmanager

@@ -13,10 +13,12 @@ class Sweep:
         rates: learning rate of each step.
         losses: smoothed loss of each, before its update.
         reached: the rate at which nine tenths of its fall were reached.
+        share: how much of it the run takes.
         suggested: the rate that the run takes.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     reached: float
+    share: float
     suggested: float
