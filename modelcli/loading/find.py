@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,10 +44,12 @@ def find_source(target: Target | str, kwargs: Mapping[str, Any] | None = None) -
         return replace(_bind(found, parsed.text, given), spec=spec)
     from modelcli.loading.providers.libraries import torchvision_remarks
 
+    known = "torchvision" in sys.modules  # by another model of this process
     found, folder, remarks = find_object(f"{parsed.place}:{parsed.attribute}")
     with preserved_random(), importable(folder):  # a class may load what it needs only now
         source = _bind(found, parsed.text, given)
-    return replace(source, folder=folder, remarks=(*remarks, *torchvision_remarks()))
+    said = () if known else torchvision_remarks()
+    return replace(source, folder=folder, remarks=(*remarks, *said))
 
 
 def _from_config(target: Target, given: dict[str, Any]) -> Source:

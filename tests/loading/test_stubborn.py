@@ -167,6 +167,19 @@ def test_weights_that_cannot_be_fetched_can_be_turned_off(
     assert run("params", net, "--set", f"{name}={off}").code == 0
 
 
+def test_nothing_is_said_of_a_library_that_another_model_needed(
+    target: Callable[[str], str], run: Run
+) -> None:
+    net = target(
+        "class Net(nn.Module):\n    def __init__(self):\n        raise OSError('no network')"
+    )
+    assert run("list", "torchvision", "alexnet").code == 0
+    result = run("summary", "torchvision:alexnet", "--depth", "1")
+    assert result.code == 0
+    run("summary", net).assert_error(1, "no network", "")
+    assert "torchvision" not in run("summary", net).err
+
+
 def test_a_list_where_a_constructor_wants_a_tuple(target: Callable[[str], str], run: Run) -> None:
     net = target("""
         class Net(nn.Module):
