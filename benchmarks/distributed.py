@@ -136,7 +136,7 @@ def reshard() -> None:
     with tempfile.TemporaryDirectory() as folder:
         words = [*LENET, *"--dtype float64 --optimizer adamw -b 32 --data prototypes".split()]
         words += ["--samples", "200", "--checkpoint-every", "3"]
-        one = losses(alone([*words, "--steps", "15"]))
+        one = losses(alone([*words, "--steps", "15", "--out", f"{folder}/one"]))
         out = ["--out", f"{folder}/run"]
         stages = ((4, "fsdp", 3), (2, "ddp", 6), (0, "one", 9), (4, "fsdp", 12), (4, "hsdp", 15))
         for size, parallel, steps in stages:
