@@ -57,12 +57,15 @@ def dead_link(path: str | Path) -> str:
         return ""
 
 
-def check_regular(path: str | Path, kind: type[ModelcliError] = UsageError) -> None:
+def check_regular(
+    path: str | Path, kind: type[ModelcliError] = UsageError, *, to_write: bool = False
+) -> None:
     """Refuse what is no regular file, before it is opened; a folder or nothing at all passes.
 
     Args:
         path: what is about to be opened.
         kind: of the error.
+        to_write: it is to be written, not read.
 
     Raises:
         ModelcliError: of ``kind``; it is a pipe, a socket, a device, or a link that leads nowhere.
@@ -71,7 +74,7 @@ def check_regular(path: str | Path, kind: type[ModelcliError] = UsageError) -> N
     if special:
         raise kind(
             f"'{path}' is {special}, not a regular file",
-            "write what it gives into a file, and name that",
+            "name a new file" if to_write else "write what it gives into a file, and name that",
         )
     leads_to = dead_link(path)
     if leads_to:

@@ -41,13 +41,13 @@ def show_rows(
     title: str,
 ) -> None:
     """Write the rows: the working, the plot, or the table; and the picture, if it is wanted."""
-    from modelcli.views.pyramid import draw_pyramid, levels
     from modelcli.views.shapes import shapes_body, shapes_table
     from modelcli.views.shapes_explain import explain, explain_row
 
     if show.path is not None:
         from modelcli.views.pictures.maps import svg_maps
         from modelcli.views.pictures.saving import save_picture
+        from modelcli.views.pyramid import levels
 
         found = levels(rows)
         save_picture(show.path, lambda look: svg_maps(found, title=title, theme=look), option="-o")
@@ -61,6 +61,8 @@ def show_rows(
         return
     parts = [explain(rows)] if show.explain else []
     if show.plot:
+        from modelcli.views.pyramid import draw_pyramid, levels
+
         parts.append(draw_pyramid(levels(rows), width=_width()))
     out.text("\n\n".join(parts))
 

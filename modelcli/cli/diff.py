@@ -100,7 +100,7 @@ def _check_writable(path: Path) -> None:
         raise UsageError(f"cannot write '{path}': it is a folder", "name a file in it")
     if reason:
         raise UsageError(f"cannot write '{path}': {reason}", "name a file in a folder that exists")
-    check_regular(path)
+    check_regular(path, to_write=True)
 
 
 def _emit(

@@ -58,14 +58,14 @@ class BuildError(RunFailedError):
 
 
 def lacks_file(error: BaseException | None) -> bool:
-    """Tell whether an error is of a file or a download that lacks, or was raised over one."""
+    """Tell whether an error is of a missing file or a failed download, or follows from one."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _weights_asked_for(cause: BaseException) -> tuple[str, bool | None] | None:
-    """Return the argument that asked for weights whose file or download lacks, and its off."""
+    """Return the argument that asked for weights that are not there, and what turns it off."""
     if not lacks_file(cause):
         return None
     for frame, _ in traceback.walk_tb(cause.__traceback__):

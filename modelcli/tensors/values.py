@@ -23,9 +23,8 @@ from modelcli.errors import CheckpointError
 Array = NDArray[Any]
 
 CHUNK_BYTES = 1 << 20
-_MOST_REPEATED = (
-    1 << 26
-)  # elements that are read of a few: a file of a kilobyte may claim any number
+# elements that are read where a few are repeated: a file of a kilobyte may claim any number
+_MOST_REPEATED = 1 << 26
 
 
 class Values(Protocol):

@@ -9,8 +9,9 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from modelcli.loading.types import Shape
+from modelcli.tracing.filling import fill
 from modelcli.tracing.origins import Received
-from modelcli.tracing.record import Call, Failure, Output, Scope, fill
+from modelcli.tracing.record import Call, Failure, Output, Scope
 from modelcli.tracing.tree import Branch, Tree
 from modelcli.tracing.vocabulary import is_plumbing
 

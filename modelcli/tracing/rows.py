@@ -11,8 +11,9 @@ from torch import nn
 
 from modelcli.identity import Key, count_elements, count_unique, tensor_key
 from modelcli.modules import modules_of, named_parameters
+from modelcli.tracing.filling import fill
 from modelcli.tracing.operations import is_layer, layer_base
-from modelcli.tracing.record import Node, fill
+from modelcli.tracing.record import Node
 from modelcli.tracing.survey import packed_tensors
 from modelcli.tracing.tree import Branch, Tree
 from modelcli.tracing.vocabulary import is_plumbing

@@ -18,7 +18,8 @@ from modelcli.identity import (
     tensor_key,
 )
 from modelcli.modules import modules_of, parameters_of
-from modelcli.tracing.record import Tensor, fill
+from modelcli.tracing.filling import fill
+from modelcli.tracing.record import Tensor
 
 
 def survey(

@@ -86,6 +86,7 @@ def test_a_pipe_or_a_device_where_a_file_is_to_be_written(run, tmp_path, monkeyp
         result.assert_told()
         assert f"'{name}.{suffix}' is {kind}" in result.err
         assert result.out == ""
+        assert ("what it gives" in result.err) is (words[0] == "summary")  # read first
     assert sorted(each.name for each in tmp_path.iterdir()) == [f"full.{suffix}", f"pipe.{suffix}"]
 
 

@@ -1,9 +1,9 @@
 """Standard normal noise that costs little: quantiles of the normal, looked up by random bits.
 
 ``torch.randn`` on a CPU runs on one thread and computes a logarithm and a cosine for every value:
-a fifth of a step of a small network goes into it. Here 16 random bits pick four values at once out
-of 65,536 fours, which takes a sixth of the time. No arithmetic comes before the look-up, so the
-values follow from the seed alone, whatever the number of threads.
+a fifth of a step of a small network goes into it. Here 16 random bits pick a row of four values
+from a table of 65,536, which takes a sixth of the time. No arithmetic comes before the look-up, so
+the values follow from the seed alone, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_BITS = 16  # of which one four is picked
+_BITS = 16  # that pick one row of the table
 _SEEDS = 2**63 - 1
 
 
@@ -30,17 +30,17 @@ def draw_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     import numpy as np
 
     count = math.prod(shape)
-    fours = -(-count // 4)
-    values = torch.empty(fours, dtype=torch.complex128)  # first: it says best what memory lacks
+    rows = -(-count // 4)
+    values = torch.empty(rows, dtype=torch.complex128)  # first: it says best what memory lacks
     seed = int(torch.randint(_SEEDS, (1,), generator=generator))
-    bits = np.random.SFC64(seed).random_raw(-(-fours * _BITS // 64)).view(np.uint16)[:fours]
-    torch.index_select(_fours(), 0, torch.from_numpy(bits).to(torch.int32), out=values)
+    bits = np.random.SFC64(seed).random_raw(-(-rows * _BITS // 64)).view(np.uint16)[:rows]
+    torch.index_select(_table(), 0, torch.from_numpy(bits).to(torch.int32), out=values)
     return values.view(torch.float64).view(torch.float32)[:count].view(shape)
 
 
 @functools.cache
-def _fours() -> Tensor:
-    """Return 65,536 times four float32 values, each four as the bits of one complex128.
+def _table() -> Tensor:
+    """Return 65,536 rows of four float32 values, each row as the bits of one complex128.
 
     The quantiles in the middle of equal shares, in the order of the first 65,536 points of Sobol's
     sequence in four dimensions, which cover the cube evenly: each axis meets each quantile once.
@@ -51,5 +51,5 @@ def _fours() -> Tensor:
     shares: Tensor = sobol(4).draw(count, dtype=torch.float64)
     quantiles = torch.special.ndtri(shares + 0.5 / count)
     quantiles /= quantiles[:, 0].pow(2).mean().sqrt()
-    fours: Tensor = quantiles.float().contiguous().view(torch.complex128).ravel()
-    return fours
+    table: Tensor = quantiles.float().contiguous().view(torch.complex128).ravel()
+    return table

@@ -79,7 +79,7 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
         restart=_number(environment, "TORCHELASTIC_RESTART_COUNT", 0),
         max_restarts=_number(environment, "TORCHELASTIC_MAX_RESTARTS", 0),
         run_id="" if run_id == "none" else run_id,
-        launcher=whole_number(launcher) if launcher.isdecimal() else None,
+        launcher=whole_number(launcher),
         outcome=environment.get(OUTCOME, ""),
     )
 

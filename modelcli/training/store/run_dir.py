@@ -46,7 +46,8 @@ class RunDir:
 
     Raises:
         UsageError: another process is using it; or there is a run that has taken a step and
-            ``resume`` was not asked for, or no run and it was; or it cannot be written.
+            ``resume`` was not asked for, or no run and it was; or it cannot be written, or its
+            name is not UTF-8.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:

@@ -50,7 +50,7 @@ def check_place(
         raise UsageError(f"cannot write '{path}': {reason}", f"name a file in it: {option}")
     if reason:
         raise _unwritable(path, reason, option)
-    check_regular(path)
+    check_regular(path, to_write=True)
     if os.path.exists(path) and not force and not _is_ours(path):
         raise UsageError(
             f"'{path}' exists and was not drawn by modelcli",
