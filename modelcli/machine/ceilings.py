@@ -15,6 +15,7 @@ from modelcli.machine.record import Ceilings
 # Large is not best: on a CPU the caches decide, and a product of 2048 is slower than one of 512.
 PRODUCT_SIZES = {"cuda": (4096, 8192), "mps": (2048, 4096), "cpu": (256, 512, 1024)}
 _COPIED_BYTES = {"cuda": 512 * 10**6, "mps": 256 * 10**6, "cpu": 128 * 10**6}
+_MOST_COPIED_BYTES = 512 * 10**6  # a virtual machine may report its host's cache, of any size
 _CACHED_BYTES = 2 * 10**6  # copied from and to: in the last cache of anything that runs torch
 _SECONDS = 0.1  # of each measurement, at least
 
@@ -38,6 +39,19 @@ def measure_product(
     return max(reached)
 
 
+def copied_bytes(device_type: str, cache_bytes: int | None) -> int:
+    """Return the bytes of the array that is copied to see what memory reaches.
+
+    It and its copy are together four times the last cache, as far as 512 MB each allow.
+
+    Args:
+        device_type: of torch: ``cpu``, ``cuda``.
+        cache_bytes: of the last cache; None where it is unknown.
+    """
+    usual = _COPIED_BYTES.get(device_type, _COPIED_BYTES["cpu"])
+    return max(usual, min(2 * (cache_bytes or 0), _MOST_COPIED_BYTES))
+
+
 def measure_ceilings(
     device: torch.device, kind: torch.dtype, *, seconds: float = _SECONDS
 ) -> Ceilings:
@@ -45,7 +59,7 @@ def measure_ceilings(
     flops_per_s, size = measure_product(device, kind, seconds=seconds)
     on_cpu = device.type == "cpu"
     cache = last_cache_bytes() if on_cpu else None
-    copied = max(_COPIED_BYTES.get(device.type, _COPIED_BYTES["cpu"]), 4 * (cache or 0))
+    copied = copied_bytes(device.type, cache)
     one, row = torch.ones(1, device=device), torch.ones(1, 4, device=device)
     with torch.inference_mode(), preserved_random():
         layer = nn.Linear(4, 4).to(device)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modelcli.machine.caches import last_cache_bytes
-from modelcli.machine.ceilings import measure_ceilings
+from modelcli.machine.ceilings import copied_bytes, measure_ceilings
 from modelcli.machine.waiting import Waiting, WaitWatch
 
 
@@ -50,6 +50,22 @@ def test_the_last_cache_is_the_largest(tmp_path: Path) -> None:
         (tmp_path / f"index{index}").mkdir()
         (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
     assert last_cache_bytes(tmp_path) == 32 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("device", "cache", "copied"),
+    [
+        ("cpu", None, 128 * 10**6),
+        ("cpu", 32 * 2**20, 128 * 10**6),
+        ("cpu", 96 * 2**20, 192 * 2**20),
+        ("cpu", 480 * 2**20, 512 * 10**6),  # as a guest on a large machine sees it
+        ("cuda", None, 512 * 10**6),
+    ],
+)
+def test_what_is_copied_is_larger_than_the_cache_and_not_more_than_it_needs(
+    device: str, cache: int | None, copied: int
+) -> None:
+    assert copied_bytes(device, cache) == copied
 
 
 def test_ceilings_are_measured_and_leave_the_random_state() -> None:
