@@ -111,7 +111,8 @@ class _Ladder:
         if execution == "meta":
             return trace
         if error is not None:
-            return self._fall_back(trace, error)
+            trace = self._fall_back(trace, error)
+            return trace if trace.execution == "real" else self._with_what_values_tell(trace)
         trace = self._with_what_values_tell(trace)
         return trace if trace.execution != "meta" else self._confirmed(trace, meta)
 

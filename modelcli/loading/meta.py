@@ -110,8 +110,7 @@ def call_on_meta(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
 
 def refuse_address(tensor: torch.Tensor) -> None:
     """Keep code that works on memory by itself from address 0."""
-    empty = tensor.is_meta or type(tensor).__name__ == "FakeTensor"
-    frame = user_frame() if empty else None
+    frame = user_frame() if is_empty(tensor) else None
     if frame is not None and names_library(frame, _MEMORY_LIBRARIES):
         raise NotImplementedError("a tensor on meta has no memory")
 
@@ -175,9 +174,14 @@ def _remembering(tensor: torch.Tensor) -> torch.Tensor:
     return cast(torch.Tensor, made)
 
 
+def is_empty(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a shape and no values: one on meta, or a fake one."""
+    return tensor.is_meta or type(tensor).__name__ == "FakeTensor"
+
+
 def values_of(tensor: torch.Tensor) -> torch.Tensor | None:
     """Return a tensor with the values of this one; None where they are not known."""
-    if tensor.is_meta or type(tensor).__name__ == "FakeTensor":
+    if is_empty(tensor):
         return getattr(tensor, "_values_before_meta", None)
     return tensor
 

@@ -210,7 +210,7 @@ class Costs:
 
     def book_leaving(self, name: str, tensor: Any) -> None:
         """Book that the values of a tensor left torch, if they did."""
-        place = where_it_left(name, tensor)
+        place = where_it_left(name, tensor, self._calls.frames[-1])
         if place is not None:
             self.book_unknown(name, left_because(place))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from torch import nn
@@ -22,7 +23,9 @@ class Frame:
     ``scope`` is the run of a module to which this call, or what it calls, belongs.
     """
 
-    __slots__ = ("branch", "flops", "leaf", "module_turns", "op_turns", "scope", "written")
+    __slots__ = (
+        "asked", "branch", "flops", "leaf", "module_turns", "op_turns", "scope", "written",
+    )  # fmt: skip
 
     def __init__(self, branch: Branch, leaf: bool, scope: int = 0) -> None:
         self.branch = branch
@@ -32,6 +35,7 @@ class Frame:
         self.written: dict[int, StorageWeakRef] = {}  # by the keys of the storages
         self.module_turns: dict[int, int] = {}
         self.op_turns: dict[str, int] = {}
+        self.asked: dict[tuple[CodeType, int], int] = {}  # lines that asked for a number
 
 
 def take_turn(turns: dict[Any, int], key: Any) -> int:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from modelcli.identity import stored_elements
+from modelcli.loading.meta import is_empty
 from modelcli.tracing.formulas import find_formula
 from modelcli.tracing.varlen import UNKNOWN_LENGTHS
 
@@ -52,7 +53,7 @@ def product_flops(func: Any, args: Sequence[Any]) -> int | str:
     a, b = (args[place] for place in places)
     if a.is_nested or b.is_nested:
         return _nested_product(name, a, b)
-    if any(t.is_meta and t.layout in _SPARSE for t in args if isinstance(t, Tensor)):
+    if any(is_empty(t) and t.layout in _SPARSE for t in args if isinstance(t, Tensor)):
         return UNKNOWN_VALUES
     if name == "sparse_sampled_addmm":
         return int(2 * stored_elements(args[0]) * a.shape[-1])

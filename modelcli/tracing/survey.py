@@ -17,6 +17,7 @@ from modelcli.identity import (
     named_tensors,
     tensor_key,
 )
+from modelcli.loading.meta import is_empty
 from modelcli.modules import modules_of, parameters_of
 from modelcli.tracing.filling import fill
 from modelcli.tracing.record import Tensor
@@ -102,7 +103,7 @@ def unmasked_elements(model: nn.Module, total: int) -> int | None:
             base = name.removesuffix("_mask")
             if mask is None or base == name or f"{base}_orig" not in module._parameters:
                 continue
-            if mask.is_meta or type(mask).__name__ == "FakeTensor":
+            if is_empty(mask):
                 return None
             masked = True
             removed += mask.numel() - int(torch.count_nonzero(mask))

@@ -62,6 +62,17 @@ def by_local_import(x: Tensor) -> Tensor:
     return x * float(other.norm([x[0, 0].item()]))
 
 
+def by_a_loop_of_items(x: Tensor) -> Tensor:
+    total = 0.0
+    for i in range(3):
+        total += x[0, i].item() * x[1, i].item()
+    return x * total
+
+
+def by_floats_alone(x: Tensor) -> Tensor:
+    return x * sum(float(a) * float(b) for a, b in zip(x[0], x[1], strict=True))
+
+
 def by_memory(x: Tensor) -> Tensor:
     ctypes.memset(x.data_ptr(), 0, 4)
     return x
@@ -77,6 +88,8 @@ LEAVING: dict[str, tuple[Callable[[Tensor], Any], dict[str, int]]] = {
     "numbers": (by_items, {"item": 8}),
     "floats": (by_floats, {"__float__": 1}),
     "an import inside": (by_local_import, {"item": 1}),
+    "a loop of items": (by_a_loop_of_items, {"item": 3}),  # from the fourth on
+    "floats alone": (by_floats_alone, {"__float__": 5}),
     "memory": (by_memory, {"data_ptr": 1}),
 }
 
@@ -85,8 +98,17 @@ def halve(x: Tensor) -> Tensor:
     return x / 2 if x.max() > 1 else x
 
 
+def settle(x: Tensor) -> Tensor:
+    for _ in range(8):
+        if x.abs().max().item() < 1e-9:
+            break
+        x = x / 2
+    return x
+
+
 STAYING: dict[str, Callable[[Tensor], Any]] = {
     "a question": halve,
+    "a question in a loop": settle,
     "a number": lambda x: x * (1 + float(x.sum()) * 0),
     "mathematics": lambda x: x * math.cos(x[0, 0].item()),
     "lengths": lambda x: x.split(torch.tensor([1, 1]).tolist()),

@@ -147,6 +147,17 @@ def test_where_values_tell_the_pass_is_real_and_says_so() -> None:
     )
 
 
+def test_a_matrix_whose_values_come_from_the_input_is_counted_for_real_or_named() -> None:
+    def graph() -> nn.Module:
+        return Graph(lambda a, x: (x * a).to_sparse() @ x, DENSE)
+
+    trace = look(graph, torch.ones(6, 6))
+    assert (trace.execution, trace.totals.macs) == ("real", STORED * 6)
+    assert trace.coverage.complete
+    trace = look(graph, torch.ones(6, 6), execution="fake")
+    assert (trace.totals.macs, dict(trace.coverage.uncounted)) == (0, {"mm": 1})
+
+
 def test_the_backward_pass_counts_stored_values_too() -> None:
     trace = look(lambda: Graph(torch.sparse.mm, DENSE.to_sparse()), torch.rand(6, 4), backward=True)
     assert (trace.totals.macs, trace.totals.backward_flops) == (STORED * 4, 2 * STORED * 4)
