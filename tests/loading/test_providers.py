@@ -109,6 +109,16 @@ def test_transformers_from_a_configuration(run: Run, config: Any, values: Any, p
     assert totals(run, f"hf:{config(**values)}")["params"] == params
 
 
+@pytest.mark.parametrize("name", ["FooForX", "pipeline", "Trainer", "AutoModel"])
+def test_an_architecture_that_is_no_model_is_said(run: Run, config: Any, name: str):
+    folder = config(model_type="gpt2", n_layer=1, architectures=[name])
+    done = run("summary", f"hf:{folder}", "--format", "json")
+    assert done.code == 0
+    assert json.loads(done.out)["rows"][0]["type"] == "GPT2Model"
+    says = f"the configuration names '{name}', which is no model of this transformers"
+    assert f"note: {says}: GPT2Model is described" in done.err
+
+
 def test_seventy_billion_parameters(run: Run, config: Any):
     found = totals(run, f"hf:{config(**LLAMA_70B)}", "--input", "input_ids:int64:1x128")
     assert (found["params"], found["execution"]) == (70_553_706_496, "meta")

@@ -50,6 +50,7 @@ class Transformers:
         architecture = _architecture(transformers, config)
         method = _stands_for_forward(architecture)
         no_forward = f"{architecture.__name__} has no forward: its {method} runs" if method else ""
+        no_model = _say_what_is_not_a_model(config, architecture)
         films = architecture is not None and follows_films(architecture)
         no_forward = FILMS_SAY if films else no_forward
 
@@ -61,7 +62,7 @@ class Transformers:
             label=f"hf:{reference}",
             construct=construct,
             kwargs=dict(kwargs),
-            remarks=tuple(filter(None, (remark, no_forward))),
+            remarks=tuple(filter(None, (remark, no_forward, no_model))),
             method=method,
         )
 
@@ -209,16 +210,32 @@ def _last_line(error: Exception) -> str:
 
 def _architecture(transformers: Any, config: Any) -> Any:
     """Return the class that a configuration names, else the base model of its type, or None."""
-    named = getattr(config, "architectures", None)
-    for name in named if isinstance(named, list) else ():
-        found = getattr(transformers, name, None) if isinstance(name, str) else None
-        if found is not None:
+    for name in _named(config):
+        found = getattr(transformers, name, None)
+        if _is_model(found):
             return found
     mapping = transformers.AutoModel._model_mapping
     if type(config) not in mapping:
         return _model_of(config)
     found = mapping[type(config)]
     return None if isinstance(found, (tuple, list)) else found
+
+
+def _named(config: Any) -> list[str]:
+    """Return the names of classes that a configuration gives; what is no name is passed over."""
+    named = getattr(config, "architectures", None)
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+
+
+def _say_what_is_not_a_model(config: Any, architecture: Any) -> str:
+    """Return a remark where none of the classes that a configuration names is a model, or ""."""
+    names = _named(config)
+    if architecture is None or not names or architecture.__name__ in names:
+        return ""
+    return (
+        f"the configuration names {brief(names[0])}, which is no model of this transformers: "
+        f"{architecture.__name__} is described"
+    )
 
 
 def _stands_for_forward(architecture: Any) -> str:
@@ -248,7 +265,13 @@ def _model_of(config: Any) -> Any:
     except ImportError:
         return None
     name = config_class.__name__.removesuffix("Config")
-    return getattr(module, f"{name}Model", None) or getattr(module, name, None)
+    found = getattr(module, f"{name}Model", None) or getattr(module, name, None)
+    return found if _is_model(found) else None
+
+
+def _is_model(found: Any) -> bool:
+    """Tell whether something is a class of models: the library also has functions and trainers."""
+    return isinstance(found, type) and issubclass(found, nn.Module)
 
 
 def _new(architecture: Any, config: Any) -> Any:
