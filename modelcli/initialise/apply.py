@@ -163,7 +163,7 @@ def _fill(slot: _Slot, rule: InitRule, as_bias: bool, generator: torch.Generator
         args["generator"] = generator
     try:
         getattr(torch.nn.init, f"{rule.scheme}_")(slot.tensor, **args)
-    except (ValueError, RuntimeError) as error:  # a combination of arguments, or of dtype
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # arguments, together or for it
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"--init '{rule}' cannot fill '{slot.name}' {tuple(slot.tensor.shape)}: {what}",
