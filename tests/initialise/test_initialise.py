@@ -97,7 +97,11 @@ def test_grammar(text, rules):
         ("eye", "'eye' needs 2 dimensions; 'conv1.weight' has 4", "*=eye"),
         ("*.bias=xavier_normal", "needs 2 or more dimensions; 'conv1.bias' has 1", ".weight"),
         ("trunc_normal:a=2,b=1", "cannot fill 'conv1.weight'", "PATTERN=SCHEME"),
-        ("trunc_normal:std=0", "cannot fill 'conv1.weight' (6, 1, 5, 5): float division by zero", "PATTERN=SCHEME"),
+        (
+            "trunc_normal:std=0",
+            "cannot fill 'conv1.weight' (6, 1, 5, 5): float division by zero",
+            "PATTERN=SCHEME",
+        ),
     ],
 )
 def test_what_is_refused(text, message, hint):
