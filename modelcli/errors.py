@@ -31,6 +31,8 @@ class ModelcliError(Exception):
     exit_code: ExitCode = ExitCode.USAGE
     mistakes: tuple[str, ...] = ()
     """Several that are told at once, a line each; they are in the message as well."""
+    details: tuple[str, ...] = ()
+    """What ``-v`` tells besides, a line each."""
     on_all_ranks: bool = False
     """Whether every process of a run has it, so that none fails alone."""
 

@@ -163,7 +163,7 @@ class _Ladder:
         if self.guard_bytes is not None and param_bytes > self.guard_bytes:
             if kept is not None:
                 return kept
-            raise MemoryGuardError(param_bytes, self.guard_bytes)
+            raise MemoryGuardError(param_bytes, self.guard_bytes, self.attempts)
         return self._run_real()
 
     def _try_real(self) -> tuple[Trace | None, BaseException | None]:

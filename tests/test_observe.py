@@ -222,7 +222,13 @@ def test_the_memory_guard_refuses_a_real_run_of_something_big():
 
     with pytest.raises(ModelcliError, match=r"needs more than 6\.4 GB") as caught:
         observe(Source(label="big", construct=Big), make_request(["1x40000"]))
-    assert "--allow-real" in caught.value.hint
+    assert caught.value.hint == (
+        "--allow-real lets it; -v tells why it does not run without memory"
+    )
+    assert caught.value.details[0].startswith("meta: forward failed: RuntimeError: ")
+    with pytest.raises(ModelcliError, match=r"needs more than 6\.4 GB") as caught:
+        observe(Source(label="big", construct=Big), make_request(["1x40000"]), execution="real")
+    assert (caught.value.hint, caught.value.details) == ("--allow-real lets it", ())
 
 
 def test_why_a_rung_did_not_hold_is_remembered():

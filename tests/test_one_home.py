@@ -181,6 +181,7 @@ FACTS: dict[str, tuple[Finder, str, dict[str, str]]] = {
         "loading/inference/steps.py": "what turns a shape round, to turn it back",
         "loading/elsewhere.py": "methods that name a device",
         "loading/indices.py": "functions that make or choose places, which keep their values",
+        "loading/joined.py": "functions that take a part of a tensor, whose values may be known",
         "loading/meta.py": "functions that the meta device treats in its own way",
         "running/given.py": "the words of --values",
         "training/distributed/pieces.py": "questions that a constructor may ask of a tensor",

@@ -96,12 +96,17 @@ def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
-        folds_prints = not kwargs.get("verbose", False)
-        set_import_habits(ImportHabits(folds_prints=folds_prints, notice=_note))
+        verbose = kwargs.get("verbose", False)
+        set_import_habits(ImportHabits(folds_prints=not verbose, notice=_note))
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             raise CtrlCError from None
+        except ModelcliError as error:
+            if verbose and not kwargs.get("quiet", False):
+                for text in error.details:
+                    write_remark(text)
+            raise
 
     return run
 

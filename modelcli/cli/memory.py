@@ -123,7 +123,7 @@ def command(
 
         llm = plan_language(source, arguments.request, options, context=context)
     for attempt in record.attempts:
-        out.detail(f"{attempt.execution}: {attempt.stage} failed: {attempt.reason}")
+        out.detail(attempt.told)
     write_record(out, record, by or By.KIND, depth, llm)
     if picture is not None:
         write_picture(out, record, picture)

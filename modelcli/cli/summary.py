@@ -126,8 +126,7 @@ def command(
         )
     note_remarks(out, source.remarks)
     for attempt in trace.attempts:
-        failed = "" if attempt.stage == "note" else f"{attempt.stage} failed: "
-        out.detail(f"{attempt.execution}: {failed}{attempt.reason}")
+        out.detail(attempt.told)
     if style is Style.TORCHINFO:
         print_torchinfo(out, source, trace)
     elif place is None or trace.failure is not None:

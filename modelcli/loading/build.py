@@ -8,7 +8,7 @@ meta build whose tensors claim to be on the CPU.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -155,10 +155,11 @@ def _build_real(source: Source, guard_bytes: int | None, attempts: list[Attempt]
     if source.instance is not None:
         needed = sum(t.numel() * t.element_size() for t in _tensors(source.instance))
         if guard_bytes is not None and needed > guard_bytes:
-            raise MemoryGuardError(needed, guard_bytes)
+            raise MemoryGuardError(needed, guard_bytes, attempts)
         return _copy(source, copy_to_cpu, attempts)
     try:
-        with _Guard(guard_bytes) if guard_bytes is not None else contextlib.nullcontext():
+        guard = None if guard_bytes is None else _Guard(guard_bytes, attempts)
+        with guard or contextlib.nullcontext():
             return _constructed(source)
     except ModelcliError:
         raise
@@ -201,9 +202,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 class _Guard(TorchFunctionMode):
     """Refuses a constructor that allocates more than it may, before it does."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, attempts: Sequence[Attempt]) -> None:
         super().__init__()
         self._limit_bytes = limit_bytes
+        self._attempts = attempts
         self._taken_bytes = 0
 
     def __torch_function__(
@@ -221,17 +223,25 @@ class _Guard(TorchFunctionMode):
         plan = func(*args, **{**kwargs, "device": "meta"})
         self._taken_bytes += plan.numel() * plan.element_size()
         if self._taken_bytes > self._limit_bytes:
-            raise MemoryGuardError(self._taken_bytes, self._limit_bytes)
+            raise MemoryGuardError(self._taken_bytes, self._limit_bytes, self._attempts)
 
 
 class MemoryGuardError(UsageError):
-    """A real build or run would take more memory than allowed unasked."""
+    """A real build or run would take more memory than allowed unasked.
 
-    def __init__(self, needed_bytes: int, limit_bytes: int) -> None:
+    Args:
+        attempts: the ways without memory that failed before.
+    """
+
+    def __init__(
+        self, needed_bytes: int, limit_bytes: int, attempts: Sequence[Attempt] = ()
+    ) -> None:
+        self.details = tuple(attempt.told for attempt in attempts)
+        why = "; -v tells why it does not run without memory" if self.details else ""
         super().__init__(
             f"this model only runs for real, and needs more than {needed_bytes / 1e9:.1f} GB "
             f"(guard: {limit_bytes / 1e9:.1f} GB)",
-            "--allow-real lets it; -v tells why it does not run without memory",
+            f"--allow-real lets it{why}",
         )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from modelcli.loading.joined import is_join, join, values_inside, with_values
+
 _MOST_NUMEL = 1 << 18  # of whole numbers: the mask of 512 positions
 _MOST_FLOATS = 4096
 _KEPT: list[set[str]] = []  # one set for each pass that is open; isolation lets one thread in
@@ -51,6 +53,17 @@ def run_with_indices(
     Raises:
         NotImplementedError: what has no values is written among indices that have them.
     """
+    if is_join(name):
+        return join(func, args, kwargs)
+    inside = values_inside(name, args)
+    if inside is None or any(map(_is_meta, _flat(args[1:]))):
+        return _run(func, name, args, kwargs)
+    found = _run(func, name, args, kwargs)
+    found = func(*args, **kwargs) if found is NotImplemented else found
+    return with_values(found, func(inside, *args[1:], **kwargs))
+
+
+def _run(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if name in _FACTORIES or name in _LIKE:
         return _made(func, name, args, kwargs)
     if name in ("to", "cpu"):
@@ -144,6 +157,12 @@ def _without_masks(index: Any) -> tuple[Any, ...]:
         is_mask = _is_real(item) and item.dtype is torch.bool
         found += item.nonzero(as_tuple=True) if is_mask else (item,)
     return tuple(found)
+
+
+def _flat(values: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield arguments, and what is in the tuples among them."""
+    for value in values:
+        yield from value if isinstance(value, tuple) else (value,)
 
 
 def _is_meta(value: Any) -> bool:

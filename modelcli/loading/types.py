@@ -87,3 +87,9 @@ class Attempt:
     execution: str
     stage: Literal["build", "forward", "note"]
     reason: str
+
+    @property
+    def told(self) -> str:
+        """The attempt in a line, as ``-v`` shows it."""
+        failed = "" if self.stage == "note" else f"{self.stage} failed: "
+        return f"{self.execution}: {failed}{self.reason}"

@@ -100,7 +100,9 @@ class Subject:
             model, rung = build_first(source, guard_bytes=guard, attempts=self.attempts)
         else:
             rung = "real"
-            model = build(source, execution="real", seed=0, guard_bytes=guard)
+            model = build(
+                source, execution="real", seed=0, guard_bytes=guard, attempts=self.attempts
+            )
         self.is_on_meta = rung == "meta"
         self.model = switch_mode(model, False)
         found = inputs or find_inputs(source, self.model, request, training=False)

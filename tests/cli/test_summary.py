@@ -439,6 +439,27 @@ def test_a_narrow_terminal_says_what_it_leaves_out(run, monkeypatch, width, left
     assert f"columns left out at this width: {left_out}; --format tsv has all" in said
 
 
+@pytest.mark.parametrize("command", ["summary", "shapes"])
+def test_verbose_says_why_what_is_too_large_does_not_run_without_memory(run, write, command):
+    path = write("big.py", """
+import torch
+class Big(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(40_000, 40_000)
+    def forward(self, x):
+        return self.fc(x) if x.sum().item() > -1 else x
+""")  # fmt: skip
+    words = (command, f"{path}:Big", "--input", "1x40000")
+    plain, told, silent = run(*words), run(*words, "-v"), run(*words, "-v", "-q")
+    assert [result.code for result in (plain, told, silent)] == [2, 2, 2]
+    assert "hint: --allow-real lets it; -v tells why it does not run without" in plain.err
+    why = "meta: forward failed: RuntimeError: Tensor.item() cannot be called on meta tensors"
+    assert told.err.splitlines()[0] == why
+    assert told.err.splitlines()[-2:] == plain.err.splitlines()[-2:] == silent.err.splitlines()
+    assert why not in plain.err
+
+
 def test_coverage_speaks_where_something_is_not_counted_or_if_asked(run) -> None:
     assert "coverage" not in run("summary", "lenet").out
     assert "coverage  complete: 5 operations counted, 10 without MACs" in (
