@@ -34,7 +34,7 @@ def isolated(folder: Path | None) -> Iterator[None]:
         folder: importable meanwhile; None if nothing beside the model is to be imported.
     """
     with contextlib.ExitStack() as stack:
-        for kept in (lock_here(), threads_inside(), apart()):
+        for kept in (lock_here(), threads_inside(), apart(), _deep_calls()):
             stack.enter_context(kept)
         stack.enter_context(preserved_state())
         stack.enter_context(_kept(_OF_THE_PROCESS))
@@ -248,7 +248,7 @@ def collection_off() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deep_calls() -> Iterator[None]:
+def _deep_calls() -> Iterator[None]:
     """Let modules be nested as deep as they are in torch, although each level is observed."""
     limit = sys.getrecursionlimit()
     try:

@@ -44,6 +44,14 @@ def named_modules(model: nn.Module, *, every_name: bool = False) -> Iterator[tup
             )
 
 
+def attribute_of(model: nn.Module, name: str, default: Any = None) -> Any:
+    """Return an attribute of a model; the default too where its class fails to answer."""
+    try:
+        return getattr(model, name, default)
+    except Exception:  # whatever a user's __getattr__ or property raises
+        return default
+
+
 def find_cycle(model: nn.Module) -> tuple[str, str] | None:
     """Return the path under which a module is held by itself, and its own; None if none is.
 

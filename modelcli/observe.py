@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import torch
 from torch import nn
 
 from modelcli.errors import RunFailedError, UnavailableError, describe
-from modelcli.isolation import deep_calls, isolated, one_thread
+from modelcli.isolation import isolated, one_thread
 from modelcli.loading.build import (
     DEFAULT_GUARD_BYTES,
     MemoryGuardError,
@@ -37,6 +38,11 @@ from modelcli.tracing.tracer import observe_pass
 _SMALL_INPUT_NUMEL = 1_000_000
 # A failure that does not look like meta's fault is tried for real if that costs next to nothing.
 _CHEAP_BYTES = 200 * 1000**2
+# What no device has: a CPU lacks kernels of half precision, but none of these.
+_FOR_NO_KERNEL = re.compile(
+    r"not implemented for '(Float|Double|Long|Bool|ComplexFloat|ComplexDouble)'"
+    r"|not supported for complex"
+)
 
 
 def observe(
@@ -69,7 +75,7 @@ def observe(
     """
     ladder = _Ladder(source, request or InputRequest(), mode, backward, allow_real)
     ladder.given = inputs
-    with isolated(source.folder), deep_calls(), noting_absent() as ladder.absent:
+    with isolated(source.folder), noting_absent() as ladder.absent:
         return ladder.climb(execution)
 
 
@@ -291,6 +297,9 @@ class _Ladder:
 
 def _may_be_ours(error: BaseException) -> bool:
     """Tell whether a real run may have failed for want of what meta can do without."""
-    text = f"{type(error).__name__} {error}".lower()
+    text = f"{type(error).__name__} {error}"
+    if _FOR_NO_KERNEL.search(text):
+        return False
     words = ("cuda", "gpu", "triton", "compile", "meta", "not implemented for", "memory")
-    return isinstance(error, (ImportError, NotImplementedError)) or any(w in text for w in words)
+    is_absent = isinstance(error, (ImportError, NotImplementedError))
+    return is_absent or any(word in text.lower() for word in words)

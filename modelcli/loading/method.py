@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from modelcli.errors import UsageError, did_you_mean
+from modelcli.modules import attribute_of
 
 
 def call_by(model: nn.Module, method: str) -> nn.Module:
@@ -23,7 +24,7 @@ def call_by(model: nn.Module, method: str) -> nn.Module:
     """
     if not method or method == "forward":
         return model
-    found = getattr(model, method, None)
+    found = attribute_of(model, method)
     if not inspect.ismethod(found):
         names = [name for name, _ in inspect.getmembers(type(model), inspect.isfunction)]
         own = [n for n in names if not n.startswith("_") and not hasattr(nn.Module, n)]

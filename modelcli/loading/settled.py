@@ -15,7 +15,7 @@ from modelcli.loading.inference.probe import probe
 from modelcli.loading.inference.reach import read_facts
 from modelcli.loading.nests import steps_into
 from modelcli.loading.types import InputSpec
-from modelcli.modules import modules_of
+from modelcli.modules import attribute_of, modules_of
 
 _INTEGERS = ("int64", "int32", "int16", "int8", "uint8")
 
@@ -58,14 +58,17 @@ def _settled(spec: InputSpec, facts: Facts, name: str, length: int | None) -> In
 def _matters(model: nn.Module, specs: Sequence[InputSpec]) -> bool:
     """Tell whether the layers have to be asked: an id may be wanted, or a type is open."""
     if any(spec.values is None and spec.dtype in _INTEGERS for spec in specs):
-        return not hasattr(model, "main_input_name")
+        return attribute_of(model, "main_input_name") is None
     if all(spec.dtype is not None for spec in specs):
         return False
-    return any(
-        isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-        or any(p is not None and p.dtype.is_complex for p in module._parameters.values())
-        for module in modules_of(model)
-    ) and not hasattr(model, "main_input_name")  # transformers goes by the name
+    return (
+        any(
+            isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+            or any(p is not None and p.dtype.is_complex for p in module._parameters.values())
+            for module in modules_of(model)
+        )
+        and attribute_of(model, "main_input_name") is None
+    )  # transformers goes by the name
 
 
 def _names(model: nn.Module, specs: Sequence[InputSpec]) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from modelcli.errors import ModelcliError, RunFailedError, describe
 from modelcli.identity import unique_tensors
-from modelcli.isolation import deep_calls, isolated
+from modelcli.isolation import isolated
 from modelcli.ledger.batch import BatchLaw
 from modelcli.ledger.devices import (
     DevicePlan,
@@ -65,7 +65,7 @@ def plan_devices(
     layout = options.layout
     if layout.parallel != "ddp" and options.step.optimizer is not None:
         refuse_optimizer(options.step.optimizer)
-    with isolated(source.folder), deep_calls():
+    with isolated(source.folder):
         subject = Subject(source, request, options.step, inputs)
     units = Units(paths=())
     if layout.parallel != "ddp" or options.compare:

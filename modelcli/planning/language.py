@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from modelcli.errors import RunFailedError, UsageError, describe
 from modelcli.identity import count_bytes, named_tensors, tensor_key
-from modelcli.isolation import deep_calls, isolated
+from modelcli.isolation import isolated
 from modelcli.ledger.language import (
     Decode,
     LanguageMemory,
@@ -50,7 +50,7 @@ def plan_language(
         UsageError: the model takes no tokens, or gives back no cache.
         RunFailedError: its forward raised.
     """
-    with isolated(source.folder), deep_calls():
+    with isolated(source.folder):
         model = set_mode(build(source, execution="meta"), False)
         inputs = find_inputs(source, model, request)
         if options.dtype is not None:

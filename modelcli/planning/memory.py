@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modelcli.errors import UsageError, describe
-from modelcli.isolation import deep_calls, isolated
+from modelcli.isolation import isolated
 from modelcli.ledger.record import MemoryRecord
 from modelcli.loading.build import DEFAULT_GUARD_BYTES, build, build_first
 from modelcli.loading.device import DTYPES
@@ -60,7 +60,7 @@ def plan_memory(
         UsageError: inputs, a loss, an optimiser or a pattern that do not fit the model.
         RunFailedError: the constructor raised.
     """
-    with isolated(source.folder), deep_calls():
+    with isolated(source.folder):
         if options.execution == "real":
             return Subject(source, request, options, inputs, on_meta=False).record()
         subject = Subject(source, request, options, inputs)
@@ -74,7 +74,7 @@ def plan_memory(
 @contextlib.contextmanager
 def open_passes(source: Source, request: InputRequest, options: MemoryOptions) -> Iterator[Passes]:
     """Yield what makes passes of a model on meta, for whoever wants their ledgers."""
-    with isolated(source.folder), deep_calls():
+    with isolated(source.folder):
         yield Subject(source, request, options, None).passes([])
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.modules import attribute_of
+
 # torch's names of the positional parameters, where the function itself cannot tell.
 _POOL = ("input", "kernel_size", "stride", "padding")
 _MAX_POOL = (*_POOL, "dilation", "ceil_mode", "return_indices")
@@ -113,7 +115,7 @@ def layer_attributes(
     found = {
         name: plain(value)
         for name in _LAYER_ATTRIBUTES
-        if is_plain(value := getattr(module, name, _NOTHING))
+        if is_plain(value := attribute_of(module, name, _NOTHING))
     }
     asked = kwargs.get("output_size") or next((a for a in args if type(a) in _SIZES), None)
     if asked is not None and is_plain(asked):
@@ -164,7 +166,7 @@ def is_layer(module: nn.Module) -> bool:
     if (
         children
         and any(child is not None for child in children.values())
-        and not hasattr(module, "parametrizations")
+        and "parametrizations" not in children
     ):
         return False
     forward = getattr(type(module), "forward", None)
@@ -175,7 +177,7 @@ def is_layer(module: nn.Module) -> bool:
 def type_name(module: nn.Module) -> str:
     """Return the class as people write it; a parametrised layer is named for what it was."""
     name = type(module).__name__
-    if name.startswith("Parametrized") and hasattr(module, "parametrizations"):
+    if name.startswith("Parametrized") and "parametrizations" in module._modules:
         return name.removeprefix("Parametrized")
     if name == "RecursiveScriptModule":
         return str(getattr(module, "original_name", name))

@@ -18,7 +18,7 @@ from modelcli.identity import (
     tensor_key,
 )
 from modelcli.loading.meta import is_empty
-from modelcli.modules import modules_of, parameters_of
+from modelcli.modules import attribute_of, modules_of, parameters_of
 from modelcli.tracing.filling import fill
 from modelcli.tracing.record import Tensor
 
@@ -83,7 +83,7 @@ def packed_tensors(module: nn.Module) -> list[torch.Tensor]:
     counted = {id(tensor) for tensor in parameters_of(module)}
     found: list[torch.Tensor] = []
     for name in ("weight", "bias", "get_weight", "get_bias"):
-        getter = getattr(module, name, None)
+        getter = attribute_of(module, name)
         try:
             with _disable_current_modes():  # a fake tensor mode does not unpack
                 value = getter() if callable(getter) else getter

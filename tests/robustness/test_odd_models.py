@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import modelcli
 from modelcli import summary
 from modelcli.errors import ModelcliError
 
@@ -63,6 +64,39 @@ def test_depth_in_every_form_of_a_graph(run, tmp_path, monkeypatch, form):
     words = ("graph", "net.py:deep", "--input", "1x4", "--open", "all", "--as", form)
     result = run(*words, "-o", f"g.{'mmd' if form == 'mermaid' else form}")
     assert result.code == 0, result.err
+
+
+class RefusesToAnswer(AnswersEverything):
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise RuntimeError(f"{name} comes later")
+        return nn.Module.__getattr__(self, name)
+
+
+def test_a_model_whose_getattr_fails_is_asked_no_further():
+    found = summary(RefusesToAnswer())
+    assert (found.failure, found.totals.macs, found.totals.params) == (None, 16, 20)
+    assert modelcli.params(RefusesToAnswer()).totals.params == 20
+    errors = [f for f in modelcli.check(RefusesToAnswer()).findings if f.severity == "error"]
+    assert errors == []
+
+
+class Deep(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return torch.relu(self.inner(x))
+
+
+def test_every_rule_runs_at_the_depth_that_torch_runs():
+    net = nn.Linear(4, 4)
+    for _ in range(200):
+        net = Deep(net)
+    found = modelcli.check(net, torch.zeros(2, 4)).to_dict()
+    assert found["findings"] == []
+    assert not [why for why in found["rules_skipped"].values() if "Recursion" in why]
 
 
 def test_a_model_that_answers_to_every_name_is_not_taken_for_another_librarys():

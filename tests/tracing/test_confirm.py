@@ -77,6 +77,22 @@ def test_what_a_lax_kernel_lets_pass_fails_in_torchs_words() -> None:
     assert trace.remarks == ("ran for real: torch refuses what meta lets pass",)
 
 
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (lambda x, w: (x @ w) & 1, "not implemented for 'Float'"),
+        (lambda x, w: (x @ w).to(torch.complex64).clamp(min=0), "not supported for complex"),
+    ],
+)
+def test_what_no_device_has_a_kernel_for_fails_too(
+    operation: Callable[..., Any], words: str
+) -> None:
+    trace = look(operation, (3, 16))
+    assert trace.failure is not None
+    assert words in trace.failure.message
+    assert trace.execution == "real"
+
+
 def test_shapes_that_are_others_for_real_are_shown() -> None:
     trace = look(lambda x, w: every_other(x) @ w, (4, 16))
     assert (trace.execution, trace.output_shapes) == ("real", ((2, 16),))

@@ -21,6 +21,7 @@ from modelcli.loading.providers.libraries import (
 )
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputSpec
+from modelcli.modules import attribute_of
 
 _PIPELINE = "model_index.json"
 _CONFIG = "config.json"
@@ -70,8 +71,8 @@ class Diffusers:
 
         None for a model of another library, or one that demands what is not known here.
         """
-        config = getattr(model, "config", None)
-        if not hasattr(model, "_internal_dict") or not isinstance(config, Mapping):
+        config = attribute_of(model, "config")
+        if attribute_of(model, "_internal_dict") is None or not isinstance(config, Mapping):
             return None
         told = _arguments(config)
         demanded = [

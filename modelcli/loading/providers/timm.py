@@ -12,6 +12,7 @@ from modelcli.loading.example import ExampleInputs, from_specs
 from modelcli.loading.providers.libraries import import_library, torchvision_remarks, unknown_model
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputSpec
+from modelcli.modules import attribute_of
 
 
 class Timm:
@@ -41,7 +42,7 @@ class Timm:
 
     def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
         """Return what a model of timm was trained on: its ``pretrained_cfg`` says."""
-        pretrained = getattr(model, "pretrained_cfg", None)
+        pretrained = attribute_of(model, "pretrained_cfg")
         if not isinstance(pretrained, Mapping) or not pretrained.get("input_size"):
             return None
         spec = InputSpec(shape=(1, *pretrained["input_size"]))

@@ -19,6 +19,7 @@ from modelcli.loading.providers.transformers_films import SAYS as FILMS_SAY
 from modelcli.loading.providers.transformers_films import follows_films, on_first_frame
 from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
+from modelcli.modules import attribute_of
 
 
 class Transformers:
@@ -68,8 +69,8 @@ class Transformers:
 
     def inputs_of(self, model: nn.Module) -> ExampleInputs | None:
         """Return the first inputs with which a model of transformers runs."""
-        main = getattr(model, "main_input_name", None)
-        if not isinstance(main, str | list | tuple) or not hasattr(model, "config"):
+        main = attribute_of(model, "main_input_name")
+        if not isinstance(main, str | list | tuple) or attribute_of(model, "config") is None:
             return None  # of another library, or it answers to every name
         from modelcli.loading.providers.transformers_inputs import transformers_inputs
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from modelcli.isolation import deep_calls, isolated, modes_kept
+from modelcli.isolation import isolated, modes_kept
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.source import Source
 from modelcli.modules import named_children, named_parameters, set_mode
@@ -42,7 +42,7 @@ def find_units(source: Source, model: nn.Module, inputs: ExampleInputs) -> Units
     a first and a last one are not.
     """
     readers = _Readers(model)
-    with isolated(source.folder), deep_calls(), modes_kept(model):
+    with isolated(source.folder), modes_kept(model):
         set_mode(model, False)  # in training a block may be left out by chance
         seen = observe_pass(model, inputs.args, dict(inputs.kwargs), on_meta=True, listener=readers)
     if seen.error is not None:
