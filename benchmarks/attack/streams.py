@@ -18,7 +18,7 @@ ENVIRONMENTS: Sequence[Mapping[str, str]] = (
     {"TMPDIR": "/nope/x"}, {"OMP_NUM_THREADS": "abc"}, {"OMP_NUM_THREADS": "-3"},
     {"OMP_NUM_THREADS": "9999"}, {"MKL_NUM_THREADS": "abc"}, {"NO_COLOR": "1"},
     {"FORCE_COLOR": "1"}, {"CUDA_VISIBLE_DEVICES": "x"}, {"PYTHONDEVMODE": "1"},
-    {"PYTHONOPTIMIZE": "2"}, {"_MODELCLI_COMPLETE": "bash_complete"},
+    {"PYTHONOPTIMIZE": "2"}, {"TORCH_LOGS": "nope"}, {"_MODELCLI_COMPLETE": "bash_complete"},
     {"_MODELCLI_COMPLETE": "nope"}, {"SOURCE_DATE_EPOCH": "x"}, {"PYTHONPATH": "/nope:/dev/null"},
     {"_MODELCLI_COMPLETE": "complete_bash", "COMP_WORDS": "modelcli s", "COMP_CWORD": "x"},
 )  # fmt: skip
@@ -54,8 +54,8 @@ def attack(folder: Path, report: Report) -> None:
         environment = {**plain, **change, "PYTHONPATH": path}
         for line in LINES[:5]:
             allowed = MISTAKE if line == "nope" else GOOD
-            completes = any("COMPLETE" in name for name in change)
-            _one(line, "", environment, folder, CODES if completes else allowed, report)
+            any_code = any("COMPLETE" in name or name == "TORCH_LOGS" for name in change)
+            _one(line, "", environment, folder, CODES if any_code else allowed, report)
     for connected, (good, mistake) in STREAMS.items():
         for line in LINES:
             allowed = mistake if line == "nope" else good

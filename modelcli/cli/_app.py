@@ -46,11 +46,21 @@ def run_command(argv: Sequence[str] | None = None) -> int:
     except ClosedPipeError:
         abandon_stdout()
         return 128 + 13  # as a program that SIGPIPE ended
-    except OSError as error:
-        if not stdout_refuses():
+    except Exception as error:
+        ours = _explain_end(error)
+        if ours is None:
             raise
-        write_error(unwritable(error))
-        return int(ExitCode.USAGE)
+        write_error(ours)
+        return int(ours.exit_code)
+
+
+def _explain_end(error: Exception) -> ModelcliError | None:
+    """Return what ended a command that is no fault of ours: a full disk, or a broken torch."""
+    if isinstance(error, OSError) and stdout_refuses():
+        return unwritable(error)
+    from modelcli.cli._torch_start import explain_torch
+
+    return explain_torch(error)
 
 
 def _run(words: list[str]) -> int:

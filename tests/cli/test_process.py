@@ -152,3 +152,23 @@ def test_console_script_is_the_module() -> None:
     script = Path(sys.executable).with_name("modelcli")
     done = subprocess.run([str(script), "--version"], capture_output=True, text=True)
     assert done.stdout == _run("--version").stdout
+
+
+def test_a_torch_that_cannot_be_imported_is_told_in_two_lines(tmp_path: Path) -> None:
+    done = _run("summary", "lenet", env={**os.environ, "TORCH_LOGS": "nope"})
+    assert done.returncode == 3
+    said, hint = done.stderr.splitlines()
+    assert said.startswith(
+        "error: torch cannot be imported: ValueError: Invalid log settings: nope"
+    )
+    assert hint.startswith("hint: 'python -c \"import torch\"' shows more; the environment sets ")
+    assert "TORCH_LOGS" in hint
+    (tmp_path / "torch").mkdir()
+    broken = tmp_path / "torch" / "__init__.py"
+    broken.write_text("raise OSError('libcudart.so.12: cannot open shared object file')\n")
+    path = os.pathsep.join([str(tmp_path), os.getcwd()])
+    done = _run("env", env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[0] == (
+        "error: torch cannot be imported: OSError: libcudart.so.12: cannot open shared object file"
+    )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from training.training_runs import run
 
-from modelcli.training.run.verdict import Evidence, Verdict, is_falling, judge, trend
+from modelcli.training.run.verdict import Evidence, Verdict, is_falling, judge, second_half, trend
 from modelcli.views.train import record_body
 from modelcli.views.train_verdict import verdict_text
 
@@ -77,12 +77,28 @@ def test_values_that_vary_right_at_a_wrong_level_are_learned() -> None:
 
 
 def test_the_trend_is_a_slope_of_logarithms_over_the_second_half() -> None:
-    slope, t = trend(falling(math.e**4, 1.0, 21), 0.0)
+    slope, t = trend(second_half(falling(math.e**4, 1.0, 21)), 0.0)
     # 20 points without the first step, of which the last ten: nine twentieths of a fall by e^4
     assert slope == pytest.approx(-4 * 9 / 20)
     assert t < -1e6
     assert trend([(1, 2.0), (2, 1.0)], 0.0) == (0.0, 0.0)
-    assert abs(trend(FLAT, 0.0)[1]) < 2
+    assert abs(trend(second_half(FLAT), 0.0)[1]) < 2
+
+
+def test_a_slow_fall_that_is_still_above_the_trivial_answer_is_learning() -> None:
+    # So noisy that the second half alone would not say that it falls; all of the run does.
+    noise = (0.5, -0.6, 0.4, -0.3, 0.6, -0.4, -0.5)
+    losses = [5.0 - 0.1 * n + noise[n % 7] / 1.3 for n in range(21)]
+    evidence = Evidence(
+        finite=True, trivial=2.0, first=5.0, held_out=3.4, held_out_samples=400, error=0.2,
+        points=tuple((1 + 15 * n, loss) for n, loss in enumerate(losses)),
+    )  # fmt: skip
+    assert -3 < evidence.trend[1] < -1
+    assert evidence.whole_trend[1] < -6
+    assert judge(evidence) == Verdict.LEARNING
+    assert is_falling(evidence)
+    # One that has come as far as the constant answer needs the surer sign.
+    assert judge(dataclasses.replace(evidence, held_out=2.1)) == Verdict.NOTHING
 
 
 def test_a_floor_near_the_trivial_answer_is_left_out() -> None:

@@ -16,6 +16,7 @@ _NOTHING = 0.05  # a gain
 _GAP = 0.3  # between the gain on what was learned from and the one held out
 _DIVERGED_TIMES = 3.0  # of the larger of the trivial and the first loss
 _TINY_SPAN = 0.05  # of the trivial loss: a floor so near to it is an accident of the sample
+_FALLING = 0.02  # of the logarithm of the loss, over half of a run
 _NEAR_BEST = 0.02  # of the accuracy that is the best there is
 
 
@@ -104,21 +105,31 @@ class Evidence:
     @property
     def trend(self) -> tuple[float, float]:
         """Slope of the loss's logarithm over the second half of the run, and its t value."""
+        return trend(second_half(self.points), self._floor)
+
+    @property
+    def whole_trend(self) -> tuple[float, float]:
+        """The same over the whole run."""
         return trend(self.points, self._floor)
 
 
+def second_half(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """Return the second half of a curve, or all of it but the first step where it is short."""
+    kept = [(step, loss) for step, loss in points if step > 1]
+    return kept[len(kept) // 2 :] if len(kept) >= 8 else kept
+
+
 def trend(points: Sequence[tuple[int, float]], floor: float) -> tuple[float, float]:
-    """Return the slope of log(loss - floor) over the second half of a curve, and its t value.
+    """Return the slope of log(loss - floor) along a curve, and its t value.
 
     Args:
         points: step and loss; the first step alone is left out.
         floor: what the loss cannot fall below.
 
     Returns:
-        Change of the logarithm over one more such half, by least squares; 0 of too few points.
+        Change of the logarithm over one more such curve, by least squares; 0 of too few points.
     """
     kept = [(step, loss) for step, loss in points if step > 1]
-    kept = kept[len(kept) // 2 :] if len(kept) >= 8 else kept
     kept = [(step, loss) for step, loss in kept if math.isfinite(loss)]
     if len(kept) < 3:
         return 0.0, 0.0
@@ -199,7 +210,17 @@ def _is_learning(evidence: Evidence) -> bool:
         before, after = evidence.shape
         if after > max(0.1, before + 0.1, 8 / samples):
             return True
-    return is_falling(evidence) and evidence.trend[1] < -4
+    return is_falling(evidence) and (evidence.trend[1] < -4 or _is_coming_down(evidence))
+
+
+def _is_coming_down(evidence: Evidence) -> bool:
+    """Tell whether a loss that began above the trivial answer's is still on its way there.
+
+    The second half alone is too noisy to say so where all of the run was slow.
+    """
+    above = evidence.gain < -3 * evidence.error / evidence.span
+    slope, t = evidence.trend
+    return above and slope < -_FALLING and t < -1 and evidence.whole_trend[1] < -6
 
 
 def is_flat(evidence: Evidence) -> bool:
@@ -212,4 +233,6 @@ def is_falling(evidence: Evidence) -> bool:
     """Tell whether the loss was still on its way down when the run ended."""
     slope, t = evidence.trend
     last = evidence.points[-1][1] if evidence.points else math.nan
-    return slope < -0.02 and t < -3 and last < evidence.first
+    if not last < evidence.first:
+        return False
+    return (slope < -_FALLING and t < -3) or _is_coming_down(evidence)
