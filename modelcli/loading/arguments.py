@@ -37,7 +37,7 @@ def settle_arguments(
         UsageError: an argument that it does not take or that it lacks, a value of the wrong kind,
             a name that leads nowhere.
     """
-    hints, parameters = _signature(found)
+    hints, parameters = signature_of(found)
     gathered = _gathered(kwargs)
     settled: dict[str, Any] = {}
     for name, value in gathered.items():
@@ -57,14 +57,16 @@ def plain_argument(value: Any) -> Any:
     return _settled(value, None, inspect.Parameter.empty, "", "")
 
 
-def _signature(
+def signature_of(
     found: Callable[..., Any],
 ) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
+    """Return the annotations and the parameters of a function or a class; none where it hides."""
     try:
         parameters = inspect.signature(found).parameters
     except (TypeError, ValueError):  # built-in callables have none
         return {}, {}
-    function = found.__init__ if inspect.isclass(found) else found
+    has_own = inspect.isclass(found) and found.__init__ is not object.__init__
+    function = found.__init__ if has_own else found  # a named tuple is told by its class
     try:
         hints = typing.get_type_hints(function)
     except Exception:  # an annotation may name what is not there
@@ -90,7 +92,7 @@ def _gathered(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settled(value: Any, hint: Any, default: Any, name: str, label: str) -> Any:
-    arms = _arms(hint)
+    arms = allowed_by(hint)
     if value == "None" and arms != [str]:
         return None
     if isinstance(value, Mapping):
@@ -106,12 +108,12 @@ def _settled(value: Any, hint: Any, default: Any, name: str, label: str) -> Any:
     return value
 
 
-def _arms(hint: Any) -> list[Any]:
+def allowed_by(hint: Any) -> list[Any]:
     """Return what an annotation allows, ``tuple[int, int]`` as ``tuple``."""
     if hint is None:
         return []
     if get_origin(hint) in (Union, types.UnionType):
-        return [arm for inner in get_args(hint) for arm in _arms(inner)]
+        return [arm for inner in get_args(hint) for arm in allowed_by(inner)]
     return [get_origin(hint) or hint]
 
 
@@ -202,7 +204,7 @@ def _object(value: Mapping[str, Any], arms: list[Any], default: Any, name: str, 
 
 
 def _fields(kind: type, value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    hints, parameters = _signature(kind)
+    hints, parameters = signature_of(kind)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in value:
         if key not in parameters and not open_ended:
@@ -236,7 +238,7 @@ def _made_of_defaults(hint: Any) -> Any:
     """Return a dataclass of defaults alone, where a constructor demands one; else None."""
     if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
         return None
-    _, parameters = _signature(hint)
+    _, parameters = signature_of(hint)
     if any(p.default is p.empty for p in parameters.values()):
         return None
     try:
@@ -277,7 +279,7 @@ def _examples(
     found: dict[str, str] = {}
     for name in parameters:
         hint = hints.get(name)
-        members = _enumeration(_arms(hint), None)
+        members = _enumeration(allowed_by(hint), None)
         if members is not None:
             names = [member.name for member in members]
             more = f" (or {', '.join(names[1:6])})" if len(names) > 1 else ""
@@ -301,7 +303,7 @@ def behind_open_arguments(
         error: what the constructor raised.
         kwargs: what it was given.
     """
-    _, parameters = _signature(found)
+    _, parameters = signature_of(found)
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
     missing = _MISSING.search(str(error))

@@ -29,6 +29,23 @@ def noting_absent() -> Iterator[set[str]]:
         _NOTED.remove(noted)
 
 
+@contextlib.contextmanager
+def autocast_on_meta() -> Iterator[None]:
+    """Let a forward ask for autocast where its tensors are; on meta it does nothing."""
+    original = torch.autocast.__init__
+
+    def make(self: Any, device_type: str, *args: Any, **kwargs: Any) -> None:
+        if device_type == "meta":
+            device_type, args, kwargs = "cpu", (), {"enabled": False}
+        original(self, device_type, *args, **kwargs)
+
+    torch.autocast.__init__ = make  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.autocast.__init__ = original  # type: ignore[method-assign]
+
+
 def names_device(name: str, kwargs: dict[str, Any]) -> bool:
     """Tell whether a call of a torch function may name a device."""
     return name == "to" or name in _MOVES or "device" in kwargs

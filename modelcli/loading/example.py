@@ -15,6 +15,7 @@ from torch import nn
 
 from modelcli.errors import UsageError
 from modelcli.identity import shape_of
+from modelcli.loading.bundles import bundled
 from modelcli.loading.nests import gather
 from modelcli.loading.types import InputRecord, InputSpec
 from modelcli.modules import children_of, modules_of, parameters_of
@@ -73,7 +74,7 @@ def from_specs(specs: Iterable[InputSpec], model: nn.Module, *, origin: str) -> 
             parts.append((spec.name, tensor))
         records.append(_record(spec.name or str(len(args) - 1), tensor, origin))
     try:
-        kwargs = gather(parts)
+        kwargs = bundled(model, gather(parts))
     except ValueError as error:
         raise UsageError(f"inputs do not go together: {error}", "see the --input options") from None
     return ExampleInputs(args=tuple(args), kwargs=kwargs, records=tuple(records))

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from modelcli.loading.bodies import uncompiled_bodies
+from modelcli.loading.elsewhere import autocast_on_meta
 
 _FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
@@ -19,7 +20,7 @@ _FLEX_EAGER = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 @contextlib.contextmanager
 def unfused() -> Iterator[None]:
     """Keep torch from fusing and compiling what a pass wants to see."""
-    with unfused_attention(), plain_masks(), uncompiled_bodies():
+    with unfused_attention(), plain_masks(), uncompiled_bodies(), autocast_on_meta():
         yield
 
 

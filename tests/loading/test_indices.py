@@ -112,6 +112,18 @@ def test_a_choice_names_each_place_once_and_goes_round():
     assert chosen == {"topk", "argsort", "argmax"}
 
 
+def test_autocast_where_the_tensors_are_does_nothing_on_meta():
+    def narrowed(x: Tensor) -> Tensor:
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            return x @ x.new_empty(WIDE, WIDE)
+
+    before = torch.autocast.__init__
+    trace = described(Lambda(narrowed), torch.rand(2, WIDE))
+    assert (trace.failure, trace.execution) == (None, "meta")
+    assert trace.totals.macs == 2 * WIDE * WIDE
+    assert torch.autocast.__init__ is before
+
+
 def test_nothing_without_values_is_written_among_values():
     places = torch.zeros(3)
     with kept_indices(), pytest.raises(NotImplementedError, match="written"):

@@ -115,3 +115,54 @@ def test_a_model_without_attention_runs_without_a_cache(summary: Summary):
     )  # fmt: skip
     assert body["execution"] in ("meta", "real")
     assert body["error"] is None
+
+
+def test_an_object_of_atoms_is_made_of_its_parts_and_the_backbone_reads_the_ids(summary: Summary):
+    atoms = {"hidden_size": 32, "output_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 1,
+             "intermediate_size": 32}  # fmt: skip
+    denoiser = {"hidden_size": 32, "fourier_dim": 8, "num_hidden_layers": 1,
+                "num_attention_heads": 2, "intermediate_size": 32, "pair_intermediate_size": 16,
+                "atom_encoder": atoms}  # fmt: skip
+    body = summary(
+        model_type="esmfold2", hidden_size=16, pairwise_hidden_size=16, single_inputs_size=99,
+        pair_transition_intermediate_size=32, num_loops=1, folding_trunk_num_hidden_layers=1,
+        parcae_num_coda_layers=1, atom_encoder=atoms, lm_encoder={"num_hidden_layers": 1},
+        structure_head={"diffusion_module": denoiser}, confidence_head={"num_hidden_layers": 1},
+        msa_encoder={"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 32},
+        esmc_config={"model_type": "esmc", "hidden_size": 32, "num_hidden_layers": 2,
+                     "num_attention_heads": 2, "intermediate_size": 64},
+    )  # fmt: skip
+    given = inputs_of(body)
+    assert {n: s for n, s in given.items() if n.startswith("atom_inputs.")} == {
+        "atom_inputs.ref_pos": (1, 64, 3),
+        "atom_inputs.ref_charge": (1, 64),
+        "atom_inputs.atom_attention_mask": (1, 64),
+        "atom_inputs.ref_element": (1, 64),
+        "atom_inputs.ref_atom_name_chars": (1, 64, 4),
+        "atom_inputs.ref_space_uid": (1, 64),
+        "atom_inputs.atom_to_token": (1, 64),
+    }
+    assert {i["name"]: i["dtype"] for i in body["inputs"]}["attention_mask"] == "bool"
+    assert given["input_ids"] == (1, 8)
+    rows = {row["path"]: row for row in body["rows"]}
+    # the eight ids between one that begins and one that ends: two layers of attention and MLP
+    assert rows["esmc"]["input_shapes"][0] == [1, 10]
+    assert rows["esmc"]["macs"] == 2 * (10 * 32 * (4 * 32 + 3 * 64) + 2 * 10 * 10 * 32)
+    assert body["execution"] == "meta"
+
+
+def test_what_is_kept_of_a_sequence_may_depend_on_a_mask_among_activations(
+    summary: Summary, run: Run, tmp_path: Path
+):
+    body = summary(
+        model_type="glm5_next_text", hidden_size=64, num_hidden_layers=4, n_routed_experts=4,
+        num_experts_per_tok=2, intermediate_size=96, moe_intermediate_size=32, vocab_size=128,
+        num_attention_heads=4, num_key_value_heads=4, pad_token_id=0, q_lora_rank=32,
+        kv_lora_rank=16, qk_head_dim=16, qk_nope_head_dim=16, v_head_dim=16, index_head_dim=16,
+        index_n_heads=4, index_kpool=4, index_topk=8, linear_num_heads=4, linear_head_dim=16,
+    )  # fmt: skip
+    assert body["execution"] == "meta"
+    words = ("summary", f"hf:{tmp_path}", "--format", "json")
+    for more in ((), ("--input", "input_ids:int64:2x21")):  # five pools of four, and one over
+        meta, real = run(*words, *more).json, run(*words, *more, "--execution", "real").json
+        assert meta["totals"] == real["totals"]

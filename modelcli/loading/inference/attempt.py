@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from modelcli.loading.bodies import uncompiled_bodies
 from modelcli.loading.copying import copy_to_meta
+from modelcli.loading.elsewhere import autocast_on_meta
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.indices import kept_indices
 from modelcli.loading.meta import call_on_meta
@@ -43,7 +44,7 @@ def what_stops(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
 
 def _error_of(model: nn.Module, inputs: ExampleInputs) -> BaseException | None:
     try:
-        with uncompiled_bodies(), _MetaCalls(), torch.no_grad():
+        with uncompiled_bodies(), autocast_on_meta(), _MetaCalls(), torch.no_grad():
             _call(model, inputs)
     except (Exception, SystemExit) as error:  # whatever the user's forward raises
         return error

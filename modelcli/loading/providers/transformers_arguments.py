@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
+from modelcli.loading.providers.transformers_atoms import ATOMS, has_atoms
 from modelcli.loading.providers.transformers_facts import TOKENS, Facts, floats, ids, mask, whole
 from modelcli.loading.providers.transformers_images import IMAGES, hidden_rows
 from modelcli.loading.providers.transformers_sounds import SOUNDS
@@ -36,14 +38,19 @@ def has_codebooks(facts: Facts) -> bool:
 
 
 def describe_argument(name: str, facts: Facts) -> list[InputSpec]:
-    """Return what an argument may look like, the likeliest first."""
+    """Return what an argument may look like, the likeliest first; a part of one by its own name."""
+    part = name.rpartition(".")[2]
+    if part != name:
+        found = describe_argument(part, facts)
+        return [dataclasses.replace(spec, name=name) for spec in found]
     found = _ARGUMENTS.get(name)
     if found is not None:
         return found(name, facts)
     if name.endswith(("_embeds", "hidden_states")):
         return _states(name, facts)
     if name.endswith("mask"):
-        return mask(name, (1, _tokens(facts)), dtype="bool" if "position" in name else "int64")
+        is_truth = "position" in name or has_atoms(facts)
+        return mask(name, (1, _tokens(facts)), dtype="bool" if is_truth else "int64")
     return ids(name, (1, _tokens(facts)))
 
 
@@ -167,6 +174,7 @@ def _patch_lengths(name: str, facts: Facts) -> list[InputSpec]:
 _ARGUMENTS: dict[str, Callable[[str, Facts], list[InputSpec]]] = {
     **IMAGES,
     **SOUNDS,
+    **ATOMS,
     "input_ids": _ids,
     "inputs": _anything,
     "decoder_input_ids": _decoder_ids,

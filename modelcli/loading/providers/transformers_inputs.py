@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from modelcli.loading.bundles import bundles_of, parts_of
 from modelcli.loading.example import ExampleInputs, example_from, forward_parameters, from_specs
 from modelcli.loading.providers.transformers_arguments import (
     TEXT,
@@ -96,7 +97,7 @@ class _Search:
     def sets(self) -> Iterator[tuple[str, ...]]:
         """Yield the arguments to give together, the fewest first."""
         parameters = self.parameters
-        required = [n for n, p in parameters.items() if p.default is p.empty and _is_named(n, p)]
+        required = list(self._required())
         wanted = [name for name in _WANTED if name in parameters]
         # Models of parts inherit a main input that their own forward need not take.
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -107,13 +108,24 @@ class _Search:
             decoder = ["decoder_input_values"]
         decoder = [name for name in decoder if open_ended or name in parameters]
         seen: set[tuple[str, ...]] = {("input_ids",)} if self.dummy is not None else set()
-        for extra in ([], required, [*required, *wanted]):
+        extras = [[], required, [*required, *wanted]]
+        if not {*takes, *required} & {*_WANTED}:  # what it reads is optional, and stirs most of it
+            extras.insert(0, extras.pop())
+        for extra in extras:
             names = tuple(dict.fromkeys([*takes, *extra, *decoder]))
             if names and names not in seen and set(required) <= set(names):
                 seen.add(names)
                 yield names
         if self.is_coded and "inputs_embeds" in parameters:
             yield ("inputs_embeds",)
+
+    def _required(self) -> Iterator[str]:
+        """Yield what ``forward`` cannot do without; of an object, the parts that it bundles."""
+        bundles = bundles_of(self.model)
+        for name, parameter in self.parameters.items():
+            if parameter.default is parameter.empty and _is_named(name, parameter):
+                kind = bundles.get(name)
+                yield from [name] if kind is None else [f"{name}.{p}" for p in parts_of(kind)]
 
     def variants(self, names: Sequence[str]) -> Iterator[ExampleInputs]:
         """Yield inputs of these names: every argument's likeliest shape, then the others."""
