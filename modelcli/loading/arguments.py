@@ -7,13 +7,10 @@ itself; a table becomes the object that the annotation names.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import enum
-import importlib
 import inspect
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -22,8 +19,8 @@ from typing import Any, Union, get_args, get_origin
 from modelcli.errors import UsageError, describe, did_you_mean
 from modelcli.loading.nests import Nest
 from modelcli.loading.source import check_arguments
+from modelcli.loading.spelled import as_annotated, choices_of, scope_of, what_it_names
 
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _NUMBERS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), bool: (bool,)}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -42,7 +39,7 @@ def settle_arguments(
     settled: dict[str, Any] = {}
     for name, value in gathered.items():
         default = parameters[name].default if name in parameters else inspect.Parameter.empty
-        settled[name] = _settled(value, hints.get(name), default, name, label)
+        settled[name] = _settled(value, hints.get(name), default, name, label, scope_of(found))
     for name, parameter in parameters.items():
         if name not in settled and parameter.default is parameter.empty:
             made = _made_of_defaults(hints.get(name))
@@ -91,7 +88,14 @@ def _gathered(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: gathered[name] for name in dict.fromkeys(k.split(".")[0] for k in kwargs)}
 
 
-def _settled(value: Any, hint: Any, default: Any, name: str, label: str) -> Any:
+def _settled(
+    value: Any,
+    hint: Any,
+    default: Any,
+    name: str,
+    label: str,
+    scope: Mapping[str, Any] = types.MappingProxyType({}),
+) -> Any:
     arms = allowed_by(hint)
     if value == "None" and arms != [str]:
         return None
@@ -102,8 +106,12 @@ def _settled(value: Any, hint: Any, default: Any, name: str, label: str) -> Any:
         return _member(value, members, name, label)
     if isinstance(value, list) and (tuple in arms or isinstance(default, tuple)):
         return tuple(value)
+    if type(value) is int and arms == [str]:
+        return str(value)
+    if isinstance(value, str):
+        value = as_annotated(value, hint, arms, name, label)
     if isinstance(value, str) and not _is_text(arms, default):
-        value = _read(value, name, label)
+        value = what_it_names(value, arms, default, name, label, scope)
     _check_kind(value, arms, name, label)
     return value
 
@@ -121,46 +129,6 @@ def _is_text(arms: list[Any], default: Any) -> bool:
     """Tell whether an argument wants text, whatever that looks like."""
     named = [arm for arm in arms if arm is not type(None)]
     return str in named if named else isinstance(default, str) and default is not None
-
-
-def _read(text: str, name: str, label: str) -> Any:
-    if text[:1] == "(" and text[-1:] == ")":
-        try:
-            found = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-        return found if isinstance(found, tuple) else text
-    return _named(text, name, label) if _DOTTED.fullmatch(text) else text
-
-
-def _named(text: str, name: str, label: str) -> Any:
-    """Return the class, function or constant of a dotted name; the text if it begins no module.
-
-    A module that is not imported yet stays so: ``weights.pt`` in a configuration from elsewhere
-    must not run a ``weights.py`` beside it. What the model's own file needs is imported by then.
-
-    Raises:
-        UsageError: the module is there, and the name in it is not.
-    """
-    words = text.split(".")
-    found: Any = sys.modules.get(words[0])
-    if found is None:  # a text with dots in it
-        return text
-    reached = words[0]
-    for word in words[1:]:
-        if not hasattr(found, word):
-            try:
-                importlib.import_module(f"{reached}.{word}")
-            except Exception:
-                did = did_you_mean(word, [n for n in dir(found) if n[:1] != "_"], f"{reached}.{{}}")
-                whose = f"'{name}' of '{label}'" if name else "an argument"
-                raise UsageError(
-                    f"{whose} is to be '{text}', and '{reached}' has no '{word}'",
-                    f"{did}quote a text twice: --set '{name or 'KEY'}=\"{text}\"'",
-                ) from None
-        found = getattr(found, word)
-        reached = f"{reached}.{word}"
-    return found
 
 
 def _enumeration(arms: list[Any], default: Any) -> type[enum.Enum] | None:
@@ -280,8 +248,8 @@ def _examples(
     for name in parameters:
         hint = hints.get(name)
         members = _enumeration(allowed_by(hint), None)
-        if members is not None:
-            names = [member.name for member in members]
+        names = [member.name for member in members or ()] or [str(c) for c in choices_of(hint)]
+        if names:
             more = f" (or {', '.join(names[1:6])})" if len(names) > 1 else ""
             found[name] = f"--set {name}={names[0]}{more}"
         elif inspect.isclass(hint) and dataclasses.is_dataclass(hint):

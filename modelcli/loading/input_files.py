@@ -6,6 +6,7 @@ Imports no torch; numpy, safetensors and Pillow only where a file of theirs is r
 from __future__ import annotations
 
 import os
+import re
 import wave
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ SUFFIXES = (".npz", ".npy", ".safetensors", ".png", ".jpg", ".jpeg", ".wav")
 
 
 def split_file(text: str) -> tuple[str | None, str] | None:
-    """Split ``[NAME:]FILE``; None where the text names no file of a known kind."""
+    """Split ``[NAME:]FILE``, or with ``=``; None where the text names no file of a known kind."""
     if not text.lower().endswith(SUFFIXES):
         return None
-    name, colon, file = text.partition(":")
-    if not colon or os.path.isfile(text):
+    named = re.fullmatch(r"([^:=/]*)[:=](.*)", text)
+    if named is None or os.path.isfile(text):
         return None, text
-    return name, file
+    return named[1], named[2]
 
 
 def read_arrays(file: str, channels: int) -> dict[str, Any]:

@@ -12,7 +12,11 @@ Write = Callable[[str, str], Path]
 
 NET = """
 import enum
+import pathlib
 from collections.abc import Callable
+from typing import Literal, Optional
+import torch
+import torch.nn.functional as F
 from dataclasses import dataclass, field
 from torch import nn
 
@@ -51,6 +55,15 @@ class Number(Base):
 class Layers(Base):
     def __init__(self, norm: Callable = nn.LayerNorm, sizes: tuple[int, ...] = (1,)):
         super().__init__(norm, sizes)
+class Activation(Base):
+    def __init__(self, act=F.relu): super().__init__(act)
+class Choice(Base):
+    def __init__(self, kind: Literal["a", "none"]): super().__init__(kind)
+class MayChoose(Base):
+    def __init__(self, kind: Literal["a"] | None = "a"): super().__init__(kind)
+class Kinds(Base):
+    def __init__(self, file: pathlib.PurePosixPath = None, at: Optional[torch.device] = None,
+                 dtype: torch.dtype = torch.float32): super().__init__(file, at, dtype)
 class Enum(Base):
     def __init__(self, pool: Pool): super().__init__(pool)
 class Object(Base):
@@ -76,6 +89,21 @@ class Open(nn.Module):
         ("Any", ["value=(3,)"], "((3,),)"),
         ("Any", ["value=torch.nn.BatchNorm1d"], "<class 'torch.nn.modules.batchnorm.BatchNorm1d'>"),
         ("Any", ["value=torch.nn.functional.gelu"], "<built-in function gelu>"),
+        ("Number", ["maybe=none", "width=none"], "(None, 0.5, False, None)"),
+        ("Text", ["value=12", "other=none"], "('12', 'none')"),
+        ("Layers", ["norm=nn.BatchNorm1d"], "<class 'torch.nn.modules.batchnorm.BatchNorm1d'>"),
+        ("Layers", ["norm=BatchNorm1d"], "<class 'torch.nn.modules.batchnorm.BatchNorm1d'>"),
+        ("Layers", ["norm=Config"], "<class 'net.Config'>"),
+        ("Layers", ["sizes=8,4"], "(8, 4)"),
+        ("Layers", ["sizes=(8,4)"], "(8, 4)"),
+        ("Activation", ["act=F.silu"], "<function silu"),
+        ("Activation", ["act=gelu"], "<built-in function gelu>"),
+        ("Activation", ["act=of_ours"], "('of_ours',)"),
+        ("Choice", ["kind=none"], "('none',)"),
+        ("MayChoose", ["kind=none"], "(None,)"),
+        ("Kinds", ["file=a/b.pt", "at=cpu", "dtype=float64"],
+         "(PurePosixPath('a/b.pt'), device(type='cpu'), torch.float64)"),
+        ("Kinds", ["dtype=torch.bfloat16", "at=none"], "(None, None, torch.bfloat16)"),
         ("Any", ["value=weights.best.pt"], "('weights.best.pt',)"),
         ("Any", ["value=[1, 2]"], "([1, 2],)"),
         ("Text", ["value=None", "other=None"], "('None', None)"),
@@ -112,6 +140,12 @@ def test_a_value_is_what_the_signature_asks_for(
         ("Number", ["maybe=x"], "takes a whole number, not 'x'", "--set maybe=1"),
         ("Enum", [], "needs 'pool'", "--set pool=MEAN (or LAST)"),
         ("Enum", ["pool=mode"], "takes MEAN or LAST, not 'mode'", "--set pool=MEAN"),
+        ("Choice", [], "needs 'kind'", "--set kind=a (or none)"),
+        ("Choice", ["kind=b"], "takes a or none, not 'b'", "--set kind=a"),
+        ("Layers", ["norm=LayerNrm"], "and 'LayerNrm' names none", "did you mean 'LayerNorm'?"),
+        ("Layers", ["norm=nn.LayerNrm"], "'nn' has no 'LayerNrm'", "did you mean 'nn.LayerNorm'?"),
+        ("Kinds", ["at=gpuu"], "takes a device, not 'gpuu'", "--set at=cpu"),
+        ("Kinds", ["dtype=f4"], "takes a dtype, not 'f4'", "--set dtype=float32"),
         ("Object", ["config.dims=3"], "Config has no 'dims'", "it has dim, act, inner"),
         ("Object", ["config.dim=x"], "takes a whole number, not 'x'", "--set config.dim=1"),
         ("Demanding", [], "needs 'config'", "--set config.dim=VALUE --set config.classes=VALUE"),

@@ -49,6 +49,8 @@ Write = Callable[[str, str], Path]
         ),
         ("x:2x3~-1..1", InputSpec(shape=(2, 3), name="x", span=(-1.0, 1.0))),
         ("net/a.npz", InputSpec(shape=(), file="net/a.npz")),
+        ("x=a.npz", InputSpec(shape=(), name="x", file="a.npz")),
+        ("runs=2/a.npz", InputSpec(shape=(), name="runs", file="2/a.npz")),
         ("x:a.png", InputSpec(shape=(), name="x", file="a.png")),
     ],
 )
