@@ -58,8 +58,11 @@ def _made(kind: type | None, value: Any) -> Any:
 
 
 def _bundle(hint: Any) -> type | None:
-    for kind in allowed_by(hint):
-        named = inspect.isclass(kind) and issubclass(kind, tuple) and hasattr(kind, "_fields")
-        if named or (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
-            return kind
-    return None
+    """Return the class of an annotation that holds tensors by name."""
+    kinds: list[type] = [kind for kind in allowed_by(hint) if inspect.isclass(kind)]
+    named = (k for k in kinds if dataclasses.is_dataclass(k) or _is_named_tuple(k))
+    return next(named, None)
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")

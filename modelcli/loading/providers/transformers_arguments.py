@@ -41,8 +41,7 @@ def describe_argument(name: str, facts: Facts) -> list[InputSpec]:
     """Return what an argument may look like, the likeliest first; a part of one by its own name."""
     part = name.rpartition(".")[2]
     if part != name:
-        found = describe_argument(part, facts)
-        return [dataclasses.replace(spec, name=name) for spec in found]
+        return [dataclasses.replace(spec, name=name) for spec in describe_argument(part, facts)]
     found = _ARGUMENTS.get(name)
     if found is not None:
         return found(name, facts)
