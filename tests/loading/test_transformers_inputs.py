@@ -155,14 +155,57 @@ def test_what_is_kept_of_a_sequence_may_depend_on_a_mask_among_activations(
     summary: Summary, run: Run, tmp_path: Path
 ):
     body = summary(
-        model_type="glm5_next_text", hidden_size=64, num_hidden_layers=4, n_routed_experts=4,
-        num_experts_per_tok=2, intermediate_size=96, moe_intermediate_size=32, vocab_size=128,
+        model_type="glm5_next_text", hidden_size=64, num_hidden_layers=1, intermediate_size=96,
+        layer_types=["indexed_attention"], mlp_layer_types=["dense"], vocab_size=128,
         num_attention_heads=4, num_key_value_heads=4, pad_token_id=0, q_lora_rank=32,
         kv_lora_rank=16, qk_head_dim=16, qk_nope_head_dim=16, v_head_dim=16, index_head_dim=16,
-        index_n_heads=4, index_kpool=4, index_topk=8, linear_num_heads=4, linear_head_dim=16,
+        index_n_heads=4, index_kpool=4, index_topk=8, hc_sinkhorn_iters=2,
     )  # fmt: skip
     assert body["execution"] == "meta"
     words = ("summary", f"hf:{tmp_path}", "--format", "json")
-    for more in ((), ("--input", "input_ids:int64:2x21")):  # five pools of four, and one over
-        meta, real = run(*words, *more).json, run(*words, *more, "--execution", "real").json
-        assert meta["totals"] == real["totals"]
+    words += ("--input", "input_ids:int64:2x21")  # five pools of four, and one over
+    meta, real = run(*words).json, run(*words, "--execution", "real").json
+    assert meta["totals"] == real["totals"]
+
+
+def test_a_film_that_is_asked_by_a_text_costs_what_it_costs_to_find_one_object(
+    summary: Summary, run: Run, tmp_path: Path
+):
+    small = {"hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+    layer = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    eye = {
+        "model_type": "sam3_vision_model", "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+        "backbone_config": {
+            **layer, "model_type": "sam3_vit_model", "intermediate_size": 48, "image_size": 112,
+            "window_size": 4, "global_attn_indexes": [0], "pretrain_image_size": 112,
+        },
+    }  # fmt: skip
+    detector = {
+        "model_type": "sam3", "vision_config": eye, "geometry_encoder_config": small,
+        "text_config": {
+            **layer, "model_type": "clip_text_model", "vocab_size": 99, "projection_dim": 32,
+            "intermediate_size": 48, "bos_token_id": 1, "eos_token_id": 2,
+        },
+        "detr_encoder_config": small, "detr_decoder_config": {**small, "num_queries": 1},
+        "mask_decoder_config": {"hidden_size": 32, "num_attention_heads": 2},
+    }  # fmt: skip
+    tracker = {
+        "model_type": "sam3_tracker_video", "vision_config": eye, "image_size": 112,
+        "prompt_encoder_config": {"hidden_size": 32, "image_size": 112},
+        "mask_decoder_config": {**layer, "mlp_dim": 48, "iou_head_hidden_dim": 32},
+        "memory_attention_hidden_size": 32, "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 48,
+        "memory_attention_rope_feat_sizes": [8, 8], "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 16, "mask_downsampler_embed_dim": 32,
+        "memory_fuser_num_layers": 1, "memory_fuser_embed_dim": 32,
+        "memory_fuser_intermediate_dim": 48,
+    }  # fmt: skip
+    body = summary(
+        model_type="sam3_video", detector_config=detector, tracker_config=tracker,
+        low_res_mask_size=32, score_threshold_detection=-1.0,  # its only query is found
+    )  # fmt: skip
+    assert inputs_of(body) == {"frame": (3, 112, 112), "input_ids": (1, 8)}
+    assert body["execution"] == "meta"
+    words = ("summary", f"hf:{tmp_path}", "--format", "json", "--execution", "real")
+    assert body["totals"] == run(*words).json["totals"]

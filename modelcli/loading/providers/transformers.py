@@ -15,8 +15,7 @@ from modelcli.errors import TargetError, UnavailableError, UsageError, did_you_m
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library, read_json
-from modelcli.loading.providers.transformers_films import SAYS as FILMS_SAY
-from modelcli.loading.providers.transformers_films import follows_films, on_first_frame
+from modelcli.loading.providers.transformers_films import on_first_frame, says_of_film
 from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
 from modelcli.modules import attribute_of
@@ -52,18 +51,17 @@ class Transformers:
         method = _stands_for_forward(architecture)
         no_forward = f"{architecture.__name__} has no forward: its {method} runs" if method else ""
         no_model = _say_what_is_not_a_model(config, architecture)
-        films = architecture is not None and follows_films(architecture)
-        no_forward = FILMS_SAY if films else no_forward
+        film = says_of_film(architecture) if architecture is not None else ""
 
         def construct() -> nn.Module:
             model = _from_config(transformers, config, architecture)
-            return on_first_frame(model) if films else model
+            return on_first_frame(model) if film else model
 
         return Source(
             label=f"hf:{reference}",
             construct=construct,
             kwargs=dict(kwargs),
-            remarks=tuple(filter(None, (remark, no_forward, no_model))),
+            remarks=tuple(filter(None, (remark, film or no_forward, no_model))),
             method=method,
         )
 
