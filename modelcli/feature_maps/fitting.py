@@ -43,6 +43,8 @@ def what_fits(trace: Trace) -> str | None:
     if failed is None or not isinstance(layer, Linear) or not layer.in_features:
         return None
     takes, got = layer.in_features, failed.input_shapes[0]
+    if not got:
+        return None  # a number alone, of no map
     flat = _flattened(trace.calls, failed)
     if takes == got[-1] or flat is None or flat.input_shapes[0][1:] == ():
         return None

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modelcli.errors import UsageError
 from modelcli.running.record import Figures, TensorRecord
 from modelcli.tensors.stats import reduce_chunks
 from modelcli.tensors.values import CHUNK_BYTES
 
 MOST_VALUES = 1000  # of a tensor that is written out whole
 _BINS = 16
+_MOST_DIMS = 64  # NumPy's NPY_MAXDIMS
 _EDGE = 3  # first and last values of a tensor that is too large to be shown
 
 
@@ -33,7 +35,7 @@ def record_tensor(name: str, tensor: Tensor) -> TensorRecord:
 
 def measure(tensor: Tensor, *, bins: int = _BINS) -> Figures:
     """Return the figures of a tensor; complex values are measured by their absolute value."""
-    values = _plain(tensor).numpy().reshape(-1)
+    values = _plain(tensor).reshape(-1).numpy()
     stats = reduce_chunks(np.array_split(values, 1 + values.nbytes // CHUNK_BYTES))
     return Figures(
         mean=stats.mean,
@@ -75,5 +77,14 @@ def _edges(tensor: Tensor) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 
 
 def to_array(tensor: Tensor) -> Any:
-    """Return a NumPy array of a tensor's values; what NumPy has no type for becomes float32."""
+    """Return a NumPy array of a tensor's values; what NumPy has no type for becomes float32.
+
+    Raises:
+        UsageError: it has more dimensions than an array can have.
+    """
+    if tensor.dim() > _MOST_DIMS:
+        raise UsageError(
+            f"a tensor of {tensor.dim()} dimensions: arrays of values have at most {_MOST_DIMS}",
+            "give --input fewer dimensions; 'modelcli summary' takes any number",
+        )
     return _plain(tensor).numpy().copy()

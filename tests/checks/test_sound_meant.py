@@ -127,6 +127,8 @@ def test_a_bounded_output_is_only_held_against_a_loss_that_was_named(last: type[
     assert (guessed.findings, guessed.rules_run) == ((), ("MC701",))
     named = check(build, "4x8", train_steps=200, select=("MC701",), loss="cross_entropy")
     assert severities(named, "MC701") == ["error"]
+    few = check(build, "4x8", train_steps=5, select=("MC701",), loss="cross_entropy")
+    assert few.rules_skipped["MC701"] == "5 steps say nothing: --train-steps 50"
 
 
 def test_what_torch_logs_of_a_failed_attempt_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:

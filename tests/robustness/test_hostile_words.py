@@ -17,6 +17,7 @@ from modelcli.loading.device import resolve_device
 from modelcli.loading.providers import get_provider
 
 DIGITS = "9" * 23
+MANY_DIMS = "x".join(["1"] * 70)
 
 
 WORDS = [
@@ -30,6 +31,7 @@ WORDS = [
     (["train", "linear", "--set", f"optimizer.lr={'9' * 400}"], "must be a finite number", 2),
     (["train", "linear", "--set", "a=" + "[" * 5000], "nested too deeply", 2),
     (["time", "mlp", "--threads", "100000"], "--threads 100000 is not possible", 2),
+    (["run", "parallel", "--input", MANY_DIMS], "a tensor of 70 dimensions", 2),
 ]
 
 
@@ -40,6 +42,14 @@ def test_words(run, words, said, code):
     result = run(*words)
     result.assert_told(code)
     assert said in result.err
+
+
+def test_a_number_is_no_input_of_a_dense_layer(run):
+    result = run("summary", "shared", "--input", "scalar")
+    assert (result.code, "Linear" in result.out) == (1, True)
+    assert "error: forward failed in '0' (Linear) on ()" in result.err
+    result = run("shapes", "shared", "--input", "scalar")
+    assert (result.code, "a scalar has no features" in result.err) == (1, True)
 
 
 TOML = {

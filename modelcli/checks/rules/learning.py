@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelcli.checks.observe.locate import place_of
 from modelcli.checks.observe.parameters import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _RATES = (3e-3, 3e-2)
 _ENOUGH = 0.2  # of the first loss
+_FEWEST_STEPS = 50  # a sound model may need as many
 _MOST_FLOPS = 5e13  # some minutes on two cores
 
 
@@ -36,17 +38,20 @@ class Overfit:
     """What came of training on one batch.
 
     Attributes:
-        model: as it was left.
         unchanged: parameters that are bit by bit what they were.
     """
 
-    model: Any
     samples: int
     steps: int
     loss: str
     first: float
     best: float
     unchanged: tuple[str, ...]
+
+    @property
+    def left(self) -> float:
+        """The share of the first loss that is left at best."""
+        return self.best / max(self.first, 1e-12)
 
 
 def overfit(context: Context) -> Overfit:
@@ -70,22 +75,26 @@ def _overfit(context: Context) -> Overfit:
     if flops > _MOST_FLOPS:
         raise CannotRun(f"{steps} steps would take too long; --train-steps takes fewer")
     done = _best_of(context, samples, steps)
-    if context.options.loss is None and done.best > _ENOUGH * done.first:
+    if context.options.loss is None and done.left > _ENOUGH:
         # the loss was our choice: targets that another instance gives are within reach of any
         within = _best_of(context, samples, steps, within_reach=True)
-        if within.best <= _ENOUGH * within.first:
+        if within.left <= _ENOUGH:
             return within
     return done
 
 
 def _best_of(context: Context, samples: int, steps: int, *, within_reach: bool = False) -> Overfit:
     """Train at one learning rate after the other until it fits; return the best."""
-    results = []
+    best: Overfit | None = None
     for rate in _RATES:
-        results.append(_train(context, samples, steps, rate, within_reach=within_reach))
-        if results[-1].best <= _ENOUGH * results[-1].first:
+        done = _train(context, samples, steps, rate, within_reach=within_reach)
+        gc.collect()  # an optimiser and its methods hold each other, and the state is large
+        if best is None or done.left < best.left:
+            best = done
+        if done.left <= _ENOUGH:
             break
-    return min(results, key=lambda result: result.best / max(result.first, 1e-12))
+    assert best is not None
+    return best
 
 
 def _train(
@@ -99,7 +108,7 @@ def _train(
 
     model = _without_dropout(switch_mode(context.fresh(), True))
     inputs = context.filled(model, samples, seed=3)
-    before = {name: p.detach().clone() for name, p in named_parameters(model)}
+    before = _checksums(model)
     name = "mse" if within_reach else context.loss or "mse"
 
     def call(of: nn.Module, _inputs: object) -> Tensor:
@@ -117,6 +126,7 @@ def _train(
         if within_reach:
             other = _without_dropout(switch_mode(context.fresh(seed=2), True))
             target = call(other, ()).detach().roll(1, 0)
+            del other
         if target.numel() > context.ran.totals.trainable_params:
             raise CannotRun("it has fewer parameters than there are values to learn")
         params = [p for p in parameters_of(model) if p.requires_grad]
@@ -133,12 +143,19 @@ def _train(
                 break
             if losses[-1] < 0.01 * losses[0]:
                 break
-    same = [n for n, p in named_parameters(model) if torch.equal(p.detach(), before[n])]
+    same = [name for name, checksum in _checksums(model).items() if checksum == before[name]]
     finite = [value for value in losses if math.isfinite(value)] or [math.inf]
     return Overfit(
-        model=model, samples=samples, steps=len(losses), loss=name, first=losses[0],
-        best=min(finite), unchanged=tuple(same),
+        samples=samples, steps=len(losses), loss=name, first=losses[0], best=min(finite),
+        unchanged=tuple(same),
     )  # fmt: skip
+
+
+def _checksums(model: nn.Module) -> dict[str, str]:
+    """Return a checksum of each parameter: copies would be as large as the model."""
+    from modelcli.training.data.file import fingerprint
+
+    return {name: fingerprint(p.detach()) for name, p in named_parameters(model)}
 
 
 def _objective(name: str, output: Tensor) -> Objective:
@@ -229,7 +246,10 @@ class CannotOverfit(Rule):
         done = overfit(context)
         if not math.isfinite(done.first):
             raise CannotRun("the first loss is not finite (MC501)")
-        if done.best > _ENOUGH * done.first:
+        if done.left > _ENOUGH:
+            asked = context.options.train_steps
+            if asked < _FEWEST_STEPS:
+                raise CannotRun(f"{asked} steps say nothing: --train-steps {_FEWEST_STEPS}")
             yield self.found(
                 "",
                 f"{done.loss} on one batch of {done.samples} only falls from {done.first:.3g} to "
@@ -275,12 +295,12 @@ class NeverChanges(Rule):
             raise CannotRun("the first loss is nothing to learn from")
         idle = never_run(context)
         unchanged = [name for name in done.unchanged if name not in idle]
-        for path, names in group_names(done.model, unchanged).items():
+        for path, names in group_names(context.plain, unchanged).items():
             yield self.found(
                 path,
-                f"{show_params(count_params(done.model, names))} bit by bit the same after "
+                f"{show_params(count_params(context.plain, names))} bit by bit the same after "
                 f"{done.steps} steps of Adam",
-                place=place_of(done.model, path),
+                place=place_of(context.plain, path),
             )
 
 
