@@ -119,6 +119,28 @@ def test_an_architecture_that_is_no_model_is_said(run: Run, config: Any, name: s
     assert f"note: {says}: GPT2Model is described" in done.err
 
 
+def test_the_place_of_a_picture_in_a_text_has_an_id(run: Run, config: Any):
+    part = {
+        "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "vocab_size": 16,
+    }  # fmt: skip
+    folder = config(
+        model_type="blip-2",
+        vision_config={**part, "image_size": 28, "patch_size": 14},
+        qformer_config={**part, "encoder_hidden_size": 8, "cross_attention_frequency": 1},
+        text_config={**part, "model_type": "opt", "ffn_dim": 8, "word_embed_proj_dim": 8},
+        num_query_tokens=4,
+    )
+    says = "the configuration has no image_token_index: 15, the last of its vocabulary, stands for"
+    assert f"note: {says} it" in run("summary", f"hf:{folder}").err
+    found = totals(run, f"hf:{folder}")
+    real = totals(run, f"hf:{folder}", "--execution", "real")
+    assert (found["execution"], real["execution"]) == ("meta", "real")
+    assert found["macs"] == real["macs"] > 1000
+    given = run("summary", f"hf:{folder}", "--set", "image_token_index=3")
+    assert (given.code, given.err) == (0, "")
+
+
 def test_seventy_billion_parameters(run: Run, config: Any):
     found = totals(run, f"hf:{config(**LLAMA_70B)}", "--input", "input_ids:int64:1x128")
     assert (found["params"], found["execution"]) == (70_553_706_496, "meta")

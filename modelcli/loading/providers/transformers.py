@@ -16,6 +16,7 @@ from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
 from modelcli.loading.providers.libraries import import_library, read_json
 from modelcli.loading.providers.transformers_films import on_first_frame, says_of_film
+from modelcli.loading.providers.transformers_tokens import name_placeholder
 from modelcli.loading.script import say_meanwhile
 from modelcli.loading.source import Source
 from modelcli.modules import attribute_of
@@ -52,6 +53,7 @@ class Transformers:
         no_forward = f"{architecture.__name__} has no forward: its {method} runs" if method else ""
         no_model = _say_what_is_not_a_model(config, architecture)
         film = says_of_film(architecture) if architecture is not None else ""
+        placeholder = name_placeholder(config, architecture)
 
         def construct() -> nn.Module:
             model = _from_config(transformers, config, architecture)
@@ -61,7 +63,7 @@ class Transformers:
             label=f"hf:{reference}",
             construct=construct,
             kwargs=dict(kwargs),
-            remarks=tuple(filter(None, (remark, film or no_forward, no_model))),
+            remarks=tuple(filter(None, (remark, film or no_forward, no_model, placeholder))),
             method=method,
         )
 
