@@ -20,6 +20,7 @@ from modelcli.loading.providers import provider_names
 
 # A name that ends so was meant as a file, even if there is none.
 _OF_FILES = (
+    ".pt2",
     ".tar",
     ".gz",
     ".zip",

@@ -74,6 +74,7 @@ def test_what_is_no_program(run: Run, kind: str, tmp_path: Path):
     run("summary", f"{kind}:{text}").assert_error(2, "is no program of torch", saved)
     run("summary", f"{kind}:{archive}").assert_error(2, "holds no program", saved)
     run("summary", f"{kind}:{tmp_path}/none.pt2").assert_error(2, "does not exist")
+    run("summary", "none.pt2").assert_error(2, "file 'none.pt2' does not exist")
     run("list", kind).assert_error(2, f"{kind} has no list of models", f"{kind}:PATH")
 
 
