@@ -59,6 +59,19 @@ def test_patches_may_come_with_a_mask_and_their_shape(summary: Summary):
     }
 
 
+def test_an_image_that_is_cut_into_windows_is_larger_than_one(summary: Summary):
+    encoder = {
+        "model_type": "dinov2", "hidden_size": 16, "num_hidden_layers": 1, "patch_size": 8,
+        "num_attention_heads": 2, "image_size": 32,
+    }  # fmt: skip
+    body = summary(
+        model_type="depth_pro", patch_size=32, fusion_hidden_size=8, intermediate_hook_ids=[0],
+        intermediate_feature_dims=[8], scaled_images_feature_dims=[8, 8, 8],
+        image_model_config=encoder, patch_model_config=encoder, fov_model_config=encoder,
+    )  # fmt: skip
+    assert inputs_of(body) == {"pixel_values": (1, 3, 128, 128)}
+
+
 def test_what_a_failure_speaks_of_is_given_too(summary: Summary):
     body = summary(
         model_type="lxmert", hidden_size=16, intermediate_size=24, num_attention_heads=2,
