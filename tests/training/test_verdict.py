@@ -11,7 +11,7 @@ import pytest
 import torch
 from training.training_runs import run
 
-from modelcli.training.run.verdict import Evidence, Verdict, is_falling, judge, second_half, trend
+from modelcli.training.run.verdict import Evidence, Verdict, is_falling, is_flat, judge, second_half, trend
 from modelcli.views.train import record_body
 from modelcli.views.train_verdict import verdict_text
 
@@ -97,6 +97,7 @@ def test_a_slow_fall_that_is_still_above_the_trivial_answer_is_learning() -> Non
     assert evidence.whole_trend[1] < -6
     assert judge(evidence) == Verdict.LEARNING
     assert is_falling(evidence)
+    assert not is_flat(evidence)
     # One that has come as far as the constant answer needs the surer sign.
     assert judge(dataclasses.replace(evidence, held_out=2.1)) == Verdict.NOTHING
 

@@ -224,9 +224,10 @@ def _is_coming_down(evidence: Evidence) -> bool:
 
 
 def is_flat(evidence: Evidence) -> bool:
-    """Tell whether the loss had stopped falling; a curve of a few points does not say so."""
+    """Tell whether the loss had stopped falling; a short or a noisy curve does not say so."""
     slope, t = evidence.trend
-    return (slope, t) != (0.0, 0.0) and not is_falling(evidence)
+    may_fall = slope < -_FALLING and t < -1
+    return (slope, t) != (0.0, 0.0) and not may_fall and not is_falling(evidence)
 
 
 def is_falling(evidence: Evidence) -> bool:
