@@ -11,7 +11,15 @@ import pytest
 import torch
 from training.training_runs import run
 
-from modelcli.training.run.verdict import Evidence, Verdict, is_falling, is_flat, judge, second_half, trend
+from modelcli.training.run.verdict import (
+    Evidence,
+    Verdict,
+    is_falling,
+    is_flat,
+    judge,
+    second_half,
+    trend,
+)
 from modelcli.views.train import record_body
 from modelcli.views.train_verdict import verdict_text
 
