@@ -109,7 +109,8 @@ def test_a_model_that_answers_to_every_name_is_not_taken_for_another_librarys():
 def test_architectures_that_are_no_names(run, tmp_path, named):
     pytest.importorskip("transformers")
     config = {"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 16,
-              "n_positions": 8, "architectures": named}  # fmt: skip
+              "n_positions": 8, "bos_token_id": 0, "eos_token_id": 0,
+              "architectures": named}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     result = run("summary", f"hf:{tmp_path}")
     assert "Traceback" not in result.err
