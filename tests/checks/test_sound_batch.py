@@ -215,6 +215,17 @@ def test_a_state_that_is_kept_with_its_graph_is_an_error() -> None:
     assert finding.message.endswith("and its graph with them: the second backward() raises")
 
 
+def test_a_state_that_is_detached_when_it_is_read_stops_no_backward() -> None:
+    def keep(model: Any, x: Any) -> Any:
+        model.h = model.l(x, None if model.h is None else model.h.detach())
+        return model.h
+
+    report = check_all(lambda: Made(keep, l=nn.GRUCell(4, 4), h=None), "2x4")
+    (finding,) = of_rule(report, "MC301", "MC304", "MC402")
+    assert (finding.rule, finding.path, str(finding.severity)) == ("MC304", "h", "warning")
+    assert finding.message.endswith("carries values from one eval pass into the next")
+
+
 @pytest.mark.parametrize(
     ("name", "args", "kwargs", "axes"),
     [

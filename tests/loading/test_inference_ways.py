@@ -23,6 +23,10 @@ class Base(nn.Module):
         super().__init__()
         self.fc, self.conv = nn.Linear(10, 8), nn.Conv2d(3, 8, 4, 4)
         self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.words, self.places = nn.Embedding(100, 8), nn.Embedding(64, 8)
+        self.kinds = nn.ModuleList([nn.Embedding(n, 4) for n in (10, 5, 7)])
+        self.norm, self.action_dim = nn.LayerNorm([20, 6]), 4
+        self.mixer = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
 """
 
 FORWARDS: dict[str, tuple[str, dict[str, tuple[str, list[int]]]]] = {
@@ -57,6 +61,37 @@ FORWARDS: dict[str, tuple[str, dict[str, tuple[str, list[int]]]]] = {
         "        one = x[:, :, None].expand(b, n, n, -1)\n"
         "        return self.fc(torch.cat((one, one.transpose(1, 2), far), -1))",
         {"x": ("float32", [1, 128, 3])},
+    ),
+    "places of a table, which are fewer than is common": (
+        "def forward(self, ids):\n        at = torch.arange(ids.shape[1], device=ids.device)\n"
+        "        return self.words(ids) + self.places(at[None].expand_as(ids))",
+        {"ids": ("int64", [1, 64])},
+    ),
+    "columns of ids, each with a table of its own": (
+        "def forward(self, cats, x):\n"
+        "        found = [kind(cats[:, i]) for i, kind in enumerate(self.kinds)]\n"
+        "        return torch.cat(found, 1), self.fc(x)",
+        {"cats": ("int64", [1, 3]), "x": ("float32", [1, 10])},
+    ),
+    "a film, frame by frame": (
+        "def forward(self, x):\n        b, t, c, h, w = x.shape\n"
+        "        return self.conv(x.reshape(b * t, c, h, w)).view(b, t, 8, -1)",
+        {"x": ("float32", [1, 16, 3, 112, 112])},
+    ),
+    "sentences for an encoder and a decoder": (
+        "def forward(self, first, second):\n        n = second.size(1)\n"
+        "        mask = self.mixer.generate_square_subsequent_mask(n)\n"
+        "        h = self.mixer(self.words(first), self.words(second), tgt_mask=mask)\n"
+        "        return h",
+        {"first": ("int64", [1, 128]), "second": ("int64", [1, 128])},
+    ),
+    "all of a sample's dimensions": (
+        "def forward(self, x):\n        return self.norm(x)",
+        {"x": ("float32", [1, 20, 6])},
+    ),
+    "features that an attribute says": (
+        "def forward(self, state, action):\n        return self.fc(torch.cat([state, action], -1))",
+        {"state": ("float32", [1, 6]), "action": ("float32", [1, 4])},
     ),
     "a parameter spread over the batch, then another tower": (
         "def forward(self, image=None, feats=None):\n        out = []\n"

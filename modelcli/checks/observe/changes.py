@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from modelcli.checks.record import CannotRun
+from modelcli.modules import switch_mode
+
 if TYPE_CHECKING:
+    from modelcli.checks.observe.context import Context
     from modelcli.checks.observe.passes import EvalPass
     from modelcli.checks.observe.state import State
 
@@ -36,6 +40,27 @@ def settled(ran: EvalPass) -> list[str]:
         if not same and name not in changing:
             found.append(name)
     return found
+
+
+def fails_the_second_time(context: Context) -> bool:
+    """Tell whether a backward pass reaches into the graph of the pass before it."""
+    import torch
+
+    from modelcli.checks.observe.foreign import ModelRaised
+    from modelcli.checks.observe.passes import call_model, copy_inputs, output_tensors
+
+    ran = context.eval_pass
+    model = switch_mode(context.fresh(), False)
+    try:
+        with torch.enable_grad():
+            for _ in range(2):
+                outputs = output_tensors(call_model(model, copy_inputs(ran.inputs)))
+                sum(t.sum() for t in outputs if t.requires_grad).backward()
+    except (RuntimeError, AttributeError) as error:
+        return "second time" in str(error)
+    except (CannotRun, ModelRaised):
+        pass
+    return False
 
 
 def _attribute_changes(one: State, other: State) -> Iterator[tuple[str, str]]:

@@ -79,6 +79,25 @@ def index_steps(parts: Any) -> Iterator[Step]:
         yield Step("drop", (at,))
 
 
+def read_columns(facts: Facts, start: fx.Node) -> None:
+    """Note how many columns there are where an input is only ever used column by column."""
+    columns: dict[int, set[int]] = {}
+    for user in start.users:
+        if name_of(user) in ("getattr", "size", "dim"):
+            continue
+        parts = user.args[1] if name_of(user) == "getitem" else None
+        if not isinstance(parts, tuple) or type(parts[-1]) is not int:
+            return
+        if any(part != slice(None) for part in parts[:-1]):
+            return
+        columns.setdefault(len(parts) - 1, set()).add(parts[-1])
+    for dim, picked in columns.items():
+        if dim and len(columns) == 1 and len(picked) > 1 and picked == set(range(len(picked))):
+            facts.sizes.setdefault(dim, len(picked))
+            if any(reach.takes.below is not None for reach in facts.reaches):
+                facts.rank = facts.rank or dim + 1  # columns of ids
+
+
 def picked_dimension(user: fx.Node, index: fx.Node) -> int | None:
     """Return the dimension along which an operation picks by an index; None if unknown."""
     if name_of(user) in ("getitem", "__getitem__"):

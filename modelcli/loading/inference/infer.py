@@ -143,7 +143,8 @@ class _Search:
         channels = next(
             (t.dims[1] for t in templates if "H" in t.dims and isinstance(t.dims[1], int)), 3
         )
-        lists = [choices(self.model, group, channels) for group in groups]
+        limits = self.wanted.limits
+        lists = [choices(self.model, group, channels, limits) for group in groups]
         if len(lists) < 2:
             return [{groups[0]: c} for c in lists[0]] if lists else [{}]
         firsts = [dict(zip(groups, row, strict=True)) for row in zip(*lists, strict=False)]

@@ -15,7 +15,7 @@ from modelcli.loading.example import forward_parameters
 from modelcli.loading.inference.facts import Facts
 from modelcli.loading.inference.names import Kind, is_graph, is_number, kind_of, plain_value
 from modelcli.loading.inference.probe import Probed, probe
-from modelcli.loading.inference.reach import read_facts
+from modelcli.loading.inference.reach import read_facts, tables_of_positions
 from modelcli.loading.inference.templates import Template, templates
 from modelcli.loading.types import InputSpec
 
@@ -46,6 +46,7 @@ class Wanted:
         plain: numbers and flags that stand for those that nobody gave.
         missing: parameters that can only be asked for, as a text.
         positional: the names that are given by their position, in order.
+        limits: the most steps that a sequence can have, and the table that says so.
     """
 
     parts: tuple[Part, ...] = ()
@@ -53,6 +54,7 @@ class Wanted:
     plain: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     positional: tuple[str, ...] = ()
+    limits: tuple[tuple[int, str], ...] = ()
 
 
 def wanted_inputs(model: nn.Module, given: Mapping[str, Any]) -> Wanted:
@@ -95,6 +97,7 @@ def wanted_inputs(model: nn.Module, given: Mapping[str, Any]) -> Wanted:
         plain=numbers,
         missing=asked,
         positional=_positional(parameters, tensors, open_args),
+        limits=tuple(tables_of_positions(probed)),
     )
 
 
@@ -175,7 +178,7 @@ def _parts(
     return tuple(
         Part(
             name=name, kind=kind, rows_of=facts.rows_of, in_graph=graph,
-            templates=tuple(templates(model, facts, kind, graph=graph)),
+            templates=tuple(templates(model, facts, kind, graph=graph, name=name)),
         )
         for name, kind, facts in found
     )  # fmt: skip

@@ -15,6 +15,7 @@ from modelcli.loading.inference.dimensions import (
     is_custom,
     name_of,
     picked_dimension,
+    read_columns,
     read_pattern,
     read_shape,
     read_size,
@@ -27,6 +28,9 @@ from modelcli.loading.inference.steps import Step, pattern_step, step_of
 from modelcli.loading.inference.takes import takes
 
 _PICKS = frozenset(["getitem", "__getitem__", "index_select", "gather"])
+_SAME_NUMBERS = frozenset(
+    "getitem unsqueeze expand expand_as view reshape repeat to long int cuda type_as".split()
+)
 _DEEPEST_NEST = 4
 _TOKEN_MIXERS = frozenset(
     "RNNBase MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer "
@@ -40,6 +44,23 @@ def read_facts(probed: Probed, name: str) -> Facts:
         if node.op == "placeholder" and node.target == name:
             return _Reader(probed).read(node, 0)
     return Facts()
+
+
+def tables_of_positions(probed: Probed) -> Iterator[tuple[int, str]]:
+    """Yield the tables that are asked for the places of a sequence, and how many those are."""
+    for node in probed.graph.nodes:
+        layer = probed.modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, torch.nn.Embedding) and _counts_up(node.args[0] if node.args else 0):
+            yield layer.num_embeddings, f"{node.target} (Embedding)"
+
+
+def _counts_up(value: Any) -> bool:
+    """Tell whether a value is what ``arange`` gave, in whatever shape."""
+    while isinstance(value, fx.Node) and name_of(value) != "arange":
+        if name_of(value) not in _SAME_NUMBERS:
+            return False
+        value = value.args[0] if value.args else None
+    return isinstance(value, fx.Node)
 
 
 class _Reader:
@@ -57,6 +78,7 @@ class _Reader:
                     if user not in seen:
                         seen.add(user)
                         queue.append((user, following))
+        read_columns(facts, start)
         return facts
 
     def _use(
@@ -103,6 +125,8 @@ class _Reader:
             if found is not None:
                 where = f"{user.target} ({type(layer).__name__})"
                 rank = None if steps else self._rank_after(user)
+                if rank is not None and found.dtype == "int64":
+                    rank -= 1  # a table adds a dimension
                 facts.reaches.append(Reach(where=where, takes=found, steps=steps, rank=rank))
                 return
         if not steps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,13 @@ class Choice:
     is_said: bool = False
 
 
-def choices(model: nn.Module, letters: str, channels: int) -> list[Choice]:
+def choices(
+    model: nn.Module, letters: str, channels: int, limits: Sequence[tuple[int, str]] = ()
+) -> list[Choice]:
     """Return values for the letters of a shape, the likeliest first.
 
     Args:
+        limits: the most steps that a sequence can have, and what says so.
         letters: ``HW``, ``DHW``, ``L``, ``A`` or ``G``.
         channels: of the images, which decide what is common.
     """
@@ -78,7 +81,7 @@ def choices(model: nn.Module, letters: str, channels: int) -> list[Choice]:
         common3 = _VOLUMES if channels == 3 else _CUBES
         return [_common({"D": d, "H": h, "W": w}, d < 16 or h < 64) for d, h, w in common3]
     if letters == "L":
-        return list(_lengths(model))
+        return list(_lengths(model, limits))
     if letters == "A":
         said = [_said({"A": v}, n) for v, n in _attributes(model, _SOUND_NAMES) if _is_size(v)]
         lengths = [_said({"A": v}, n) for v, n in _attributes(model, _LENGTH_NAMES) if _is_size(v)]
@@ -98,9 +101,15 @@ def swept(letters: str) -> Iterator[Choice]:
             )  # fmt: skip
 
 
-def widths(model: nn.Module) -> Iterator[tuple[int, str]]:
+def own_widths(name: str) -> tuple[str, ...]:
+    """Return how a model calls the features of one of its inputs."""
+    last = name.rpartition(".")[2]
+    return tuple(f"{last}{end}" for end in ("_dim", "_size", "_features", "_channels"))
+
+
+def widths(model: nn.Module, names: tuple[str, ...] = _WIDTH_NAMES) -> Iterator[tuple[int, str]]:
     """Yield how many features a model says that it works with, and where."""
-    for value, name in _attributes(model, _WIDTH_NAMES):
+    for value, name in _attributes(model, names):
         if _is_size(value):
             yield value, name
 
@@ -119,12 +128,12 @@ def _common(sizes: dict[str, int], is_small: bool) -> Choice:
     return Choice(sizes=sizes, says=says, is_small=is_small)
 
 
-def _lengths(model: nn.Module) -> Iterator[Choice]:
+def _lengths(model: nn.Module, known: Sequence[tuple[int, str]]) -> Iterator[Choice]:
     for value, name in _attributes(model, _LENGTH_NAMES):
         if _is_size(value) and value <= 4096:
             yield _said({"L": value}, name)
     limits = [(v, n) for v, n in _attributes(model, _LIMIT_NAMES) if _is_size(v)]
-    limits += list(_positions(model))
+    limits += [*_positions(model), *known]
     limit, name = min(limits, default=(1 << 31, ""))
     if limit < _LENGTHS[0]:
         yield _said({"L": limit}, name)

@@ -173,6 +173,8 @@ def _layer_norm(layer: Any, argument: int | str) -> Takes | None:
     shapes: tuple[tuple[Dim, ...], ...] = (("B", "L", *shape), ("B", *shape))
     if len(shape) == 1:
         shapes = (*shapes, ("B", "H", "W", *shape))
+    else:
+        shapes = shapes[::-1]  # it says all of a sample's dimensions
     return Takes(shapes=shapes, says=f"takes {math.prod(shape)} features")
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from modelcli.loading.inference.facts import Facts, Reach
 from modelcli.loading.inference.names import Kind
 from modelcli.loading.inference.shapes import Dims
-from modelcli.loading.inference.sizes import widths
+from modelcli.loading.inference.sizes import own_widths, widths
 from modelcli.loading.inference.steps import Step, undo
 from modelcli.loading.inference.takes import Takes, takes
 from modelcli.loading.types import InputSpec
@@ -62,15 +62,19 @@ class Template:
         return InputSpec(shape=shape, name=name, dtype=self.dtype or floating, span=span)
 
 
-def templates(model: nn.Module, facts: Facts, kind: Kind, *, graph: bool) -> list[Template]:
+def templates(
+    model: nn.Module, facts: Facts, kind: Kind, *, graph: bool, name: str = ""
+) -> list[Template]:
     """Return what an input may look like by its layers and its name.
 
     Args:
+        name: of the input, whose size an attribute may say (``state_dim``).
         graph: whether the inputs are nodes and edges, which have no batch.
     """
     direct = [r for r in facts.reaches if not r.steps]
     round_about = [r for r in facts.reaches if r.steps]
     found = [t for r in direct for t in _of_reach(r, kind)]
+    found += _told_by_attributes(model, name)
     named = list(_of_kind(model, kind, facts))
     if facts.indexes and kind == "tensor" and not direct:
         named = [_index(dims, facts) for dims in (("B",), ("B", "L"))]
@@ -81,10 +85,31 @@ def templates(model: nn.Module, facts: Facts, kind: Kind, *, graph: bool) -> lis
         found += named
     for reach in round_about:
         found += _of_reach(reach, kind)
+    found = [_within_tables(t, facts) for t in _with_frames(found, facts)]
     if graph:
         found = [as_graph(t, kind) for t in found]
     ranked = sorted(found, key=lambda t: _misfit(t, facts))
     return [_demanded(t, facts) for t in dict.fromkeys(ranked)]
+
+
+def _with_frames(found: list[Template], facts: Facts) -> list[Template]:
+    """Put frames before the images that a forward of five dimensions takes one by one."""
+    if facts.rank != 5 or any(len(t.dims) == 5 for t in found):
+        return found
+    images = [t for t in found if t.dims[0:1] == ("B",) and t.dims[2:] == ("H", "W")]
+    return [*(dataclasses.replace(t, dims=("B", "D", *t.dims[1:])) for t in images), *found]
+
+
+def _within_tables(template: Template, facts: Facts) -> Template:
+    """Keep ids below the rows of the smallest table that they go into."""
+    tables = [r for r in facts.reaches if r.takes.below is not None]
+    if not isinstance(template.below, int) or not tables:
+        return template
+    least = min(tables, key=lambda r: r.takes.below or 0)
+    if (least.takes.below or 0) >= template.below:
+        return template
+    why = f"{least.where} {least.takes.says}"
+    return dataclasses.replace(template, below=least.takes.below, why=why, origin=least.where)
 
 
 def _fits(template: Template, kind: Kind) -> bool:
@@ -227,6 +252,12 @@ def _wider(model: nn.Module) -> Iterator[Template]:
         for free in (("H", "W"), ("D", "H", "W")):
             yield Template(dims=("B", first[1].in_channels, *free), origin=where,
                            why=f"{where} takes {first[1].in_channels} channels")  # fmt: skip
+
+
+def _told_by_attributes(model: nn.Module, name: str) -> Iterator[Template]:
+    for value, attribute in widths(model, own_widths(name)) if name else ():
+        for dims in (("B", value), ("B", "L", value)):
+            yield Template(dims=dims, why=f"{attribute} says {value} features", origin=attribute)
 
 
 def fallback_templates(model: nn.Module) -> Iterator[Template]:

@@ -11,7 +11,7 @@ from modelcli.checks.rule import Rule, example
 
 if TYPE_CHECKING:
     from modelcli.checks.observe.context import Context
-from modelcli.checks.observe.changes import changes, settled
+from modelcli.checks.observe.changes import changes, fails_the_second_time, settled
 from modelcli.modules import find_module
 
 
@@ -61,7 +61,7 @@ class ChangesState(Rule):
             except KeyError:
                 module = ran.model
             severity = None
-            if name in ran.after.graphs:
+            if name in ran.after.graphs and fails_the_second_time(context):
                 severity = Severity.ERROR
                 what += ", and its graph with them: the second backward() raises"
             yield self.found(name, what, place=assignment(module, attribute), severity=severity)
