@@ -126,10 +126,13 @@ def refuse_checkpoint(target: Target) -> NoReturn:
             f"'{target.text}' is a folder, not a model",
             f"a model saved by transformers is hf:{target.text}; a file's is path/net.py:Net",
         )
-    if target.text.endswith(".pt2"):
+    from modelcli.checkpoints.formats.torch_archive import PROGRAMS, program_in
+
+    kind = program_in(Path(target.place))
+    if kind is not None:
         raise TargetError(
-            f"'{target.text}' is a program of torch.export, whose weights may be pickled code",
-            f"loading it runs what it says: if you trust it, name export:{target.text}",
+            f"'{target.text}' is a program of {PROGRAMS[kind]}, whose weights may be pickled code",
+            f"loading it runs what it says: if you trust it, name {kind}:{target.text}",
         )
     if not _is_checkpoint(target.text):
         from modelcli.checkpoints.detect import sniff

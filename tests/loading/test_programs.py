@@ -64,6 +64,23 @@ def test_neither_is_loaded_for_its_suffix(run: Run, exported: Path, monkeypatch)
     )
 
 
+def test_a_program_is_told_by_its_content(
+    run: Run, exported: Path, scripted: Path, tmp_path: Path
+) -> None:
+    for file, kind, other, words in (
+        (scripted, "script", "export", "TorchScript"),
+        (exported, "export", "script", "torch.export"),
+    ):
+        plain = tmp_path / f"{kind}.pth"
+        plain.write_bytes(file.read_bytes())
+        run("check", str(plain)).assert_error(
+            2, f"is a program of {words}", f"if you trust it, name {kind}:{plain}"
+        )
+        run("summary", f"{other}:{plain}").assert_error(
+            2, f"is a program of {words}", f"name {kind}:{plain}"
+        )
+
+
 @pytest.mark.parametrize("kind", ["export", "script"])
 def test_what_is_no_program(run: Run, kind: str, tmp_path: Path):
     text, archive = tmp_path / "text.pt2", tmp_path / "other.zip"

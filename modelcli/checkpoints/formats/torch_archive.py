@@ -6,11 +6,12 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from modelcli.errors import CheckpointError
 from modelcli.files import damage_of_archives
 
+PROGRAMS = {"script": "TorchScript", "export": "torch.export"}  # by the word before the colon
 AGAIN = "the file is damaged or incomplete: download or save it again"
 
 
@@ -69,13 +70,31 @@ def _refuse_bomb(path: Path, members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _refuse_programs(path: Path, names: set[str]) -> None:
+def program_in(path: Path) -> Literal["script", "export"] | None:
+    """Return what kind of program a file holds: of TorchScript, or of torch.export; None: none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _program({name.partition("/")[2] for name in archive.namelist()})
+    except damage_of_archives():
+        return None
+
+
+def _program(names: set[str]) -> Literal["script", "export"] | None:
     if "constants.pkl" in names:
+        return "script"
+    if "archive_format" in names or any(name.startswith("models/") for name in names):
+        return "export"
+    return None
+
+
+def _refuse_programs(path: Path, names: set[str]) -> None:
+    kind = _program(names)
+    if kind == "script":
         raise CheckpointError(
             f"'{path}' is a TorchScript archive: it holds a program, not only tensors",
             "save the weights alone: torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt')",
         )
-    if "archive_format" in names or any(name.startswith("models/") for name in names):
+    if kind == "export":
         raise CheckpointError(
             f"'{path}' is an archive of torch.export: it holds a program, not only tensors",
             "save the weights alone: torch.save(torch.export.load(FILE).state_dict, 'weights.pt')",

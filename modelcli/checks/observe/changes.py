@@ -46,21 +46,20 @@ def fails_the_second_time(context: Context) -> bool:
     """Tell whether a backward pass reaches into the graph of the pass before it."""
     import torch
 
-    from modelcli.checks.observe.foreign import ModelRaised
-    from modelcli.checks.observe.passes import call_model, copy_inputs, output_tensors
+    from modelcli.checks.observe.flow import send_back
+    from modelcli.checks.observe.foreign import ModelRaised, call_model
+    from modelcli.checks.observe.values import copy_inputs
 
-    ran = context.eval_pass
-    model = switch_mode(context.fresh(), False)
+    inputs = context.eval_pass.inputs
+    error: Exception | None = None
     try:
+        model = switch_mode(context.fresh(), False)
         with torch.enable_grad():
             for _ in range(2):
-                outputs = output_tensors(call_model(model, copy_inputs(ran.inputs)))
-                sum(t.sum() for t in outputs if t.requires_grad).backward()
-    except (RuntimeError, AttributeError) as error:
-        return "second time" in str(error)
+                error = error or send_back(call_model(model, copy_inputs(inputs)))
     except (CannotRun, ModelRaised):
-        pass
-    return False
+        return False
+    return "second time" in str(error)
 
 
 def _attribute_changes(one: State, other: State) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from modelcli.checkpoints.formats.torch_archive import PROGRAMS, program_in
 from modelcli.errors import TargetError, UsageError, describe
 from modelcli.files import check_regular
 from modelcli.loading.source import Source
@@ -81,6 +82,9 @@ def _loaded(kind: str, file: str, kwargs: Mapping[str, Any], load: Callable[[str
         raise TargetError(f"file '{file}' does not exist", "name the file that was saved")
     if not zipfile.is_zipfile(path):
         raise TargetError(f"'{file}' is no program of torch", _saved_by(kind))
+    other = program_in(path)
+    if other is not None and other != kind:
+        raise TargetError(f"'{file}' is a program of {PROGRAMS[other]}", f"name {other}:{file}")
     try:
         return load(file)
     except Exception as error:  # whatever torch makes of another kind of archive
