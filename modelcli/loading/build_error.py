@@ -16,10 +16,15 @@ _WEIGHTS = re.compile(r"pretrain|weights$")  # arguments that ask for some
 _NO_GPU = ("not compiled with CUDA", "No CUDA GPUs are available", "Found no NVIDIA driver")
 
 
+def lacks_gpu(error: BaseException) -> bool:
+    """Tell whether an exception says that there is no GPU here."""
+    return any(words in str(error) for words in _NO_GPU)
+
+
 def as_build_error(source: Source, cause: BaseException) -> ModelcliError:
     """Return the error of a constructor that raised; of another kind where a device lacks."""
     told = BuildError(source, cause)
-    if any(words in str(cause) for words in _NO_GPU):
+    if lacks_gpu(cause):
         return UnavailableError(
             f"'{source.label}' asks for cuda, which is not available here: {describe(cause)}",
             told.hint or "build it without the device",

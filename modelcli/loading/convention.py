@@ -12,6 +12,7 @@ from torch import nn
 from modelcli.errors import UsageError, describe
 from modelcli.loading.build import unwrap
 from modelcli.loading.example import ExampleInputs, example_from, forward_parameters, from_specs
+from modelcli.loading.exported import recorded_with
 from modelcli.loading.providers import inputs_from_providers
 from modelcli.loading.source import Source
 from modelcli.loading.types import InputSpec
@@ -37,7 +38,7 @@ def inputs_by_convention(source: Source, model: nn.Module) -> ExampleInputs | No
         if found is not None:
             value, origin = found
             return _from_shapes(value, model, origin)
-    return inputs_from_providers(model)
+    return recorded_with(model) or inputs_from_providers(model)
 
 
 def _said(source: Source, model: nn.Module, name: str) -> tuple[Any, str]:

@@ -15,6 +15,7 @@ from modelcli.loading.example import (
     from_specs,
     with_batch_size,
 )
+from modelcli.loading.exported import by_place
 from modelcli.loading.given import made_by, with_files
 from modelcli.loading.inference import infer_inputs
 from modelcli.loading.settled import settled_specs
@@ -47,11 +48,12 @@ def find_inputs(
     if known is not None:
         asked = request.specs or request.factory
         if not asked or not _lacks_inputs(model, known, request):
-            return with_batch_size(with_request(known, extra), request.batch_size)
+            whole = with_batch_size(with_request(known, extra), request.batch_size)
+            return by_place(model, whole)
         known = with_batch_size(known, request.batch_size)
     copied = copy_to_meta(model)
     set_mode(copied, training)
-    return infer_inputs(copied, request, source.label, known)
+    return by_place(model, infer_inputs(copied, request, source.label, known))
 
 
 def _lacks_inputs(model: nn.Module, known: ExampleInputs, request: InputRequest) -> bool:

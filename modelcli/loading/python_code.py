@@ -16,8 +16,9 @@ from typing import Any
 
 from torch import nn
 
-from modelcli.errors import ModelcliError, TargetError, describe, did_you_mean
+from modelcli.errors import ModelcliError, TargetError, UnavailableError, describe, did_you_mean
 from modelcli.isolation import importable, package_root, preserved_random
+from modelcli.loading.build_error import lacks_gpu
 from modelcli.loading.nests import steps_into
 from modelcli.loading.notebook import read_notebook
 from modelcli.loading.script import script_arguments, watched_import
@@ -153,7 +154,7 @@ def _import_module(name: str, shown: str = "", path: Path | None = None) -> Modu
         sys.argv = words
 
 
-def _import_failure(shown: str, error: BaseException, path: Path | None) -> TargetError:
+def _import_failure(shown: str, error: BaseException, path: Path | None) -> ModelcliError:
     line = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if path is not None and frame.filename == str(path):
@@ -166,7 +167,8 @@ def _import_failure(shown: str, error: BaseException, path: Path | None) -> Targ
             hint += f", or give it what it reads: {shown}:NAME -- --flag value"
     else:
         hint = f"it fails while it is imported{line}"
-    return TargetError(f"'{shown}' cannot be imported: {describe(error)}", hint)
+    kind = UnavailableError if lacks_gpu(error) else TargetError
+    return kind(f"'{shown}' cannot be imported: {describe(error)}", hint)
 
 
 def _attribute(module: ModuleType, place: str, attribute: str) -> Any:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import Run
 from torch import Tensor, nn
+
+import modelcli
+from modelcli.loading.grammar import make_request
+from modelcli.loading.source import Source
+from modelcli.observe import observe
 
 
 class Net(nn.Module):
@@ -99,3 +105,51 @@ def test_it_takes_no_arguments(run: Run, exported: Path):
     run("summary", f"export:{exported}", "--set", "width=3").assert_error(
         2, "is built already: it takes no 'width'", "anew"
     )
+
+
+class Both(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor, *, scale: Tensor) -> Tensor:
+        y: Tensor = self.fc(x) * scale
+        return y
+
+
+class Dict(Both):
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+        y: Tensor = self.fc(batch["x"])
+        return y
+
+
+def exported_module(model: nn.Module, *args: Any, **how: Any) -> nn.Module:
+    return torch.export.export(model, args, **how).module()
+
+
+def test_a_graph_in_code_runs_on_what_it_was_exported_with() -> None:
+    rows = {"x": {0: torch.export.Dim("rows")}, "scale": {0: torch.export.Dim("rows")}}
+    module = exported_module(
+        Both(), torch.rand(3, 8), kwargs={"scale": torch.ones(3, 4)}, dynamic_shapes=rows
+    )
+    trace = observe(Source(label="net", instance=module))
+    assert [(i.name, i.shape, i.origin) for i in trace.inputs] == [
+        ("x", (3, 8), "exported with"), ("scale", (3, 4), "exported with")
+    ]  # fmt: skip
+    assert (trace.failure, trace.totals.macs) == (None, 96)
+
+
+def test_a_graph_is_called_with_places_keywords_and_plain_dicts() -> None:
+    module = exported_module(Both(), torch.rand(3, 8), kwargs={"scale": torch.ones(3, 4)})
+    given = make_request(["x:3x8", "scale:3x4"])
+    trace = observe(Source(label="net", instance=module), given)
+    assert (trace.failure, trace.totals.macs) == (None, 96)
+    module = exported_module(Dict(), {"x": torch.rand(3, 8)})
+    trace = observe(Source(label="net", instance=module), make_request(["batch.x:3x8"]))
+    assert (trace.failure, trace.totals.macs) == (None, 96)
+
+
+def test_the_code_of_a_part_is_no_hidden_layer() -> None:
+    program = torch.export.export(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), (torch.rand(2, 8),))
+    report = modelcli.check(torch.export.unflatten(program), torch.rand(2, 8))
+    assert not [finding for finding in report.findings if finding.rule == "MC101"]

@@ -83,6 +83,17 @@ def test_a_device_that_is_not_here_is_described_on_meta_and_said(
     assert shown.json["remarks"] == [f"it asks for {device}, which is not here: described on meta"]
     listed = run("params", net, "--format", "json")
     assert (listed.code, listed.json["totals"]["params"]) == (0, 4160)
+    checked = run("check", net, "--input", "2x64", "--format", "json")
+    assert checked.code == 0, checked.err
+    assert not [f for f in checked.json["findings"] if f["severity"] == "error"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks what happens where there is no CUDA")
+def test_a_device_that_is_asked_for_at_import_is_not_available(
+    target: Callable[[str], str], run: Run
+) -> None:
+    net = target("X = torch.zeros(3).cuda()\nclass Net(nn.Module): ...")
+    run("summary", net).assert_error(3, "cannot be imported", "torch.zeros(3).cuda()")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks what happens where there is no CUDA")

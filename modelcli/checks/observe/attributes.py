@@ -21,6 +21,7 @@ _OWN = frozenset(
     "_load_state_dict_post_hooks _flat_weights _flat_weight_refs _all_weights "
     "parametrizations".split()
 )
+_OF_GRAPHS = _OWN | {"graph_module"}  # the code of a part of torch.export, beside its weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,9 @@ def find_hidden(model: nn.Module) -> tuple[Hidden, ...]:
     found: list[Hidden] = []
     seen: set[int] = set()
     for path, module in named_modules(model):
+        own = _OF_GRAPHS if type(module).__module__.startswith("torch.export.") else _OWN
         for attribute, value in list(vars(module).items()):
-            if attribute in _OWN:
+            if attribute in own:
                 continue
             for trail, item in _walk(value, "", seen, registered):
                 if id(item) in registered or _storage(item) in storages:

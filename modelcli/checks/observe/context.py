@@ -19,7 +19,7 @@ from modelcli.checks.observe.subject import Subject
 from modelcli.checks.observe.values import map_inputs, with_values
 from modelcli.checks.observe.watched import watch_eval, watch_train
 from modelcli.checks.record import CannotRun
-from modelcli.errors import ModelcliError, RunFailedError
+from modelcli.errors import ModelcliError, RunFailedError, UnavailableError
 from modelcli.loading.example import ExampleInputs
 from modelcli.modules import parameters_of, set_mode, switch_mode
 
@@ -108,7 +108,7 @@ class Context(Subject):
         assert self.values_allowed
         try:
             model = self.build(seed=seed)
-        except RunFailedError as error:
+        except (RunFailedError, UnavailableError) as error:
             raise CannotRun(f"it cannot be built with values: {error.message}") from error
         if any(is_lazy(parameter) for parameter in parameters_of(model)):
             inputs = self.filled(model, max(2, self.batch))
