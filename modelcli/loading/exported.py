@@ -39,7 +39,7 @@ def by_place(model: nn.Module, inputs: ExampleInputs) -> ExampleInputs:
         return inputs
     names = list(forward_parameters(model))
     given = {**dict(zip(names, inputs.args, strict=False)), **inputs.kwargs}
-    places = names[: spec.children()[0].num_children]
+    places = names[: spec.child(0).num_children]
     args = tuple(_plain(given.pop(name)) for name in places if name in given)
     named = {name: _plain(value) for name, value in given.items()}
     return dataclasses.replace(inputs, args=args, kwargs=named)
