@@ -26,6 +26,7 @@ class Base(nn.Module):
         self.words, self.places = nn.Embedding(100, 8), nn.Embedding(64, 8)
         self.kinds = nn.ModuleList([nn.Embedding(n, 4) for n in (10, 5, 7)])
         self.norm, self.action_dim = nn.LayerNorm([20, 6]), 4
+        self.patch, self.both = nn.Linear(192, 8), nn.Linear(24, 16)
         self.mixer = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
 """
 
@@ -84,6 +85,17 @@ FORWARDS: dict[str, tuple[str, dict[str, tuple[str, list[int]]]]] = {
         "        h = self.mixer(self.words(first), self.words(second), tgt_mask=mask)\n"
         "        return h",
         {"first": ("int64", [1, 128]), "second": ("int64", [1, 128])},
+    ),
+    "patches, which one alone would be too": (
+        "def forward(self, x):\n        b, c, h, w = x.shape\n"
+        "        y = x.reshape(b, c, h // 8, 8, w // 8, 8).permute(0, 2, 4, 1, 3, 5)\n"
+        "        return self.patch(y.reshape(b, -1, c * 64))",
+        {"x": ("float32", [1, 3, 224, 224])},
+    ),
+    "two sequences that attend": (
+        "def forward(self, x, context):\n        k, v = self.both(context).chunk(2, -1)\n"
+        "        return F.scaled_dot_product_attention(self.fc(x), k, v)",
+        {"x": ("float32", [1, 128, 10]), "context": ("float32", [1, 128, 24])},
     ),
     "all of a sample's dimensions": (
         "def forward(self, x):\n        return self.norm(x)",

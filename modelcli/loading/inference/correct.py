@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 
-from modelcli.loading.inference.templates import Template
+from modelcli.loading.inference.template import Template
 
 _NO_NUMBERS = "Invalid channel dimensions"  # as a convolution on meta refuses them
 _FEW_CHANNELS = range(1, 9)

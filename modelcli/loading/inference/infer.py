@@ -18,7 +18,8 @@ from modelcli.loading.inference.correct import corrected, refuses
 from modelcli.loading.inference.names import kind_of
 from modelcli.loading.inference.parts import Part, Wanted, wanted_inputs, within_rows
 from modelcli.loading.inference.sizes import Choice, choices, graph_sizes, swept
-from modelcli.loading.inference.templates import Template, as_graph, fallback_templates
+from modelcli.loading.inference.template import Template
+from modelcli.loading.inference.templates import as_graph, fallback_templates
 from modelcli.loading.types import InputRequest
 
 _MOST_COMBINATIONS = 24  # of templates

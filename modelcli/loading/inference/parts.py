@@ -16,7 +16,8 @@ from modelcli.loading.inference.facts import Facts
 from modelcli.loading.inference.names import Kind, is_graph, is_number, kind_of, plain_value
 from modelcli.loading.inference.probe import Probed, probe
 from modelcli.loading.inference.reach import read_facts, tables_of_positions
-from modelcli.loading.inference.templates import Template, templates
+from modelcli.loading.inference.template import Template
+from modelcli.loading.inference.templates import templates
 from modelcli.loading.types import InputSpec
 
 

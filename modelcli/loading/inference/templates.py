@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -15,51 +15,11 @@ from modelcli.loading.inference.shapes import Dims
 from modelcli.loading.inference.sizes import own_widths, widths
 from modelcli.loading.inference.steps import Step, undo
 from modelcli.loading.inference.takes import Takes, takes
-from modelcli.loading.types import InputSpec
+from modelcli.loading.inference.template import Template
 from modelcli.modules import modules_of, named_modules
 
 _IDS = 2  # ids of a table that nobody knows are below this
 _TIMES = 1000  # steps of a diffusion
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One way in which an input may look.
-
-    Attributes:
-        dims: sizes and letters for those that are free.
-        why: for people: ``conv (Conv2d) takes 3 channels``.
-        origin: for people, shorter: ``conv (Conv2d)``.
-        is_sure: whether a layer says it, without a way round on which it could be misread.
-        below: ids are from 0 to below this; ``"N"`` is the number of nodes.
-        fill: the one value of all elements; ``"L"`` is the length of the sequences.
-    """
-
-    dims: Dims
-    why: str
-    origin: str
-    dtype: str | None = None
-    is_sure: bool = False
-    below: int | str | None = None
-    fill: int | str | None = None
-
-    def letters(self) -> tuple[str, ...]:
-        """Return the groups of letters whose sizes have to be chosen."""
-        free = {dim for dim in self.dims if isinstance(dim, str)}
-        groups = [g for g in ("DHW", "L", "A", "G") if free & set(g)]
-        if "DHW" in groups and "D" not in free:
-            groups[groups.index("DHW")] = "HW"
-        return tuple(groups)
-
-    def spec(self, sizes: Mapping[str, int], name: str, floating: str) -> InputSpec:
-        """Return the template at given sizes; ``floating`` is the model's own element type."""
-        shape = tuple(sizes.get(d, 1) if isinstance(d, str) else d for d in self.dims)
-        fill = sizes.get("L", 1) if self.fill == "L" else self.fill
-        span = None if fill is None else (float(fill), float(fill) + 1)
-        below = sizes.get("N", 1) if self.below == "N" else self.below
-        if below is not None:
-            span = (0.0, float(max(int(below), 1)))
-        return InputSpec(shape=shape, name=name, dtype=self.dtype or floating, span=span)
 
 
 def templates(
@@ -85,7 +45,8 @@ def templates(
         found += named
     for reach in round_about:
         found += _of_reach(reach, kind)
-    found = [_within_tables(t, facts) for t in _with_frames(found, facts)]
+    found = [*_in_patches(facts), *_with_frames(found, facts)]
+    found = [_within_tables(t, facts) for t in found]
     if graph:
         found = [as_graph(t, kind) for t in found]
     ranked = sorted(found, key=lambda t: _misfit(t, facts))
@@ -98,6 +59,23 @@ def _with_frames(found: list[Template], facts: Facts) -> list[Template]:
         return found
     images = [t for t in found if t.dims[0:1] == ("B",) and t.dims[2:] == ("H", "W")]
     return [*(dataclasses.replace(t, dims=("B", "D", *t.dims[1:])) for t in images), *found]
+
+
+def _in_patches(facts: Facts) -> Iterator[Template]:
+    """Yield images of any size where a layer takes square patches, which nobody can tell for sure.
+
+    An image of one patch runs too, and says little.
+    """
+    for reach in facts.reaches if facts.rank == 4 else ():
+        features = reach.takes.shapes[0][-1]
+        if not isinstance(features, int) or not any(step.kind == "?" for step in reach.steps):
+            continue
+        for channels in (3, 1):
+            side = math.isqrt(features // channels)
+            if side > 1 and channels * side * side == features:
+                why = f"{reach.where} {reach.takes.says}, as patches of {side}x{side} have"
+                dims = ("B", channels, "H", "W")
+                yield Template(dims=dims, why=why, origin=reach.where)
 
 
 def _within_tables(template: Template, facts: Facts) -> Template:
