@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from modelcli.loading.elsewhere import names_device, stay_here
 from modelcli.loading.indices import are_kept, run_with_indices
@@ -59,6 +59,11 @@ class MetaFactories(TorchFunctionMode):
             if name == "to":
                 args, kwargs = _kept_on_meta(args, kwargs or {})
         return call_on_meta(func, args, kwargs or {})
+
+
+def is_building_on_meta() -> bool:
+    """Tell whether a constructor runs whose weights are kept off memory."""
+    return any(isinstance(mode, MetaFactories) for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
 
 
 def _kept_on_meta(

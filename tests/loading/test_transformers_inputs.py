@@ -62,14 +62,24 @@ def test_patches_may_come_with_a_mask_and_their_shape(summary: Summary):
 def test_an_image_that_is_cut_into_windows_is_larger_than_one(summary: Summary):
     encoder = {
         "model_type": "dinov2", "hidden_size": 16, "num_hidden_layers": 1, "patch_size": 8,
-        "num_attention_heads": 2, "image_size": 32,
+        "num_attention_heads": 2, "image_size": 96,
     }  # fmt: skip
     body = summary(
-        model_type="depth_pro", patch_size=32, fusion_hidden_size=8, intermediate_hook_ids=[0],
+        model_type="depth_pro", patch_size=96, fusion_hidden_size=8, intermediate_hook_ids=[0],
         intermediate_feature_dims=[8], scaled_images_feature_dims=[8, 8, 8],
         image_model_config=encoder, patch_model_config=encoder, fov_model_config=encoder,
     )  # fmt: skip
-    assert inputs_of(body) == {"pixel_values": (1, 3, 128, 128)}
+    assert inputs_of(body) == {"pixel_values": (1, 3, 384, 384)}
+
+
+def test_weights_need_no_start_values_to_be_described(summary: Summary):
+    # its configuration lacks the initializer_range that its weights would be drawn with
+    body = summary(
+        model_type="pix2struct_text_model", vocab_size=16, hidden_size=8, d_kv=4, d_ff=16,
+        num_layers=1, num_heads=2,
+    )  # fmt: skip
+    attention, mlp, norms, biases = 2 * 4 * 8 * 8, 3 * 8 * 16, 4 * 8, 2 * 32
+    assert body["totals"]["params"] == 2 * 16 * 8 + attention + mlp + norms + biases
 
 
 def test_what_a_failure_speaks_of_is_given_too(summary: Summary):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from modelcli.checkpoints.records import brief
 from modelcli.errors import TargetError, UnavailableError, UsageError, did_you_mean
 from modelcli.loading.arguments import plain_argument
 from modelcli.loading.example import ExampleInputs
+from modelcli.loading.meta import is_building_on_meta
 from modelcli.loading.providers.libraries import import_library, read_json
 from modelcli.loading.providers.transformers_films import on_first_frame, says_of_film
 from modelcli.loading.providers.transformers_tokens import name_placeholder
@@ -276,5 +279,13 @@ def _is_model(found: Any) -> bool:
 
 
 def _new(architecture: Any, config: Any) -> Any:
-    make = getattr(architecture, "_from_config", None)
-    return make(config) if make is not None else architecture(config)
+    """Build an architecture; without memory also where its configuration lacks what weights ask."""
+    make = getattr(architecture, "_from_config", None) or architecture
+    try:
+        return make(config)
+    except Exception:
+        if not is_building_on_meta():
+            raise
+        with contextlib.suppress(Exception), torch.device("meta"):  # where none are initialised
+            return make(config)
+        raise

@@ -85,9 +85,12 @@ def _images(name: str, facts: Facts) -> list[InputSpec]:
     shapes: list[Shape] = [(1, channels, height, width)]
     if frames is not None:
         shapes = [(1, frames, *shapes[0][1:]), (frames, *shapes[0][1:]), *shapes]
-    shapes += [(1, channels, s, s) for s in _sides(facts)]
+    shapes += [(1, channels, s, s) for s in _sides(facts)[:1]]
     shapes += [(1, 2, channels, height, width)]
-    shapes += [(1, channels, n * height, n * width) for n in (2, 4)]  # cut into such windows
+    # Where it is cut into windows, another side may divide, or only one of several windows do.
+    nearest = sorted(_SIDES, key=lambda usual: abs(usual - height))
+    shapes += [(1, channels, s, s) for s in nearest]
+    shapes += [(1, channels, n * height, n * width) for n in (2, 4)]
     if facts.value("patch_size", part="vision"):  # the patches may be cut beforehand
         per_side, depth = height // side, facts.number("temporal_patch_size", default=1)
         flat = side * side * channels
