@@ -53,6 +53,8 @@ def _wants_callable(arms: list[Any], default: Any) -> bool:
     """Tell whether an argument wants a class or a function."""
     if arms:
         return any(arm in _CALLABLES for arm in arms)
+    if default is inspect.Parameter.empty:  # which is a class, too
+        return False
     return inspect.isclass(default) or inspect.isroutine(default)
 
 

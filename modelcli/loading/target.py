@@ -128,7 +128,8 @@ def refuse_checkpoint(target: Target) -> NoReturn:
         )
     from modelcli.checkpoints.formats.torch_archive import PROGRAMS, program_in
 
-    kind = program_in(Path(target.place))
+    check_regular(target.place, TargetError)
+    kind = program_in(Path(target.place)) or ("export" if target.text.endswith(".pt2") else None)
     if kind is not None:
         raise TargetError(
             f"'{target.text}' is a program of {PROGRAMS[kind]}, whose weights may be pickled code",

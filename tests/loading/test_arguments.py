@@ -164,6 +164,17 @@ def test_a_wrong_value_is_a_mistake_of_usage(
     run("summary", f"{path}:{target}", *words).assert_error(2, message, hint)
 
 
+def test_a_word_stays_one_where_no_function_is_asked_for(run: Run, write: Write):
+    source = (
+        "from torch import nn\n"
+        "def small():\n    return nn.Linear(4, 2)\n"
+        "def get_model(name, **kwargs):\n    return {'small': small}[name.lower()](**kwargs)\n"
+    )
+    path = write("zoo.py", source)
+    result = run("params", f"{path}:get_model", "--set", "name=small", "--format", "json")
+    assert result.json["totals"]["params"] == 10
+
+
 def test_a_registered_model_checks_its_numbers(run: Run):
     run("summary", "mlp", "--set", "hidden_features=abc").assert_error(
         2, "'hidden_features' of 'mlp' takes a whole number, not 'abc'", "--set hidden_features=1"
