@@ -20,6 +20,7 @@ DTYPES = (
 )  # fmt: skip
 _ALIASES = {"float": "float32", "half": "float16", "double": "float64", "long": "int64",
             "int": "int32", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # fmt: skip
+_LARGEST_ELEMENT = 16  # bytes, of complex128
 _FORM = "[NAME:][DTYPE:]SHAPE, as 1x3x224x224 or input_ids:int64:1x128"
 
 
@@ -212,8 +213,10 @@ def _parse_shape(dims: str, text: str) -> tuple[int, ...]:
     shape = read_sizes(dims)
     if shape is None:
         raise UsageError(f"input '{text}' has no shape that can be read", f"write {_FORM}")
-    if math.prod(shape) >= 1 << 63:
-        raise UsageError(f"input '{text}' is too large for any tensor", "sizes fit into 63 bits")
+    if math.prod(shape) * _LARGEST_ELEMENT >= 1 << 63:
+        raise UsageError(
+            f"input '{text}' is too large for any tensor", "a tensor has fewer than 2^63 bytes"
+        )
     if 0 in shape:
         raise UsageError(f"input '{text}' has a dimension of 0", "every dimension is 1 or more")
     return shape
