@@ -10,6 +10,18 @@ import typer
 
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.cli._options import taking
+from modelcli.errors import UsageError
+
+
+def _check_seed(seed: int | None) -> int | None:
+    """Return a seed that torch takes.
+
+    Raises:
+        UsageError: it is larger.
+    """
+    if seed is not None and not -(2**63) <= seed < 2**63:
+        raise UsageError(f"--seed {str(seed)[:40]} must fit into 63 bits", "as --seed 0")
+    return seed
 
 
 class Sort(StrEnum):
@@ -69,7 +81,7 @@ InitOption = Annotated[
 ]
 SeedOption = Annotated[
     int | None,
-    taking("--seed", help="Seed for the initial values.  [default: 0]"),
+    taking("--seed", help="Seed for the initial values.  [default: 0]", callback=_check_seed),
 ]
 DeviceOption = Annotated[
     str | None,
@@ -119,5 +131,9 @@ EmitMapOption = Annotated[
 ]
 CompareSeedOption = Annotated[
     int | None,
-    taking("--seed", help="Seed for building a model when --values compares it.  [default: 0]"),
+    taking(
+        "--seed",
+        help="Seed for building a model when --values compares it.  [default: 0]",
+        callback=_check_seed,
+    ),
 ]

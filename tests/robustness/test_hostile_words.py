@@ -31,6 +31,8 @@ WORDS = [
     (["train", "linear", "--set", f"optimizer.lr={'9' * 400}"], "must be a finite number", 2),
     (["train", "linear", "--set", "a=" + "[" * 5000], "nested too deeply", 2),
     (["time", "mlp", "--threads", "100000"], "--threads 100000 is not possible", 2),
+    (["run", "mlp", "--seed", DIGITS], "must fit into 63 bits", 2),
+    (["diff", "lenet", "mlp", "--values", "--seed", DIGITS], "must fit into 63 bits", 2),
     (["graph", "mlp", "-i9223372036854775807"], "is too large for any tensor", 2),
     (["summary", "/dev/full"], "'/dev/full' is a device, not a regular file", 2),
     (["run", "parallel", "--input", MANY_DIMS], "a tensor of 70 dimensions", 2),
