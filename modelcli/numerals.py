@@ -20,3 +20,8 @@ def whole_number(text: str) -> int | None:
     """
     found = _WHOLE.fullmatch(text.strip())
     return int(found[1] + found[2][:_MOST_DIGITS]) if found else None
+
+
+def fits_int64(value: int) -> bool:
+    """Tell whether torch can hold a number in an int64, as it does sizes, ids and seeds."""
+    return -(1 << 63) <= value < 1 << 63

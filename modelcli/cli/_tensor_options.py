@@ -11,6 +11,7 @@ import typer
 from modelcli.checkpoints.formats import INDEX_SUFFIX, file_suffixes
 from modelcli.cli._options import taking
 from modelcli.errors import UsageError
+from modelcli.numerals import fits_int64
 
 
 def _check_seed(seed: int | None) -> int | None:
@@ -19,8 +20,10 @@ def _check_seed(seed: int | None) -> int | None:
     Raises:
         UsageError: it is larger.
     """
-    if seed is not None and not -(2**63) <= seed < 2**63:
-        raise UsageError(f"--seed {str(seed)[:40]} must fit into 63 bits", "as --seed 0")
+    if seed is not None and not fits_int64(seed):
+        raise UsageError(
+            f"--seed {str(seed)[:40]} must fit into 63 bits", "give a smaller one, as --seed 0"
+        )
     return seed
 
 

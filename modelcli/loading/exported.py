@@ -23,7 +23,11 @@ def recorded_with(model: nn.Module) -> ExampleInputs | None:
     if not names or len(names) != len(recorded):
         return None  # dicts and lists were taken apart
     specs = [
-        InputSpec(name=name, shape=tuple(map(_number, value.shape)), dtype=str(value.dtype)[6:])
+        InputSpec(
+            name=name,
+            shape=tuple(map(_number, value.shape)),
+            dtype=str(value.dtype).removeprefix("torch."),
+        )
         for name, value in zip(names, recorded, strict=True)
         if isinstance(value, torch.Tensor)
     ]

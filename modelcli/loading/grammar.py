@@ -12,7 +12,7 @@ from typing import Any
 from modelcli.errors import UsageError, did_you_mean
 from modelcli.loading.nests import is_path
 from modelcli.loading.types import InputRequest, InputSpec
-from modelcli.numerals import whole_number
+from modelcli.numerals import fits_int64, whole_number
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
@@ -141,7 +141,7 @@ def read_numbers(text: str) -> Any:
 
 def _fits_a_tensor(value: Any) -> bool:
     if isinstance(value, int):
-        return -(1 << 63) <= value < 1 << 63
+        return fits_int64(value)
     return isinstance(value, (float, complex))
 
 

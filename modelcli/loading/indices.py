@@ -56,7 +56,7 @@ def run_with_indices(
     if is_join(name):
         return join(func, args, kwargs)
     inside = values_inside(name, args)
-    if inside is None or any(map(_is_meta, _flat(args[1:]))):
+    if inside is None or any(map(is_meta, _flat(args[1:]))):
         return _run(func, name, args, kwargs)
     found = _run(func, name, args, kwargs)
     found = func(*args, **kwargs) if found is NotImplemented else found
@@ -68,14 +68,14 @@ def _run(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dic
         return _made(func, name, args, kwargs)
     if name in ("to", "cpu"):
         return _moved(func, name, args, kwargs)
-    if name in _CHOICES and _is_meta(args[0]) and args[0].is_floating_point():
+    if name in _CHOICES and is_meta(args[0]) and args[0].is_floating_point():
         return _chosen(func, name, args, kwargs)
-    if name in _BY_INDEX and _is_meta(args[0]):
+    if name in _BY_INDEX and is_meta(args[0]):
         return func(args[0], _without_masks(args[1]), *args[2:])
     if name == "histc" and _is_real(args[0]):  # of whole numbers an accelerator takes it
         return func(args[0].float(), *args[1:], **kwargs).to(args[0].dtype)
     writes = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
-    if writes and args and _is_real(args[0]) and any(map(_is_meta, (*args[1:], *kwargs.values()))):
+    if writes and args and _is_real(args[0]) and any(map(is_meta, (*args[1:], *kwargs.values()))):
         raise NotImplementedError("values on meta are written into a tensor that has some")
     return NotImplemented
 
@@ -86,9 +86,9 @@ def _made(
     """Make small whole numbers on the CPU, wherever they are asked for."""
     there = kwargs.get("device")
     on_meta = there is not None and torch.device(there).type == "meta"
-    if not on_meta and not (name in _LIKE and there is None and _is_meta(args[0])):
+    if not on_meta and not (name in _LIKE and there is None and is_meta(args[0])):
         return NotImplemented
-    if name == "as_tensor" and _is_meta(args[0]):
+    if name == "as_tensor" and is_meta(args[0]):
         return NotImplemented
     plan = func(*args, **{**kwargs, "device": "meta"})
     whole = not (plan.is_floating_point() or plan.is_complex())
@@ -104,7 +104,7 @@ def _moved(
     """Leave a tensor where it is: on meta what has no values, on the CPU what has."""
     tensor = args[0]
     if name == "cpu":
-        return tensor if _is_meta(tensor) else NotImplemented
+        return tensor if is_meta(tensor) else NotImplemented
     rest = list(args[1:])
     if rest and isinstance(rest[0], torch.Tensor):
         rest[0] = rest[0].dtype
@@ -165,7 +165,8 @@ def _flat(values: tuple[Any, ...]) -> Iterator[Any]:
         yield from value if isinstance(value, tuple) else (value,)
 
 
-def _is_meta(value: Any) -> bool:
+def is_meta(value: Any) -> bool:
+    """Tell whether something is a tensor without memory."""
     return isinstance(value, torch.Tensor) and value.is_meta
 
 

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from modelcli.loading.elsewhere import names_device, stay_here
-from modelcli.loading.indices import are_kept, run_with_indices
+from modelcli.loading.indices import are_kept, is_meta, run_with_indices
 from modelcli.loading.user_code import names_library, user_frame
 
 # Factories whose result is a weight more often than an index.
@@ -53,7 +53,7 @@ class MetaFactories(TorchFunctionMode):
     ) -> Any:
         """Run one torch function, on meta where it makes or fills a weight."""
         name = getattr(func, "__name__", "")
-        if _is_meta(args[0] if args else None):
+        if is_meta(args[0] if args else None):
             if name in _VALUE_METHODS or name == "cpu":
                 return args[0]
             if name == "to":
@@ -194,10 +194,6 @@ def values_of(tensor: torch.Tensor) -> torch.Tensor | None:
 def _is_marker(value: torch.Tensor) -> bool:
     """Tell whether a tensor says something by its class alone, as torch's causal masks do."""
     return type(value) not in (torch.Tensor, nn.Parameter) and not value.numel()
-
-
-def _is_meta(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_meta
 
 
 def _makes_weight(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

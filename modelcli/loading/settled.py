@@ -57,18 +57,17 @@ def _settled(spec: InputSpec, facts: Facts, name: str, length: int | None) -> In
 
 def _matters(model: nn.Module, specs: Sequence[InputSpec]) -> bool:
     """Tell whether the layers have to be asked: an id may be wanted, or a type is open."""
+    if attribute_of(model, "main_input_name") is not None:
+        return False  # transformers goes by the name
     if any(spec.values is None and spec.dtype in _INTEGERS for spec in specs):
-        return attribute_of(model, "main_input_name") is None
+        return True
     if all(spec.dtype is not None for spec in specs):
         return False
-    return (
-        any(
-            isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-            or any(p is not None and p.dtype.is_complex for p in module._parameters.values())
-            for module in modules_of(model)
-        )
-        and attribute_of(model, "main_input_name") is None
-    )  # transformers goes by the name
+    return any(
+        isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+        or any(p is not None and p.dtype.is_complex for p in module._parameters.values())
+        for module in modules_of(model)
+    )
 
 
 def _names(model: nn.Module, specs: Sequence[InputSpec]) -> list[str]:

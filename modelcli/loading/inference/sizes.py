@@ -68,9 +68,9 @@ def choices(
     """Return values for the letters of a shape, the likeliest first.
 
     Args:
-        limits: the most steps that a sequence can have, and what says so.
         letters: ``HW``, ``DHW``, ``L``, ``A`` or ``G``.
         channels: of the images, which decide what is common.
+        limits: the most steps that a sequence can have, and what says so.
     """
     if letters == "HW":
         said = [_said({"H": h, "W": w}, name) for h, w, name in _image_sizes(model)]

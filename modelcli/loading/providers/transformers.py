@@ -279,7 +279,7 @@ def _is_model(found: Any) -> bool:
 
 
 def _new(architecture: Any, config: Any) -> Any:
-    """Build an architecture; without memory also where its configuration lacks what weights ask."""
+    """Build an architecture; on meta even if its configuration lacks what start values need."""
     make = getattr(architecture, "_from_config", None) or architecture
     try:
         return make(config)

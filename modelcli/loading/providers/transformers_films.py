@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from modelcli.loading.indices import is_meta
+
 _ON_FIRST_FRAME = "its forward takes a session: it runs on the first frame"
 
 
@@ -72,11 +74,11 @@ class _FindsOne(TorchFunctionMode):
     ) -> Any:
         """Run one torch function, with places for a mask that has no values."""
         name = getattr(func, "__name__", "")
-        if name in ("__getitem__", "__setitem__") and _is_meta(args[0]):
+        if name in ("__getitem__", "__setitem__") and is_meta(args[0]):
             return func(args[0], _with_places(args[1]), *args[2:])
-        if name == "where" and len(args) == 1 and _is_meta(args[0]):
+        if name == "where" and len(args) == 1 and is_meta(args[0]):
             return _first_place(args[0])
-        if name == "tolist" and _is_meta(args[0]) and args[0].is_floating_point():
+        if name == "tolist" and is_meta(args[0]) and args[0].is_floating_point():
             return torch.ones(args[0].shape).tolist()
         return func(*args, **(kwargs or {}))
 
@@ -84,17 +86,13 @@ class _FindsOne(TorchFunctionMode):
 def _with_places(index: Any) -> tuple[Any, ...]:
     found: list[Any] = []
     for item in index if isinstance(index, tuple) else (index,):
-        is_mask = _is_meta(item) and item.dtype is torch.bool
+        is_mask = is_meta(item) and item.dtype is torch.bool
         found += _first_place(item) if is_mask else (item,)
     return tuple(found)
 
 
 def _first_place(mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return tuple(torch.zeros(min(mask.numel(), 1), dtype=torch.int64) for _ in mask.shape)
-
-
-def _is_meta(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_meta
 
 
 def _session_class(architecture: Any) -> Any:

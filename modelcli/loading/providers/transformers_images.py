@@ -85,8 +85,8 @@ def _images(name: str, facts: Facts) -> list[InputSpec]:
     shapes: list[Shape] = [(1, channels, height, width)]
     if frames is not None:
         shapes = [(1, frames, *shapes[0][1:]), (frames, *shapes[0][1:]), *shapes]
-    shapes += [(1, channels, s, s) for s in _sides(facts)[:1]]
-    shapes += [(1, 2, channels, height, width)]
+    square = _sides(facts)[0]
+    shapes += [(1, channels, square, square), (1, 2, channels, height, width)]
     # Where it is cut into windows, another side may divide, or only one of several windows do.
     nearest = sorted(_SIDES, key=lambda usual: abs(usual - height))
     shapes += [(1, channels, s, s) for s in nearest]

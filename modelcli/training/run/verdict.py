@@ -110,12 +110,16 @@ class Evidence:
     @property
     def whole_trend(self) -> tuple[float, float]:
         """The same over the whole run."""
-        return trend(self.points, self._floor)
+        return trend(_after_first(self.points), self._floor)
+
+
+def _after_first(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    return [(step, loss) for step, loss in points if step > 1]
 
 
 def second_half(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
     """Return the second half of a curve, or all of it but the first step where it is short."""
-    kept = [(step, loss) for step, loss in points if step > 1]
+    kept = _after_first(points)
     return kept[len(kept) // 2 :] if len(kept) >= 8 else kept
 
 
@@ -123,14 +127,13 @@ def trend(points: Sequence[tuple[int, float]], floor: float) -> tuple[float, flo
     """Return the slope of log(loss - floor) along a curve, and its t value.
 
     Args:
-        points: step and loss; the first step alone is left out.
+        points: step and loss.
         floor: what the loss cannot fall below.
 
     Returns:
         Change of the logarithm over one more such curve, by least squares; 0 of too few points.
     """
-    kept = [(step, loss) for step, loss in points if step > 1]
-    kept = [(step, loss) for step, loss in kept if math.isfinite(loss)]
+    kept = [(step, loss) for step, loss in points if math.isfinite(loss)]
     if len(kept) < 3:
         return 0.0, 0.0
     least = 1e-3 * max(1e-12, abs(kept[0][1] - floor))
